@@ -1,0 +1,116 @@
+package understudy
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"time"
+)
+
+// FailoverSupport says what a failover server does for a camera while its home is away.
+type FailoverSupport string
+
+// The three kinds of support.
+const (
+	SupportFull FailoverSupport = "full" // record, and serve live
+	SupportLive FailoverSupport = "live" // serve live only
+	SupportNone FailoverSupport = "none" // nothing: the camera waits for its home
+)
+
+// Transport is how RTP packets travel from the camera.
+type Transport string
+
+// The transports a camera can be set to.
+const (
+	TransportTCP Transport = "tcp" // interleaved in the RTSP connection (RFC 2326 §10.12)
+	TransportUDP Transport = "udp"
+)
+
+// Camera is one source of video, as anyone entitled may see it. It never
+// carries a password; those travel in Credentials only.
+type Camera struct {
+	ID        CameraID        `json:"id" doc:"Name of the camera in addresses and paths, for good" example:"lobby"`
+	Name      string          `json:"name" doc:"Name for people" example:"Lobby, north door"`
+	Home      ServerID        `json:"home" doc:"Recording server that the camera belongs to"`
+	URL       string          `json:"url" doc:"rtsp://host[:port]/path, without credentials" example:"rtsp://10.0.0.8/stream1"`
+	Transport Transport       `json:"transport,omitempty" enum:"tcp,udp" default:"tcp" doc:"How RTP travels"`
+	Username  string          `json:"username,omitempty" doc:"User name on the camera"`
+	Failover  FailoverSupport `json:"failover,omitempty" enum:"full,live,none" default:"full" doc:"What a failover server does for it"`
+	Priority  int             `json:"priority,omitempty" doc:"Higher is served first when capacity is short"`
+	KeepFor   time.Duration   `json:"keep_for,omitempty" doc:"Age, in nanoseconds, after which recordings are deleted; 0 keeps them while there is room"`
+}
+
+// WithDefaults returns c with empty settings replaced by their defaults.
+func (c Camera) WithDefaults() Camera {
+	if c.Name == "" {
+		c.Name = string(c.ID)
+	}
+	if c.Transport == "" {
+		c.Transport = TransportTCP
+	}
+	if c.Failover == "" {
+		c.Failover = SupportFull
+	}
+	return c
+}
+
+// Validate reports the first thing wrong with c.
+func (c Camera) Validate() error {
+	if err := ValidateID("camera", c.ID); err != nil {
+		return err
+	}
+	if len(c.Name) > 200 {
+		return Errorf(CodeInvalid, "the name of camera %s may have 200 bytes, and has %d", c.ID, len(c.Name))
+	}
+	u, err := url.Parse(c.URL)
+	switch {
+	case err != nil || (u.Scheme != "rtsp" && u.Scheme != "rtsps") || u.Hostname() == "":
+		return Errorf(CodeInvalid, "camera %s needs a URL such as rtsp://host:554/path, and has %q", c.ID, c.URL)
+	case u.User != nil:
+		return Errorf(CodeInvalid, "the URL of camera %s carries credentials; give them as username and password, where they are encrypted", c.ID)
+	}
+	if c.Transport != TransportTCP && c.Transport != TransportUDP {
+		return Errorf(CodeInvalid, "camera %s: transport is tcp or udp, not %q", c.ID, c.Transport)
+	}
+	if c.Failover != SupportFull && c.Failover != SupportLive && c.Failover != SupportNone {
+		return Errorf(CodeInvalid, "camera %s: failover is full, live or none, not %q", c.ID, c.Failover)
+	}
+	if c.KeepFor < 0 {
+		return Errorf(CodeInvalid, "camera %s: keep_for is an age and cannot be negative", c.ID)
+	}
+	return nil
+}
+
+// Secret is a text that must not be printed: it prints and logs as a mask.
+// It does marshal to JSON, because servers that need it receive it over mutual TLS.
+type Secret string
+
+const secretMask = "(secret)"
+
+// String returns a mask.
+func (Secret) String() string { return secretMask }
+
+// GoString returns a mask.
+func (Secret) GoString() string { return secretMask }
+
+// LogValue returns a mask.
+func (Secret) LogValue() slog.Value { return slog.StringValue(secretMask) }
+
+// Credentials are what a server shows a camera.
+type Credentials struct {
+	Username string `json:"username,omitempty"`
+	Password Secret `json:"password,omitempty"`
+}
+
+// CameraService keeps the cameras of a site.
+type CameraService interface {
+	// Cameras returns all cameras, by id.
+	Cameras(ctx context.Context) ([]Camera, error)
+	// Camera returns CodeNotFound if there is none of that id.
+	Camera(ctx context.Context, id CameraID) (Camera, error)
+	// PutCamera creates or replaces a camera. A nil password keeps the stored one.
+	// CodeInvalid if the camera is malformed or its home does not exist.
+	PutCamera(ctx context.Context, c Camera, password *Secret) (Camera, error)
+	// DeleteCamera forgets a camera; its footage stays until retention takes it.
+	DeleteCamera(ctx context.Context, id CameraID) error
+}

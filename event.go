@@ -1,0 +1,114 @@
+package understudy
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// EventKind sorts events for filters and colours; the sentence says what happened.
+type EventKind string
+
+// The kinds of event.
+const (
+	EventTakeover EventKind = "takeover"
+	EventFailback EventKind = "failback"
+	EventRefused  EventKind = "refused" // a claim, or a part of one, was refused
+	EventMerge    EventKind = "merge"   // footage came home
+	EventConfig   EventKind = "config"  // cameras, servers, groups, users
+	EventServer   EventKind = "server"  // a server joined, came, went
+	EventCamera   EventKind = "camera"  // a camera was lost or came back
+	EventStorage  EventKind = "storage" // disk full, failing, repaired, footage deleted
+	EventAccess   EventKind = "access"  // sign-ins, refusals
+)
+
+// Event is one row of the log: what happened, in a sentence, and what it
+// changed. It is written in the same transaction as the change.
+type Event struct {
+	Seq      uint64    `json:"seq"`
+	At       time.Time `json:"at"`
+	Kind     EventKind `json:"kind"`
+	Actor    string    `json:"actor" doc:"user:NAME or server:ID"`
+	Server   ServerID  `json:"server,omitempty"`
+	Camera   CameraID  `json:"camera,omitempty"`
+	Sentence string    `json:"sentence"`
+	Changes  []Change  `json:"changes,omitempty"`
+}
+
+// Change is one thing as it is after an event; exactly one field is set.
+type Change struct {
+	Camera          *Camera          `json:"camera,omitempty"`
+	RecordingServer *RecordingServer `json:"recording_server,omitempty"`
+	FailoverServer  *FailoverServer  `json:"failover_server,omitempty"`
+	Group           *FailoverGroup   `json:"group,omitempty"`
+	Lease           *Lease           `json:"lease,omitempty"`
+	GoneCamera      CameraID         `json:"gone_camera,omitempty"`
+	GoneServer      ServerID         `json:"gone_server,omitempty"`
+	GoneGroup       GroupID          `json:"gone_group,omitempty"`
+}
+
+// Report is an event as a server tells it; the log adds number, time and actor.
+type Report struct {
+	Kind     EventKind `json:"kind" enum:"server,camera,storage,merge,refused"`
+	Camera   CameraID  `json:"camera,omitempty"`
+	Sentence string    `json:"sentence" maxLength:"2000"`
+}
+
+// EventQuery selects rows of the log.
+type EventQuery struct {
+	After  uint64    // only events with a higher number
+	Before uint64    // only events with a lower number; 0 is no bound
+	Kind   EventKind // only this kind; empty is all
+	Camera CameraID  // only this camera; empty is all
+	Limit  int       // at most so many, 1 to 1000; with After the oldest, else the newest
+}
+
+// EventService is the log.
+type EventService interface {
+	// Events returns rows in ascending order.
+	Events(ctx context.Context, q EventQuery) ([]Event, error)
+	// Report appends what a server saw.
+	Report(ctx context.Context, server ServerID, r Report) error
+}
+
+// Cursor is a place in the stream of updates. Stream names the log itself: a
+// log restored from a backup is another stream, so that a cursor from before
+// cannot silently skip what it never saw.
+type Cursor struct {
+	Stream string
+	Seq    uint64
+}
+
+// String returns "STREAM:SEQ", the id of a server-sent event.
+func (c Cursor) String() string { return c.Stream + ":" + strconv.FormatUint(c.Seq, 10) }
+
+// ParseCursor is the inverse of Cursor.String.
+func ParseCursor(s string) (Cursor, error) {
+	stream, number, ok := strings.Cut(s, ":")
+	seq, err := strconv.ParseUint(number, 10, 64)
+	if !ok || err != nil || stream == "" || len(stream) > 64 {
+		return Cursor{}, &Error{Code: CodeInvalid, Message: fmt.Sprintf("a cursor is STREAM:NUMBER, found %.80q", s)}
+	}
+	return Cursor{Stream: stream, Seq: seq}, nil
+}
+
+// Update is one message of the service channel; exactly one of Site, Event and
+// Status is set. Site and Event move the cursor, Status does not.
+type Update struct {
+	Cursor Cursor
+	Site   *Site
+	Event  *Event
+	Status []ServerStatus
+}
+
+// Feed is the service channel as a client sees it.
+type Feed interface {
+	// Follow calls f with the site as it is, unless after is a cursor that can be
+	// resumed without a gap, and then with each change, in order, until ctx ends
+	// or f returns an error, which it returns. CodeUnavailable when the
+	// connection is lost or the reader was too slow: follow again from the last
+	// cursor. Follow does not retry.
+	Follow(ctx context.Context, after Cursor, f func(Update) error) error
+}

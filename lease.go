@@ -1,0 +1,69 @@
+package understudy
+
+import (
+	"context"
+	"time"
+)
+
+// Lease says who serves a camera now. There is one for each camera; the epoch
+// grows by one with each change of holder and never goes back. It fences
+// authority only: recording needs no lease.
+type Lease struct {
+	Camera CameraID  `json:"camera"`
+	Holder ServerID  `json:"holder"`
+	Epoch  uint64    `json:"epoch"`
+	Since  time.Time `json:"since"`
+	// Sentence says why the holder is the holder.
+	Sentence string `json:"sentence"`
+}
+
+// ClaimKind says in which direction a claim moves cameras.
+type ClaimKind string
+
+// The kinds of claim.
+const (
+	ClaimTakeover ClaimKind = "takeover" // a failover server takes a failed server's cameras
+	ClaimFailback ClaimKind = "failback" // home takes its own cameras back
+)
+
+// CameraEpoch is a camera with the epoch that the claimant believes is current.
+type CameraEpoch struct {
+	Camera CameraID `json:"camera"`
+	Epoch  uint64   `json:"epoch"`
+}
+
+// Claim asks for the leases of cameras of one home.
+type Claim struct {
+	// ID makes a repeated claim harmless: the same id is answered alike.
+	ID       string        `json:"id" minLength:"8" maxLength:"64"`
+	Claimant ServerID      `json:"claimant"`
+	Home     ServerID      `json:"home"`
+	Kind     ClaimKind     `json:"kind" enum:"takeover,failback"`
+	Cameras  []CameraEpoch `json:"cameras" maxItems:"20000"`
+	// Sentence is the decision in words: who saw what, since when, so what.
+	Sentence string `json:"sentence" maxLength:"2000"`
+}
+
+// Refusal says why one camera of a claim was not granted, and how its lease stands.
+type Refusal struct {
+	Camera CameraID `json:"camera"`
+	Reason string   `json:"reason"`
+	Lease  Lease    `json:"lease"`
+}
+
+// ClaimAnswer is what came of a claim. The assignment holds all that the
+// claimant needs to record the granted cameras.
+type ClaimAnswer struct {
+	Granted    []Lease    `json:"granted"`
+	Refused    []Refusal  `json:"refused"`
+	Assignment Assignment `json:"assignment"`
+}
+
+// LeaseService grants leases by compare-and-swap on the epoch.
+type LeaseService interface {
+	// Claim decides each camera by itself in one transaction that also writes
+	// the event. CodeForbidden if the claimant may not stand in for that home;
+	// a stale epoch is a Refusal, not an error. When the outcome is unknown
+	// (CodeUnavailable), repeat the same claim with the same id.
+	Claim(ctx context.Context, c Claim) (ClaimAnswer, error)
+}

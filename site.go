@@ -1,0 +1,155 @@
+package understudy
+
+import (
+	"maps"
+	"slices"
+)
+
+// Site is everything that clients and servers know of a site: who is there and
+// who serves what. It carries no secrets. It is a value: Apply returns another.
+type Site struct {
+	Seq              uint64            `json:"seq" doc:"The last event that is in it"`
+	Cameras          []Camera          `json:"cameras"`
+	RecordingServers []RecordingServer `json:"recording_servers"`
+	FailoverServers  []FailoverServer  `json:"failover_servers"`
+	Groups           []FailoverGroup   `json:"groups"`
+	Leases           []Lease           `json:"leases"`
+}
+
+// Apply returns the site after e. An event that is already in it changes nothing.
+func (s Site) Apply(e Event) Site {
+	if e.Seq <= s.Seq {
+		return s
+	}
+	s.Seq = e.Seq
+	for _, c := range e.Changes {
+		switch {
+		case c.Camera != nil:
+			s.Cameras = put(s.Cameras, *c.Camera, cameraID)
+		case c.RecordingServer != nil:
+			s.RecordingServers = put(s.RecordingServers, *c.RecordingServer, recordingServerID)
+		case c.FailoverServer != nil:
+			s.FailoverServers = put(s.FailoverServers, *c.FailoverServer, failoverServerID)
+		case c.Group != nil:
+			s.Groups = put(s.Groups, *c.Group, groupID)
+		case c.Lease != nil:
+			s.Leases = put(s.Leases, *c.Lease, leaseCamera)
+		case c.GoneCamera != "":
+			s.Cameras = remove(s.Cameras, c.GoneCamera, cameraID)
+			s.Leases = remove(s.Leases, c.GoneCamera, leaseCamera)
+		case c.GoneServer != "":
+			s.RecordingServers = remove(s.RecordingServers, c.GoneServer, recordingServerID)
+			s.FailoverServers = remove(s.FailoverServers, c.GoneServer, failoverServerID)
+		case c.GoneGroup != "":
+			s.Groups = remove(s.Groups, c.GoneGroup, groupID)
+		}
+	}
+	return s
+}
+
+// Camera returns the camera of that id.
+func (s Site) Camera(id CameraID) (Camera, bool) { return find(s.Cameras, id, cameraID) }
+
+// Lease returns the lease of a camera.
+func (s Site) Lease(id CameraID) (Lease, bool) { return find(s.Leases, id, leaseCamera) }
+
+// RecordingServer returns the recording server of that id.
+func (s Site) RecordingServer(id ServerID) (RecordingServer, bool) {
+	return find(s.RecordingServers, id, recordingServerID)
+}
+
+// FailoverServer returns the failover server of that id.
+func (s Site) FailoverServer(id ServerID) (FailoverServer, bool) {
+	return find(s.FailoverServers, id, failoverServerID)
+}
+
+// Group returns the failover group of that id.
+func (s Site) Group(id GroupID) (FailoverGroup, bool) { return find(s.Groups, id, groupID) }
+
+// Addresses returns where a recording or failover server is reached.
+func (s Site) Addresses(id ServerID) (Addresses, bool) {
+	if r, ok := s.RecordingServer(id); ok {
+		return r.Addresses, true
+	}
+	f, ok := s.FailoverServer(id)
+	return f.Addresses, ok
+}
+
+// MediaServers returns all servers that may hold footage, with their addresses.
+func (s Site) MediaServers() map[ServerID]Addresses {
+	all := make(map[ServerID]Addresses, len(s.RecordingServers)+len(s.FailoverServers))
+	for _, r := range s.RecordingServers {
+		all[r.ID] = r.Addresses
+	}
+	for _, f := range s.FailoverServers {
+		all[f.ID] = f.Addresses
+	}
+	return all
+}
+
+// Only returns the site as an identity may see it: cameras (and their leases)
+// that visible accepts.
+func (s Site) Only(visible func(CameraID) bool) Site {
+	s.Cameras = slices.DeleteFunc(slices.Clone(s.Cameras), func(c Camera) bool { return !visible(c.ID) })
+	s.Leases = slices.DeleteFunc(slices.Clone(s.Leases), func(l Lease) bool { return !visible(l.Camera) })
+	return s
+}
+
+// Holders returns, for each holder, the cameras it serves now.
+func (s Site) Holders() map[ServerID][]CameraID {
+	held := make(map[ServerID][]CameraID)
+	for _, l := range s.Leases {
+		held[l.Holder] = append(held[l.Holder], l.Camera)
+	}
+	for _, holder := range slices.Collect(maps.Keys(held)) {
+		slices.Sort(held[holder])
+	}
+	return held
+}
+
+func cameraID(c Camera) CameraID                   { return c.ID }
+func recordingServerID(r RecordingServer) ServerID { return r.ID }
+func failoverServerID(f FailoverServer) ServerID   { return f.ID }
+func groupID(g FailoverGroup) GroupID              { return g.ID }
+func leaseCamera(l Lease) CameraID                 { return l.Camera }
+
+// The lists of a site are sorted by id, so that two equal sites are equal bytes.
+
+func search[T any, K ~string](list []T, id K, key func(T) K) (int, bool) {
+	return slices.BinarySearchFunc(list, id, func(t T, id K) int {
+		switch k := key(t); {
+		case k < id:
+			return -1
+		case k > id:
+			return 1
+		default:
+			return 0
+		}
+	})
+}
+
+func find[T any, K ~string](list []T, id K, key func(T) K) (T, bool) {
+	if i, ok := search(list, id, key); ok {
+		return list[i], true
+	}
+	var none T
+	return none, false
+}
+
+func put[T any, K ~string](list []T, t T, key func(T) K) []T {
+	i, ok := search(list, key(t), key)
+	list = slices.Clone(list)
+	if ok {
+		list[i] = t
+		return list
+	}
+	return slices.Insert(list, i, t)
+}
+
+func remove[T any, K ~string](list []T, id K, key func(T) K) []T {
+	i, ok := search(list, id, key)
+	if !ok {
+		return list
+	}
+	return slices.Delete(slices.Clone(list), i, i+1)
+}

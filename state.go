@@ -1,0 +1,58 @@
+package understudy
+
+import "time"
+
+// Poll is one question on the state port. The observer says which of the
+// polled server's cameras it has durably recorded by itself, so that a server
+// that leaves knows when it may.
+type Poll struct {
+	Observer ServerID   `json:"observer"`
+	Covered  []CameraID `json:"covered,omitempty"`
+}
+
+// State is the answer on the state port. It is made from progress (frames in,
+// watermarks moved, storage writable), not from "the process is up".
+type State struct {
+	Server ServerID `json:"server"`
+	Role   Role     `json:"role"`
+	// Boot is new at every start of the process.
+	Boot    string    `json:"boot"`
+	Started time.Time `json:"started"`
+	At      time.Time `json:"at" doc:"The server's own wall clock"`
+	// Epoch is the highest it has ever seen.
+	Epoch uint64 `json:"epoch"`
+	// Leaving, when not empty, says why the server is about to stop on purpose:
+	// it records until somebody covers its cameras.
+	Leaving string        `json:"leaving,omitempty"`
+	Storage StorageState  `json:"storage"`
+	Cameras []CameraState `json:"cameras"`
+}
+
+// StorageState is the condition of a server's media database.
+type StorageState struct {
+	Writable bool   `json:"writable"`
+	Sentence string `json:"sentence,omitempty" doc:"What is wrong, and what to do; empty when nothing is"`
+	// Incarnation is made when the store is created; a reformatted disk has another.
+	Incarnation      string `json:"incarnation"`
+	UsedBytes        int64  `json:"used_bytes"`
+	FreeBytes        int64  `json:"free_bytes"`
+	UnmergedSegments int    `json:"unmerged_segments" doc:"Segments that belong to another server and have not gone home"`
+	UnmergedBytes    int64  `json:"unmerged_bytes"`
+}
+
+// CameraState is the progress of one camera on one server.
+type CameraState struct {
+	Camera    CameraID  `json:"camera"`
+	Epoch     uint64    `json:"epoch"`
+	Receiving bool      `json:"receiving" doc:"A frame came within the last seconds"`
+	Recording bool      `json:"recording" doc:"The watermark moves"`
+	Frames    uint64    `json:"frames" doc:"Frames received since the server started"`
+	Watermark Watermark `json:"watermark"`
+	Fault     string    `json:"fault,omitempty" doc:"What is wrong, in one sentence"`
+}
+
+// Watermark is the last sample of a camera that is durable, named by its hash.
+type Watermark struct {
+	At   time.Time  `json:"at" doc:"Capture time"`
+	Hash SampleHash `json:"hash"`
+}
