@@ -1,0 +1,64 @@
+package understudy_test
+
+import (
+	"testing"
+
+	us "understudy"
+)
+
+func TestMay(t *testing.T) {
+	viewer := us.Identity{User: "v", Actions: us.RoleViewer.Actions(), Cameras: []us.CameraID{"lobby"}}
+	operator := us.Identity{User: "o", Actions: us.RoleOperator.Actions(), Cameras: []us.CameraID{us.AllCameras}}
+	admin := us.Identity{User: "a", Actions: us.RoleAdministrator.Actions(), Cameras: []us.CameraID{us.AllCameras}}
+	server := us.Identity{Server: "rec1", Role: us.RoleRecording}
+	for _, c := range []struct {
+		who    us.Identity
+		action us.Action
+		camera us.CameraID
+		want   us.Code
+	}{
+		{us.Identity{}, us.ActionStatus, "", us.CodeUnauthenticated},
+		{us.Identity{Actions: us.RoleAdministrator.Actions()}, us.ActionLive, "lobby", us.CodeUnauthenticated},
+		{viewer, us.ActionLive, "lobby", ""},
+		{viewer, us.ActionLive, "gate", us.CodeForbidden},
+		{viewer, us.ActionPlayback, "lobby", us.CodeForbidden},
+		{viewer, us.ActionStatus, "", ""},
+		{operator, us.ActionExport, "gate", ""},
+		{operator, us.ActionAdminister, "", us.CodeForbidden},
+		{admin, us.ActionAdminister, "", ""},
+		{server, us.ActionLive, "gate", ""},
+		{server, us.ActionAdminister, "", us.CodeForbidden},
+	} {
+		err := c.who.May(c.action, c.camera)
+		if got := codeOrNone(err); got != c.want {
+			t.Errorf("%v may %s %q: %v, want code %q", c.who, c.action, c.camera, err, c.want)
+		}
+	}
+}
+
+func TestMayActAsIsTiedToIdAndRole(t *testing.T) {
+	server := us.Identity{Server: "fo1", Role: us.RoleFailover}
+	for _, c := range []struct {
+		who  us.Identity
+		id   us.ServerID
+		role us.Role
+		want us.Code
+	}{
+		{server, "fo1", us.RoleFailover, ""},
+		{server, "fo2", us.RoleFailover, us.CodeForbidden},
+		{server, "fo1", us.RoleRecording, us.CodeForbidden},
+		{us.Identity{User: "root", Actions: us.RoleAdministrator.Actions()}, "fo1", us.RoleFailover, us.CodeForbidden},
+		{us.Identity{}, "fo1", us.RoleFailover, us.CodeUnauthenticated},
+	} {
+		if got := codeOrNone(c.who.MayActAs(c.id, c.role)); got != c.want {
+			t.Errorf("%v as %s (%s): code %q, want %q", c.who, c.id, c.role, got, c.want)
+		}
+	}
+}
+
+func codeOrNone(err error) us.Code {
+	if err == nil {
+		return ""
+	}
+	return us.CodeOf(err)
+}
