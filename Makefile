@@ -1,0 +1,42 @@
+# Each target is one line; what a line runs is in scripts/ or in the program itself.
+.DEFAULT_GOAL := help
+GO ?= go
+LINT = bin/golangci-lint
+
+.PHONY: help demo test tools lint race browser drills fuzz bench build clean
+
+help: ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: build ## a whole site on this machine: cameras, servers, page; kill a server and watch
+	@bin/understudy demo
+
+build: ## the one binary, bin/understudy
+	@$(GO) build -trimpath -o bin/understudy ./cmd/understudy
+
+test: tools lint race browser drills ## everything: vet, lint, race-enabled tests, the page in a browser, two drills
+
+tools: ## install what the tests need and this machine lacks
+	@scripts/install-test-tools.sh
+
+lint: $(LINT) ## vet and golangci-lint
+	$(GO) vet ./... && $(LINT) run ./...
+
+$(LINT): tools/go.mod tools/go.sum
+	@echo "building golangci-lint of the version in tools/go.mod; this takes two minutes, once"
+	@cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+race: ## all tests, with the race detector
+	$(GO) test -race -timeout 8m ./...
+
+browser: build ## kill a recording server under a signed-in page, in Chromium
+	UNDERSTUDY_BROWSER=1 $(GO) test -count=1 -timeout 5m -run TestPage ./test/browser
+
+drills: build ## rehearse two failures with real processes and account for each frame
+	scripts/drills.sh
+
+fuzz: ## fuzz each parser of untrusted bytes for a while
+	scripts/fuzz.sh
+
+clean: ## forget what was built
+	rm -rf bin

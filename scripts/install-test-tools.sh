@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs what the tests need and the machine lacks, and says so. The tests
+# judge our files with ffprobe, our page with Chromium and our camera side with
+# an RTSP server that we did not write; nothing here is needed to run Understudy.
+set -euo pipefail
+
+missing=()
+need() { # command or file, Debian package ...
+	local what=$1
+	shift
+	if [[ $what == /* ]]; then [[ -e $what ]] && return; else command -v "$what" >/dev/null && return; fi
+	missing+=("$@")
+}
+
+need ffprobe ffmpeg
+need chromium chromium
+need certutil libnss3-tools
+need curl curl
+if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer' 2>/dev/null; then
+	missing+=(python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
+fi
+
+((${#missing[@]})) || exit 0
+if ! command -v apt-get >/dev/null; then
+	echo "the tests need: ${missing[*]} (Debian's names); install them and run this again" >&2
+	exit 1
+fi
+sudo=()
+((EUID == 0)) || sudo=(sudo)
+echo "installing what the tests need and this machine lacks: ${missing[*]}"
+"${sudo[@]}" apt-get update -qq
+DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
