@@ -12,6 +12,7 @@ import (
 	_ "github.com/golang-jwt/jwt/v5"
 	_ "github.com/pion/rtcp"
 	_ "github.com/pion/rtp"
+	_ "github.com/dustin/go-humanize"
 	_ "github.com/schollz/progressbar/v3"
 	_ "github.com/spf13/cobra"
 	_ "github.com/uptrace/bun"

@@ -1,0 +1,187 @@
+// Package config reads the configuration file of each role. A key that does not
+// exist is an error that names the keys that do: a misspelt setting that is
+// silently ignored is found on the day of the failure.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"gopkg.in/yaml.v3"
+
+	"understudy"
+)
+
+// maxFile bounds a configuration file; a real one has a kilobyte.
+const maxFile = 1 << 20
+
+// Management configures `understudy management`.
+type Management struct {
+	Data  string   `yaml:"data"`  // folder for the database, the certificate authority and its keys
+	Hosts []string `yaml:"hosts"` // names and addresses by which people and servers reach it
+	HTTP  string   `yaml:"http"`  // listen address of plain HTTP (redirect) and of servers
+	HTTPS string   `yaml:"https"` // listen address of users
+	Log   string   `yaml:"log"`   // debug, info, warn or error
+	// DemoControl is the address of the demo that may kill this site's servers; empty everywhere else.
+	DemoControl string `yaml:"demo_control"`
+}
+
+// Channel configures `understudy channel`, a service channel in a process of its own.
+type Channel struct {
+	Data  string   `yaml:"data"`
+	Hosts []string `yaml:"hosts"`
+	HTTP  string   `yaml:"http"`
+	HTTPS string   `yaml:"https"`
+	Log   string   `yaml:"log"`
+}
+
+// Media configures `understudy recording` and `understudy failover`.
+type Media struct {
+	Data    string   `yaml:"data"`  // folder for keys, cached assignments and, unless storage.dir is set, footage
+	Hosts   []string `yaml:"hosts"` // names and addresses by which clients and servers reach it
+	Listen  Listen   `yaml:"listen"`
+	Storage Storage  `yaml:"storage"`
+	// PlainMedia allows RTSP and HTTP without TLS on the media port. A token sent in the clear can be stolen.
+	PlainMedia bool `yaml:"plain_media"`
+	// HoldDown is how long a recording server must be healthy before it takes its cameras back.
+	HoldDown time.Duration `yaml:"hold_down"`
+	Log      string        `yaml:"log"`
+}
+
+// Listen is the listen addresses of a recording or failover server.
+type Listen struct {
+	Media string `yaml:"media"`
+	State string `yaml:"state"`
+	Merge string `yaml:"merge"`
+}
+
+// Storage configures the media database.
+type Storage struct {
+	Dir     string        `yaml:"dir"`
+	MaxSize Size          `yaml:"max_size"` // 0: until min_free is reached
+	MinFree Size          `yaml:"min_free"`
+	Segment time.Duration `yaml:"segment"` // length of a file
+}
+
+// Size is a number of bytes, written as 500GB, 64MiB or a plain number.
+type Size int64
+
+// UnmarshalYAML reads 500GB, 64MiB or a plain number of bytes.
+func (s *Size) UnmarshalYAML(node *yaml.Node) error {
+	n, err := humanize.ParseBytes(node.Value)
+	if err != nil || n > 1<<62 {
+		return fmt.Errorf("line %d: a size is written as 500GB, 64MiB or a number of bytes, found %q", node.Line, node.Value)
+	}
+	*s = Size(n)
+	return nil
+}
+
+// LoadManagement reads and checks the file; an empty path gives the defaults.
+func LoadManagement(path string) (Management, error) {
+	c := Management{Data: "/var/lib/understudy/management", HTTP: address(understudy.PortHTTP), HTTPS: address(understudy.PortHTTPS), Log: "info"}
+	err := load(path, &c)
+	return c, errors.Join(err, checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS))
+}
+
+// LoadChannel reads and checks the file; an empty path gives the defaults.
+func LoadChannel(path string) (Channel, error) {
+	c := Channel{Data: "/var/lib/understudy/channel", HTTP: address(understudy.PortHTTP), HTTPS: address(understudy.PortHTTPS), Log: "info"}
+	err := load(path, &c)
+	return c, errors.Join(err, checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS))
+}
+
+// LoadMedia reads and checks the file of a recording or failover server; an empty path gives the defaults.
+func LoadMedia(path string, role understudy.Role) (Media, error) {
+	c := Media{
+		Data:     "/var/lib/understudy/" + string(role),
+		Listen:   Listen{Media: address(understudy.PortMedia), State: address(understudy.PortState), Merge: address(understudy.PortMerge)},
+		Storage:  Storage{MinFree: 1 << 30, Segment: time.Minute},
+		HoldDown: 10 * time.Second,
+		Log:      "info",
+	}
+	err := load(path, &c)
+	if c.Storage.Dir == "" {
+		c.Storage.Dir = c.Data + "/footage"
+	}
+	if c.HoldDown < 0 || c.Storage.Segment < time.Second {
+		err = errors.Join(err, understudy.Errorf(understudy.CodeInvalid,
+			"configuration %s: hold_down is not negative and storage.segment is at least 1s; found %s and %s", path, c.HoldDown, c.Storage.Segment))
+	}
+	return c, errors.Join(err, checkListen(path, "listen.media", c.Listen.Media),
+		checkListen(path, "listen.state", c.Listen.State), checkListen(path, "listen.merge", c.Listen.Merge))
+}
+
+func address(port int) string { return fmt.Sprintf(":%d", port) }
+
+func checkListen(path, key, value string) error {
+	if _, _, err := net.SplitHostPort(value); err != nil {
+		return understudy.Errorf(understudy.CodeInvalid, "configuration %s: %s is [host]:port, such as :7563 or 10.0.0.11:7563; found %q", path, key, value)
+	}
+	return nil
+}
+
+func load(path string, into any) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return understudy.Errorf(understudy.CodeInvalid, "the configuration file could not be opened; name one that exists with --config: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile))
+	if err != nil {
+		return understudy.Errorf(understudy.CodeInvalid, "the configuration file %s could not be read: %w", path, err)
+	}
+	return parse(path, text, into)
+}
+
+func parse(path string, text []byte, into any) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	err := decoder.Decode(into)
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	if m := unknownKey.FindStringSubmatch(err.Error()); m != nil {
+		return understudy.Errorf(understudy.CodeInvalid, "configuration %s, line %s: there is no key %q; the keys are %s",
+			path, m[1], m[2], strings.Join(keys(reflect.TypeOf(into).Elem(), ""), ", "))
+	}
+	return understudy.Errorf(understudy.CodeInvalid, "configuration %s: %w", path, err)
+}
+
+var unknownKey = regexp.MustCompile(`line (\d+): field (\S+) not found`)
+
+func keys(t reflect.Type, prefix string) []string {
+	var all []string
+	for field := range fields(t) {
+		name := prefix + field.Tag.Get("yaml")
+		if field.Type.Kind() == reflect.Struct {
+			all = append(all, keys(field.Type, name+".")...)
+			continue
+		}
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func fields(t reflect.Type) func(func(reflect.StructField) bool) {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range t.NumField() {
+			if !yield(t.Field(i)) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"understudy"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestMediaDefaultsAndValues(t *testing.T) {
+	c, err := LoadMedia(write(t, "data: /srv/rec1\nstorage: {max_size: 500GB}\nhold_down: 3s\n"), understudy.RoleRecording)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Storage.Dir != "/srv/rec1/footage" || c.Storage.MaxSize != 500e9 || c.HoldDown != 3*time.Second || c.Listen.State != ":11000" {
+		t.Errorf("read %+v", c)
+	}
+}
+
+func TestMistakesAreSentences(t *testing.T) {
+	for text, want := range map[string]string{
+		"dta: /srv":                  `line 1: there is no key "dta"; the keys are data,`,
+		"storage:\n  max: 5GB":       `line 2: there is no key "max"`,
+		"storage: {max_size: a lot}": `a size is written as 500GB`,
+		"listen: {media: 7563}":      `listen.media is [host]:port`,
+		"hold_down: -1s":             `hold_down is not negative`,
+		"hold_down: [":               `configuration`,
+	} {
+		_, err := LoadMedia(write(t, text), understudy.RoleRecording)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	if _, err := LoadMedia("/nowhere/x.yaml", understudy.RoleFailover); err == nil || !strings.Contains(err.Error(), "--config") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("data: /srv\nlisten: {media: ':1'}")
+	f.Add("storage: {max_size: 5GB}")
+	f.Fuzz(func(t *testing.T, text string) {
+		var c Media
+		_ = parse("fuzz", []byte(text), &c) // must not panic
+	})
+}
