@@ -34,7 +34,9 @@ type Event struct {
 	Server   ServerID  `json:"server,omitempty"`
 	Camera   CameraID  `json:"camera,omitempty"`
 	Sentence string    `json:"sentence"`
-	Changes  []Change  `json:"changes,omitempty"`
+	// Decided is when a claim was decided, by the claimant's clock; At is when it was granted.
+	Decided time.Time `json:"decided,omitzero"`
+	Changes []Change  `json:"changes,omitempty"`
 }
 
 // Change is one thing as it is after an event; exactly one field is set.

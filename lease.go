@@ -42,6 +42,8 @@ type Claim struct {
 	Cameras  []CameraEpoch `json:"cameras" maxItems:"20000"`
 	// Sentence is the decision in words: who saw what, since when, so what.
 	Sentence string `json:"sentence" maxLength:"2000"`
+	// Decided is when the claimant decided, by its own clock.
+	Decided time.Time `json:"decided"`
 }
 
 // Refusal says why one camera of a claim was not granted, and how its lease stands.
