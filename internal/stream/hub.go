@@ -1,0 +1,274 @@
+// Package stream hands the samples of one source to any number of readers.
+//
+// The source never waits: each reader has a queue of its own, bounded in
+// bytes, and pays itself for being slow. A reader begins with the current GOP,
+// so that a picture can be shown at once.
+package stream
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"understudy"
+)
+
+// maxGOPBytes bounds the GOP that is kept for new readers. A source that sends
+// no key frame for longer gets readers that wait for the next one.
+const maxGOPBytes = 64 << 20
+
+// Item is what a reader gets: either the tracks with which a new session of the
+// source begins, or the next sample of the session.
+type Item struct {
+	Tracks []understudy.Track
+	Sample *understudy.Sample
+}
+
+func (i Item) size() int {
+	const overhead = 160 // of the sample's other fields and of the queue
+	if i.Sample == nil {
+		return overhead
+	}
+	return overhead + len(i.Sample.Payload)
+}
+
+// key reports whether a reader that has seen nothing else can begin here.
+func (i Item) key() bool {
+	return i.Sample != nil && i.Sample.Key && i.Sample.Track == understudy.VideoTrack
+}
+
+// Hub is one source with its readers. All methods may be called from any
+// goroutine; Tracks and Sample by one at a time.
+type Hub struct {
+	mu       sync.Mutex
+	tracks   []understudy.Track
+	gop      []Item // since the last key sample of the video, audio between included
+	gopBytes int
+	readers  map[*Reader]struct{}
+	closed   bool
+}
+
+// NewHub returns a hub without a source and without readers.
+func NewHub() *Hub { return &Hub{readers: map[*Reader]struct{}{}} }
+
+// Tracks begins a new session of the source.
+func (h *Hub) Tracks(tracks []understudy.Track) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tracks = tracks
+	h.gop, h.gopBytes = nil, 0
+	h.publish(Item{Tracks: tracks})
+}
+
+// Sample publishes the next sample of the session. It never waits for a reader.
+func (h *Hub) Sample(s *understudy.Sample) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	item := Item{Sample: s}
+	h.keep(item)
+	h.publish(item)
+}
+
+func (h *Hub) keep(item Item) {
+	if item.key() {
+		h.gop, h.gopBytes = nil, 0
+	} else if len(h.gop) == 0 {
+		return
+	}
+	h.gop = append(h.gop, item)
+	h.gopBytes += item.size()
+	if h.gopBytes > maxGOPBytes {
+		h.gop, h.gopBytes = nil, 0
+	}
+}
+
+func (h *Hub) publish(item Item) {
+	for r := range h.readers {
+		if !r.push(item) {
+			delete(h.readers, r)
+		}
+	}
+}
+
+// Subscribe adds a reader whose queue holds at most limitBytes beyond what it
+// begins with: the tracks and the current GOP, where there are any. Close the
+// reader when done.
+func (h *Hub) Subscribe(limitBytes int) *Reader {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := &Reader{hub: h, limit: limitBytes, wake: make(chan struct{}, 1), waitKey: len(h.gop) == 0}
+	if h.tracks != nil {
+		r.queue = append(r.queue, queued{item: Item{Tracks: h.tracks}})
+	}
+	for _, item := range h.gop {
+		r.queue = append(r.queue, queued{item: item})
+	}
+	if h.closed {
+		r.end = io.EOF
+		return r
+	}
+	h.readers[r] = struct{}{}
+	return r
+}
+
+// Close ends the hub: readers get what is in their queues and then io.EOF.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for r := range h.readers {
+		r.finish(io.EOF)
+	}
+	clear(h.readers)
+}
+
+// Reader is one subscription. Next and Close are called by one goroutine at a time.
+type Reader struct {
+	hub   *Hub
+	limit int
+	wake  chan struct{} // holds one token when there may be something to read
+
+	mu      sync.Mutex
+	queue   []queued
+	bytes   int
+	waitKey bool // what comes before the next key sample cannot be decoded
+	stalled bool // overflowed, and has read nothing since
+	dropped uint64
+	end     error
+}
+
+// queued is an item with the size it is charged with; what a reader begins
+// with is free, since it is no sign of slowness.
+type queued struct {
+	item Item
+	size int
+}
+
+// push appends item; false when the reader is cut off.
+func (r *Reader) push(item Item) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case item.Tracks != nil:
+		r.waitKey = true
+	case item.key():
+		r.waitKey = false
+	case r.waitKey:
+		r.dropped++
+		return true
+	}
+	size := item.size()
+	if r.bytes+size > r.limit {
+		return r.overflow(item)
+	}
+	r.queue = append(r.queue, queued{item, size})
+	r.bytes += size
+	r.signal()
+	return true
+}
+
+// overflow empties the queue, session beginnings excepted, since a queue with
+// single holes cannot be decoded. A reader that has read nothing since the last
+// overflow is not slow but gone.
+func (r *Reader) overflow(item Item) bool {
+	if r.stalled {
+		r.queue, r.bytes = nil, 0
+		r.end = understudy.Errorf(understudy.CodeUnavailable,
+			"the reader was cut off: it took nothing while its queue of %d bytes filled twice; connect again", r.limit)
+		r.signal()
+		return false
+	}
+	r.stalled = true
+	var tracks []understudy.Track
+	for _, q := range r.queue {
+		if q.item.Tracks != nil {
+			tracks = q.item.Tracks
+			continue
+		}
+		r.dropped++
+	}
+	r.queue, r.bytes = nil, 0
+	if item.Tracks != nil {
+		tracks = item.Tracks
+	}
+	if tracks != nil {
+		r.queue = append(r.queue, queued{item: Item{Tracks: tracks}})
+	}
+	switch {
+	case item.Tracks != nil:
+	case item.key() && item.size() <= r.limit:
+		r.queue = append(r.queue, queued{item, item.size()})
+		r.bytes = item.size()
+	default:
+		r.dropped++
+		r.waitKey = true
+	}
+	r.signal()
+	return true
+}
+
+func (r *Reader) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Reader) finish(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.end = err
+	r.signal()
+}
+
+// Next returns the next item, waiting for it. Errors: io.EOF when the hub was
+// closed, CodeUnavailable when the reader was cut off for slowness, or ctx's.
+func (r *Reader) Next(ctx context.Context) (Item, error) {
+	for {
+		item, ok, err := r.take()
+		if ok || err != nil {
+			return item, err
+		}
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+			return Item{}, ctx.Err()
+		}
+	}
+}
+
+func (r *Reader) take() (item Item, ok bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		return Item{}, false, r.end
+	}
+	first := r.queue[0]
+	r.queue[0] = queued{}
+	r.queue = r.queue[1:]
+	if len(r.queue) == 0 {
+		r.queue = nil
+	}
+	r.bytes -= first.size
+	r.stalled = false
+	return first.item, true, nil
+}
+
+// Dropped returns how many samples the reader missed because it was too slow,
+// or because it came while no GOP was kept.
+func (r *Reader) Dropped() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dropped
+}
+
+// Close ends the subscription; Next returns io.EOF from then on.
+func (r *Reader) Close() {
+	r.hub.mu.Lock()
+	delete(r.hub.readers, r)
+	r.hub.mu.Unlock()
+	r.mu.Lock()
+	r.queue, r.bytes = nil, 0
+	r.mu.Unlock()
+	r.finish(io.EOF)
+}
