@@ -2,6 +2,7 @@ package understudy
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 )
@@ -46,7 +47,7 @@ type Timeline struct {
 
 // TimelineService knows the timeline of a camera over all servers.
 type TimelineService interface {
-	Timeline(camera CameraID, from, to time.Time) (Timeline, error)
+	Timeline(ctx context.Context, camera CameraID, from, to time.Time) (Timeline, error)
 }
 
 // Bounds of the search for a sample of one holder in the footage of another.
