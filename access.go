@@ -52,6 +52,7 @@ type Identity struct {
 	Role    Role // of the server
 	Actions []Action
 	Cameras []CameraID // that the actions hold for; AllCameras for every one
+	Address string     // network address that the request came from, where known
 }
 
 // String returns "user:NAME", "server:ID" or "nobody", as the log has it.
