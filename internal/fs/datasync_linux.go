@@ -1,0 +1,11 @@
+package fs
+
+import "golang.org/x/sys/unix"
+
+func datasync(fd int) error {
+	for {
+		if err := unix.Fdatasync(fd); err != unix.EINTR {
+			return err
+		}
+	}
+}

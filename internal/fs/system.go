@@ -1,0 +1,83 @@
+package fs
+
+import (
+	"fmt"
+	"io"
+	iofs "io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// System returns the folder root of the operating system.
+func System(root string) FS { return system(root) }
+
+type system string
+
+func (s system) path(name string) string {
+	return filepath.Join(string(s), filepath.FromSlash(name))
+}
+
+// OpenFile opens a file.
+func (s system) OpenFile(name string, flag int) (File, error) {
+	f, err := os.OpenFile(s.path(name), flag, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	return systemFile{f}, nil
+}
+
+func (s system) Rename(from, to string) error { return os.Rename(s.path(from), s.path(to)) }
+func (s system) Remove(name string) error     { return os.Remove(s.path(name)) }
+func (s system) MkdirAll(name string) error   { return os.MkdirAll(s.path(name), 0o750) }
+
+func (s system) ReadDir(name string) ([]iofs.DirEntry, error) { return os.ReadDir(s.path(name)) }
+func (s system) Stat(name string) (iofs.FileInfo, error)      { return os.Stat(s.path(name)) }
+
+func (s system) SyncDir(name string) error {
+	dir, err := os.Open(s.path(name))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+func (s system) FreeBytes() (int64, error) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(string(s), &stat); err != nil {
+		return 0, &iofs.PathError{Op: "statfs", Path: string(s), Err: err}
+	}
+	return int64(stat.Bavail) * int64(stat.Bsize), nil
+}
+
+func (s system) Lock(name string) (io.Closer, error) {
+	f, err := os.OpenFile(s.path(name), os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return f, nil
+}
+
+type systemFile struct{ *os.File }
+
+// Sync is fdatasync: the size is made durable, the times need not be.
+func (f systemFile) Sync() error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failure error
+	if err := conn.Control(func(fd uintptr) { failure = datasync(int(fd)) }); err != nil {
+		return err
+	}
+	if failure != nil {
+		return &iofs.PathError{Op: "sync", Path: f.Name(), Err: failure}
+	}
+	return nil
+}
