@@ -33,6 +33,10 @@ func (c *Conn) Poll(ctx context.Context, p understudy.Poll) (understudy.State, e
 	panic("being built")
 }
 
+// Broken is closed when the connection has ended, whoever ended it: a killed
+// server is noticed at once, not at the next question.
+func (c *Conn) Broken() <-chan struct{} { panic("being built") }
+
 // Close ends the connection.
 func (c *Conn) Close() error { panic("being built") }
 
