@@ -47,12 +47,12 @@ const AllCameras CameraID = "*"
 // Identity is who is asking: nobody, a user, or a server with a certificate of
 // this installation. The zero Identity is nobody and may do nothing.
 type Identity struct {
-	User    string // name of a user, or empty
-	Server  ServerID
-	Role    Role // of the server
-	Actions []Action
-	Cameras []CameraID // that the actions hold for; AllCameras for every one
-	Address string     // network address that the request came from, where known
+	User    string     `json:"user,omitempty" doc:"Name of a user"`
+	Server  ServerID   `json:"server,omitempty"`
+	Role    Role       `json:"role,omitempty" doc:"Of the server"`
+	Actions []Action   `json:"actions,omitempty"`
+	Cameras []CameraID `json:"cameras,omitempty" doc:"That the actions hold for; * for every one"`
+	Address string     `json:"-"` // network address that the request came from, where known
 }
 
 // String returns "user:NAME", "server:ID" or "nobody", as the log has it.
@@ -85,6 +85,43 @@ func (i Identity) May(action Action, camera CameraID) error {
 		return Errorf(CodeForbidden, "%s may not %s camera %s", i, action, camera)
 	}
 	return Errorf(CodeForbidden, "%s may not %s", i, action)
+}
+
+// Visible returns e as i may see it: without the changes of cameras that are
+// not i's to see. ok is false when nothing is left, and for matters of access,
+// which only administrators see.
+func (i Identity) Visible(e Event) (visible Event, ok bool) {
+	hidden := func(c CameraID) bool { return c != "" && i.May(ActionStatus, c) != nil }
+	if i.May(ActionStatus, "") != nil || hidden(e.Camera) || e.Kind == EventAccess && i.Server == "" && i.May(ActionAdminister, "") != nil {
+		return Event{}, false
+	}
+	kept := slices.DeleteFunc(slices.Clone(e.Changes), func(c Change) bool {
+		return c.Camera != nil && hidden(c.Camera.ID) || c.Lease != nil && hidden(c.Lease.Camera) || hidden(c.GoneCamera)
+	})
+	if len(kept) == 0 && len(e.Changes) > 0 {
+		return Event{}, false
+	}
+	e.Changes = kept
+	return e, true
+}
+
+// VisibleSite returns s as i may see it.
+func (i Identity) VisibleSite(s Site) Site {
+	return s.Only(func(c CameraID) bool { return i.May(ActionStatus, c) == nil })
+}
+
+// VisibleStatus returns statuses as i may see them.
+func (i Identity) VisibleStatus(all []ServerStatus) []ServerStatus {
+	all = slices.Clone(all)
+	for n, status := range all {
+		if status.State == nil {
+			continue
+		}
+		state := *status.State
+		state.Cameras = slices.DeleteFunc(slices.Clone(state.Cameras), func(c CameraState) bool { return i.May(ActionStatus, c.Camera) != nil })
+		all[n].State = &state
+	}
+	return all
 }
 
 // MayActAs reports whether i is that very server, in one of those roles.
