@@ -1,0 +1,188 @@
+// Package management is the authority of a site: which cameras and servers
+// there are, who holds the lease of each camera, who may sign in, and the log
+// of all that happened. It knows no SQL and no HTTP: it keeps everything in a
+// Store, and whoever serves it calls its methods.
+//
+// The site is changed in one way only: an event is appended that says what
+// changed and why, and the store makes the change in the same transaction. So
+// the log and the site cannot disagree.
+package management
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"time"
+
+	"understudy"
+)
+
+// Sealer encrypts what is stored and must be read again: the passwords of cameras.
+type Sealer interface {
+	// Seal encrypts plain; what it returns opens only with the same context.
+	Seal(plain, context []byte) ([]byte, error)
+	Open(sealed, context []byte) ([]byte, error)
+}
+
+// Hasher makes of a user's password what is stored of it.
+type Hasher interface {
+	Hash(ctx context.Context, password understudy.Secret) (string, error)
+	// Verify with an empty hash takes as long as with a wrong password, and is false.
+	Verify(ctx context.Context, hash string, password understudy.Secret) (bool, error)
+}
+
+// Options are the parts that New needs besides a store.
+type Options struct {
+	Sealer Sealer
+	Hasher Hasher
+}
+
+// Management is the authority of a site. It implements the root package's
+// CameraService, ServerService, LeaseService, AssignmentService, EventService
+// and UserService. All methods may be called at the same time.
+//
+// Who is asking is taken from the context (understudy.WithAsker) and stands in
+// the log; whether they may ask is decided by the caller, with Identity.May.
+type Management struct {
+	store    Store
+	sealer   Sealer
+	hasher   Hasher
+	attempts *attempts
+	reports  *reportLimit
+	refusals *recentRefusals
+
+	mu      sync.Mutex
+	stream  string
+	seq     uint64        // the newest event known
+	changed chan struct{} // closed, and replaced, when seq grows
+}
+
+var _ interface {
+	understudy.CameraService
+	understudy.ServerService
+	understudy.LeaseService
+	understudy.AssignmentService
+	understudy.EventService
+	understudy.UserService
+} = (*Management)(nil)
+
+// New returns the authority over what is in store, which may be empty.
+func New(ctx context.Context, store Store, o Options) (*Management, error) {
+	m := &Management{
+		store: store, sealer: o.Sealer, hasher: o.Hasher,
+		attempts: newAttempts(), reports: newReportLimit(), refusals: newRecentRefusals(),
+		changed: make(chan struct{}),
+	}
+	err := store.Update(ctx, func(tx Tx) error {
+		site, err := tx.Site()
+		if err != nil {
+			return err
+		}
+		m.seq = site.Seq
+		if m.stream, err = tx.Stream(); err != nil || m.stream != "" {
+			return err
+		}
+		m.stream = newStream()
+		return tx.SetStream(m.stream)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func newStream() string { return "log-" + rand.Text()[:16] }
+
+// Stream returns the name of the log. It changes when the log turns out to
+// have been restored from a backup, so that a cursor into the lost part is
+// recognised as foreign.
+func (m *Management) Stream() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stream
+}
+
+// Wait returns nil as soon as there is an event with a number higher than
+// after, and the context's error if ctx ends first.
+func (m *Management) Wait(ctx context.Context, after uint64) error {
+	for {
+		m.mu.Lock()
+		seq, changed := m.seq, m.changed
+		m.mu.Unlock()
+		if seq > after {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (m *Management) announce(seq uint64, stream string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if stream != "" {
+		m.stream = stream
+	}
+	if seq > m.seq {
+		m.seq = seq
+		close(m.changed)
+		m.changed = make(chan struct{})
+	}
+}
+
+// change is one transaction that may change the site.
+type change struct {
+	Tx
+	actor string
+	now   time.Time
+	site  understudy.Site // as it is after what was recorded so far
+
+	stream string // of the log, if it was renamed
+}
+
+// update runs f in one transaction and, if it committed, tells those who wait.
+func (m *Management) update(ctx context.Context, f func(*change) error) error {
+	var done *change
+	err := m.store.Update(ctx, func(tx Tx) error {
+		site, err := tx.Site()
+		if err != nil {
+			return err
+		}
+		done = &change{Tx: tx, actor: understudy.Asker(ctx).String(), now: now(), site: site}
+		return f(done)
+	})
+	if err != nil {
+		return err
+	}
+	m.announce(done.site.Seq, done.stream)
+	return nil
+}
+
+// record appends e and with it makes its changes.
+func (c *change) record(e understudy.Event) error {
+	e.At = c.now
+	if e.Actor == "" {
+		e.Actor = c.actor
+	}
+	e, err := c.Append(e)
+	if err != nil {
+		return err
+	}
+	c.site = c.site.Apply(e)
+	return nil
+}
+
+// now is UTC in microseconds: what every database keeps exactly.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// unavailable wraps what a part failed with that may succeed later.
+func unavailable(what string, err error) error {
+	if _, ok := errors.AsType[*understudy.Error](err); ok {
+		return err
+	}
+	return understudy.Errorf(understudy.CodeUnavailable, "%s: %w", what, err)
+}

@@ -1,0 +1,107 @@
+package management
+
+import (
+	"context"
+	"time"
+
+	"understudy"
+)
+
+// Store keeps what the authority knows. The suite in storetest says in tests
+// what is said here in words.
+type Store interface {
+	// Update runs f in one transaction: all that f did is kept, durably, or
+	// nothing of it. Transactions happen one after another. f may be run again
+	// when the store asks for it, so it touches nothing outside but what it
+	// overwrites. An error of f is returned as it is. CodeUnavailable when the
+	// store cannot be reached or is busy; the outcome is then unknown.
+	Update(ctx context.Context, f func(Tx) error) error
+	// View runs f on one consistent state.
+	View(ctx context.Context, f func(Reader) error) error
+}
+
+// Reader reads within a transaction.
+type Reader interface {
+	// Stream returns the name of the log, empty before the first SetStream.
+	Stream() (string, error)
+	// Site returns everything but history; its Seq is the newest event's.
+	Site() (understudy.Site, error)
+	// Events returns rows in ascending order. A camera selects the events that
+	// are about it or change it. The limit is at least 1.
+	Events(q understudy.EventQuery) ([]understudy.Event, error)
+	// Epoch returns the highest epoch that a camera ever had, also when the
+	// camera is gone; of understudy.AllCameras, the highest of any; 0 if none.
+	Epoch(camera understudy.CameraID) (uint64, error)
+	// Passwords returns the sealed passwords of those cameras that have one.
+	Passwords(cameras []understudy.CameraID) (map[understudy.CameraID][]byte, error)
+	Claim(id string) (ClaimRecord, bool, error)
+	// Accounts returns all accounts, by name.
+	Accounts() ([]Account, error)
+	Account(name string) (Account, bool, error)
+	Token(hash TokenHash) (Token, bool, error)
+	// Tokens returns all tokens of that purpose, the oldest first.
+	Tokens(purpose Purpose) ([]Token, error)
+}
+
+// Tx reads and writes within a transaction, and reads what it has written.
+type Tx interface {
+	Reader
+	SetStream(name string) error
+	// Append gives e the next number, writes it, and makes its changes.
+	// CodeConflict if a lease's epoch would not grow.
+	Append(e understudy.Event) (understudy.Event, error)
+	// PutPassword keeps a camera's sealed password; nil forgets it.
+	PutPassword(camera understudy.CameraID, sealed []byte) error
+	// PutClaim keeps a claim of a new id.
+	PutClaim(c ClaimRecord) error
+	// ForgetClaims forgets the claims that were answered before a time.
+	ForgetClaims(before time.Time) error
+	// PutAccount creates or replaces the account of that name.
+	PutAccount(a Account) error
+	DeleteAccount(name string) error
+	// PutToken creates or replaces the token of that hash.
+	PutToken(t Token) error
+	DeleteToken(hash TokenHash) error
+}
+
+// ClaimRecord is a claim that was answered, kept so that it is answered alike
+// when it is repeated. It holds no secrets.
+type ClaimRecord struct {
+	ID      string
+	Digest  [32]byte // of the claim itself
+	At      time.Time
+	Seq     uint64 // newest event when it was answered
+	Granted []understudy.Lease
+	Refused []understudy.Refusal
+}
+
+// Account is a user with the hash of the password.
+type Account struct {
+	User understudy.User
+	Hash string
+}
+
+// Purpose says what a token is good for.
+type Purpose string
+
+// The purposes of tokens.
+const (
+	PurposeSession Purpose = "session" // a signed-in user
+	PurposeJoin    Purpose = "join"    // lets one server join, once
+	PurposeSetup   Purpose = "setup"   // makes the first administrator
+)
+
+// TokenHash is the SHA-256 of a token's secret: the store never sees the secret.
+type TokenHash [32]byte
+
+// Token is what is stored of a random secret that was given out.
+type Token struct {
+	Hash    TokenHash
+	Purpose Purpose
+	User    string              // whose session
+	Server  understudy.ServerID // that may join
+	Role    understudy.Role     // in which it may join
+	Created time.Time
+	Expires time.Time // zero: never
+	Used    time.Time // zero: not yet
+}
