@@ -1,0 +1,165 @@
+package identity
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"path/filepath"
+	"time"
+
+	"understudy"
+)
+
+// Authority keeps the secrets of an installation: the CA that signs servers'
+// certificates, the key that signs media tokens, and the key that seals
+// camera passwords. Only a management server has it.
+type Authority struct {
+	folder string
+	ca     *x509.Certificate
+	caKey  *ecdsa.PrivateKey
+	token  ed25519.PrivateKey
+	sealer sealer
+	trust  Trust
+}
+
+// authorityFile is all secrets of an installation in one file, so that they
+// are created whole or not at all, and backed up as one.
+type authorityFile struct {
+	Installation  string `json:"installation"`
+	CACertificate string `json:"ca_certificate"`
+	CAKey         string `json:"ca_key"`
+	TokenSeed     []byte `json:"token_seed"`
+	SealKey       []byte `json:"seal_key"`
+}
+
+// OpenAuthority loads the authority that is kept in folder, and creates a new
+// installation if the folder holds none. CodeForbidden if others may read the file.
+func OpenAuthority(folder string) (*Authority, error) {
+	path := filepath.Join(folder, "authority.json")
+	var file authorityFile
+	err := readJSON(path, &file)
+	if err != nil && understudy.CodeOf(err) == understudy.CodeNotFound {
+		if file, err = newAuthorityFile(); err == nil {
+			err = writeJSON(path, file)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	a, err := file.open(folder)
+	if err != nil {
+		return nil, understudy.Errorf(understudy.CodeInvalid, "%s is damaged, restore it from a backup: %w", path, err)
+	}
+	return a, nil
+}
+
+func newAuthorityFile() (authorityFile, error) {
+	key, err := newKey()
+	if err != nil {
+		return authorityFile{}, err
+	}
+	installation := hex.EncodeToString(randomBytes(8))
+	ca, err := newCA(installation, key, time.Now())
+	if err != nil {
+		return authorityFile{}, err
+	}
+	encoded, err := encodeKey(key)
+	return authorityFile{
+		Installation:  installation,
+		CACertificate: encodePEM(pemCertificate, ca.Raw),
+		CAKey:         encoded,
+		TokenSeed:     randomBytes(ed25519.SeedSize),
+		SealKey:       randomBytes(sealKeySize),
+	}, err
+}
+
+func (f authorityFile) open(folder string) (*Authority, error) {
+	if len(f.TokenSeed) != ed25519.SeedSize {
+		return nil, understudy.Errorf(understudy.CodeInvalid, "a token seed has %d bytes, found %d", ed25519.SeedSize, len(f.TokenSeed))
+	}
+	token := ed25519.NewKeyFromSeed(f.TokenSeed)
+	trust := Trust{
+		Installation: f.Installation,
+		CA:           f.CACertificate,
+		TokenKeys:    []string{base64.StdEncoding.EncodeToString(token.Public().(ed25519.PublicKey))},
+	}
+	if _, err := trust.parse(); err != nil {
+		return nil, err
+	}
+	cas, err := decodeCertificates([]byte(f.CACertificate))
+	if err != nil {
+		return nil, err
+	}
+	key, err := decodeKey(f.CAKey)
+	if err != nil {
+		return nil, err
+	}
+	if !key.PublicKey.Equal(cas[0].PublicKey) {
+		return nil, understudy.Errorf(understudy.CodeInvalid, "the CA's key and its certificate do not belong together")
+	}
+	sealer, err := newSealer(f.SealKey)
+	if err != nil {
+		return nil, err
+	}
+	return &Authority{folder: folder, ca: cas[0], caKey: key, token: token, sealer: sealer, trust: trust}, nil
+}
+
+// Installation returns the id of the installation, 16 hexadecimal digits.
+func (a *Authority) Installation() string { return a.trust.Installation }
+
+// CACertificate returns the CA's certificate (PEM), for people to install in browsers.
+func (a *Authority) CACertificate() []byte { return []byte(a.trust.CA) }
+
+// Trust returns what servers of the installation need to recognise each other.
+func (a *Authority) Trust() Trust { return a.trust }
+
+// JoinToken returns what a server needs to join, with a secret that the caller
+// has made and will accept once. urls are where management servers are
+// reached, https://host[:port].
+func (a *Authority) JoinToken(urls []string, secret understudy.Secret) (JoinToken, error) {
+	t := JoinToken{URLs: urls, CASHA256: sha256.Sum256(a.ca.Raw), Secret: secret}
+	return t, t.validate()
+}
+
+// Sign answers a certificate request (PEM), of a server that joins or renews,
+// with a certificate for that server followed by the CA's (PEM). Nothing of
+// the request counts but its key: who it is, and which host names and
+// addresses it has, the caller says. A ttl of 0 is the longest, 390 days.
+// CodeInvalid for a request, an id, a role or a host that is malformed;
+// CodeForbidden for a host name by which servers know each other.
+func (a *Authority) Sign(csrPEM []byte, id understudy.ServerID, role understudy.Role, hosts []string, ttl time.Duration) ([]byte, error) {
+	if ttl < 0 || ttl > longestAge {
+		return nil, understudy.Errorf(understudy.CodeInvalid, "a certificate lasts up to %d days, and %s was asked for", longestAge/(24*time.Hour), ttl)
+	}
+	if ttl == 0 {
+		ttl = longestAge
+	}
+	s := subject{a.trust.Installation, role, id}
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	key, err := requestedKey(csrPEM)
+	if err != nil {
+		return nil, err
+	}
+	der, err := newLeaf(a.ca, a.caKey, key, s, hosts, time.Now(), ttl)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(encodePEM(pemCertificate, der) + a.trust.CA), nil
+}
+
+// Seal encrypts plain for storage; Open needs the same context, which says
+// what it is (a column and a row, say).
+func (a *Authority) Seal(plain, context []byte) ([]byte, error) {
+	return a.sealer.seal(plain, context), nil
+}
+
+// Open is the inverse of Seal. CodeInvalid for bytes that are damaged, of
+// another installation or of another context.
+func (a *Authority) Open(sealed, context []byte) ([]byte, error) {
+	return a.sealer.open(sealed, context)
+}

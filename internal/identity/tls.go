@@ -1,0 +1,104 @@
+package identity
+
+import (
+	"crypto/tls"
+	"strings"
+	"time"
+
+	"understudy"
+)
+
+// ServerTLS serves users and servers on one port: a server that dials with
+// ClientTLS is asked for its certificate, which PeerIdentity then tells, and a
+// browser is not. The server name of the handshake tells them apart: a browser
+// that is asked for a certificate shows a dialog, and refuses a WebSocket.
+func (n *Node) ServerTLS() *tls.Config {
+	config := n.serverTLS(tls.NoClientCert)
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if strings.HasSuffix(hello.ServerName, "."+serverDomain) {
+			return n.serverTLS(tls.VerifyClientCertIfGiven), nil
+		}
+		return n.serverTLS(tls.NoClientCert), nil
+	}
+	return config
+}
+
+// PeerTLS serves servers of the installation and nobody else.
+func (n *Node) PeerTLS() *tls.Config {
+	config := n.serverTLS(tls.RequireAndVerifyClientCert)
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		return n.serverTLS(tls.RequireAndVerifyClientCert), nil
+	}
+	return config
+}
+
+func (n *Node) serverTLS(auth tls.ClientAuthType) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		ClientAuth: auth,
+		ClientCAs:  n.current.Load().trust.roots,
+		Time:       n.now,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return &n.current.Load().certificate, nil
+		},
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if len(state.PeerCertificates) == 0 {
+				return nil // ClientAuth has decided that this is allowed
+			}
+			_, err := n.verifyPeer(state)
+			return err
+		},
+		// A resumed session would outlive what its certificate was verified against.
+		SessionTicketsDisabled: true,
+	}
+}
+
+// ClientTLS connects to that server of the installation and to no other, at
+// whatever address, and shows the node's own certificate. An empty id is any
+// management server.
+func (n *Node) ClientTLS(server understudy.ServerID) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		RootCAs:    n.current.Load().trust.roots,
+		ServerName: serverName(server),
+		Time:       n.now,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &n.current.Load().certificate, nil
+		},
+		VerifyConnection: func(state tls.ConnectionState) error {
+			peer, err := n.verifyPeer(state)
+			switch {
+			case err != nil:
+				return err
+			case server == "" && peer.role != understudy.RoleManagement, server != "" && peer.id != server:
+				return understudy.Errorf(understudy.CodeForbidden, "expected the server %s, and the %s server %s answered", state.ServerName, peer.role, peer.id)
+			}
+			return nil
+		},
+		SessionTicketsDisabled: true,
+	}
+}
+
+// verifyPeer checks what the chain cannot: that the peer is a server, and of
+// this installation.
+func (n *Node) verifyPeer(state tls.ConnectionState) (subject, error) {
+	peer, err := subjectOf(state.PeerCertificates[0])
+	if err != nil {
+		return subject{}, err
+	}
+	if peer.installation != n.subject.installation {
+		return subject{}, understudy.Errorf(understudy.CodeForbidden, "expected a server of installation %s, found one of %s", n.subject.installation, peer.installation)
+	}
+	return peer, nil
+}
+
+// now is the time by which certificates of peers are judged: never before this
+// node's own was made, so that servers that start without a clock (1970) still
+// know each other.
+func (n *Node) now() time.Time {
+	now, floor := time.Now(), issued(n.current.Load().certificate.Leaf)
+	if now.Before(floor) {
+		return floor
+	}
+	return now
+}

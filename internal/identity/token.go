@@ -1,0 +1,119 @@
+package identity
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"understudy"
+)
+
+// MaxTokenAge is the longest life of a media token. It bounds how long
+// somebody whose rights were taken away can go on watching.
+const MaxTokenAge = 10 * time.Minute
+
+const (
+	maxTokenLength = 16 << 10
+	// A server whose clock is ahead believes a token a little longer than it
+	// lives; one whose clock is behind believes tokens from its future.
+	tokenGrace  = 30 * time.Second
+	tokenFuture = 5 * time.Minute
+)
+
+// claims is the body of a media token (RFC 7519). The issuer is the
+// installation, the subject the user.
+type claims struct {
+	jwt.RegisteredClaims
+	Actions []understudy.Action   `json:"actions"`
+	Cameras []understudy.CameraID `json:"cameras"`
+}
+
+// SignToken makes a media token for a user: a JWT signed with EdDSA that lives
+// for ttl, up to MaxTokenAge. ActionAdminister never goes into it: who changes
+// things shows a session. CodeInvalid for an identity that is not a user, for a
+// ttl out of range, and for more cameras than a token can name.
+func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (understudy.MediaToken, error) {
+	switch {
+	case i.User == "" || i.Server != "":
+		return understudy.MediaToken{}, understudy.Errorf(understudy.CodeInvalid, "media tokens are for users, not for %s", i)
+	case ttl <= 0 || ttl > MaxTokenAge:
+		return understudy.MediaToken{}, understudy.Errorf(understudy.CodeInvalid, "a media token lives up to %s, and %s was asked for", MaxTokenAge, ttl)
+	}
+	now := time.Now()
+	expires := now.Add(ttl).Truncate(time.Second)
+	text, err := a.signClaims(claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    a.trust.Installation,
+			Subject:   i.User,
+			IssuedAt:  jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(expires),
+		},
+		Actions: withoutAdminister(i.Actions),
+		Cameras: i.Cameras,
+	})
+	if err != nil {
+		return understudy.MediaToken{}, err
+	}
+	if len(text) > maxTokenLength {
+		return understudy.MediaToken{}, understudy.Errorf(understudy.CodeInvalid,
+			"%s has rights on %d cameras, which are too many to name in a media token: give rights on all cameras", i, len(i.Cameras))
+	}
+	return understudy.MediaToken{Token: understudy.Secret(text), Expires: expires}, nil
+}
+
+func (a *Authority) signClaims(c claims) (string, error) {
+	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, c)
+	token.Header["kid"] = keyID(a.token.Public().(ed25519.PublicKey))
+	text, err := token.SignedString(a.token)
+	if err != nil {
+		return "", internal("sign a media token", err)
+	}
+	return text, nil
+}
+
+// VerifyToken returns the user behind a media token, asking nobody.
+// CodeUnauthenticated for anything but a token that this installation has
+// signed and that has not expired; the sentence says which, never the token.
+func (n *Node) VerifyToken(token string) (understudy.Identity, error) {
+	return n.current.Load().trust.verifyToken(token, time.Now())
+}
+
+func (t trusted) verifyToken(text string, now time.Time) (understudy.Identity, error) {
+	refuse := func(format string, args ...any) (understudy.Identity, error) {
+		return understudy.Identity{}, understudy.Errorf(understudy.CodeUnauthenticated, format, args...)
+	}
+	if text == "" || len(text) > maxTokenLength {
+		return refuse("expected a media token of up to %d bytes, found %d: ask the management server for one", maxTokenLength, len(text))
+	}
+	// Strict decoding, since lax base64 lets two texts be one signature.
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithStrictDecoding(),
+		jwt.WithIssuer(t.Installation), jwt.WithExpirationRequired(), jwt.WithLeeway(tokenGrace),
+		jwt.WithTimeFunc(func() time.Time { return now }))
+	var c claims
+	_, err := parser.ParseWithClaims(text, &c, func(token *jwt.Token) (any, error) {
+		id, _ := token.Header["kid"].(string)
+		if key, ok := t.keys[id]; ok {
+			return key, nil
+		}
+		return nil, jwt.ErrTokenUnverifiable
+	})
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return refuse("the media token has expired: ask the management server for a new one")
+	case err != nil:
+		return refuse("the media token is not one that this installation has signed: %w", err)
+	case c.Subject == "" || c.IssuedAt == nil || c.ExpiresAt.Sub(c.IssuedAt.Time) > MaxTokenAge:
+		return refuse("the media token does not say for whom it is or lives longer than %s", MaxTokenAge)
+	case c.IssuedAt.After(now.Add(tokenFuture)):
+		return refuse("the media token was made %s from now: set the clocks of this server and of the management server right",
+			c.IssuedAt.Sub(now).Round(time.Second))
+	}
+	return understudy.Identity{User: c.Subject, Actions: withoutAdminister(c.Actions), Cameras: c.Cameras}, nil
+}
+
+func withoutAdminister(actions []understudy.Action) []understudy.Action {
+	return slices.DeleteFunc(slices.Clone(actions), func(a understudy.Action) bool { return a == understudy.ActionAdminister })
+}

@@ -1,0 +1,91 @@
+package identity
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"regexp"
+	"slices"
+
+	"understudy"
+)
+
+const maxTokenKeys = 16
+
+var installationPattern = regexp.MustCompile(`^[0-9a-f]{16}$`)
+
+// Trust is what every server of an installation needs to recognise the others
+// and their users. It holds no secret.
+type Trust struct {
+	Installation string   `json:"installation" doc:"Id of the installation"`
+	CA           string   `json:"ca" doc:"CA certificates, PEM"`
+	TokenKeys    []string `json:"token_keys" doc:"Ed25519 public keys that sign media tokens, base64"`
+}
+
+// Equal reports whether both say the same.
+func (t Trust) Equal(other Trust) bool {
+	return t.Installation == other.Installation && t.CA == other.CA && slices.Equal(t.TokenKeys, other.TokenKeys)
+}
+
+// trusted is a Trust made ready for use.
+type trusted struct {
+	Trust
+	roots *x509.CertPool
+	keys  map[string]ed25519.PublicKey // by key id
+}
+
+func (t Trust) parse() (trusted, error) {
+	if !installationPattern.MatchString(t.Installation) {
+		return trusted{}, understudy.Errorf(understudy.CodeInvalid, "the id of an installation is 16 hexadecimal digits, found %.40q", t.Installation)
+	}
+	roots, err := rootsOf([]byte(t.CA))
+	if err != nil {
+		return trusted{}, err
+	}
+	if len(t.TokenKeys) == 0 || len(t.TokenKeys) > maxTokenKeys {
+		return trusted{}, understudy.Errorf(understudy.CodeInvalid, "an installation has 1 to %d token keys, found %d", maxTokenKeys, len(t.TokenKeys))
+	}
+	keys := make(map[string]ed25519.PublicKey, len(t.TokenKeys))
+	for _, text := range t.TokenKeys {
+		key, err := base64.StdEncoding.DecodeString(text)
+		if err != nil || len(key) != ed25519.PublicKeySize {
+			return trusted{}, understudy.Errorf(understudy.CodeInvalid, "expected a token key of %d bytes in base64, found %.80q", ed25519.PublicKeySize, text)
+		}
+		keys[keyID(key)] = key
+	}
+	return trusted{t, roots, keys}, nil
+}
+
+// keyID names a token key in the header of the tokens that it signs.
+func keyID(key ed25519.PublicKey) string {
+	sum := sha256.Sum256(key)
+	return hex.EncodeToString(sum[:8])
+}
+
+func rootsOf(caPEM []byte) (*x509.CertPool, error) {
+	certs, err := decodeCertificates(caPEM)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	for _, cert := range certs {
+		if !cert.IsCA {
+			return nil, understudy.Errorf(understudy.CodeInvalid, "expected CA certificates, found the one of %q, which is not", cert.Subject.CommonName)
+		}
+		roots.AddCert(cert)
+	}
+	return roots, nil
+}
+
+// UserTLS trusts the servers of an installation by their host names, as a
+// browser does that has its CA installed (PEM); it shows no certificate.
+func UserTLS(caPEM []byte) (*tls.Config, error) {
+	roots, err := rootsOf(caPEM)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots}, nil
+}
