@@ -1,0 +1,186 @@
+// Package client is how programs use a site: the same service interfaces that
+// the management server implements, over HTTP; the service channel followed
+// across restarts; live pictures, timelines and exports over all servers that
+// hold footage.
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"understudy"
+)
+
+// Config says where a site is and as whom to use it.
+type Config struct {
+	// Addresses are the URLs of management servers, https://host[:port], tried in this order.
+	Addresses []string
+	// Channels are URLs of service channels that run by themselves; empty is
+	// the channel of the management servers.
+	Channels []string
+	// TLS returns how to connect to a server; an empty id is a management server
+	// or a channel. An identity.Node's ClientTLS is one. A configuration that
+	// shows a certificate makes this the client of a server, which needs no token.
+	TLS func(server understudy.ServerID) *tls.Config
+	// Token is the bearer of a session; SignIn replaces it.
+	Token understudy.Secret
+	Log   *slog.Logger // nil is silent
+}
+
+// Client is the client of a site. It is safe for concurrent use.
+type Client struct {
+	config     Config
+	log        *slog.Logger
+	management []*url.URL
+	channels   []*url.URL
+	member     bool // a server, known by its certificate
+
+	mu         sync.Mutex
+	preferred  int // index of the management server that answered last
+	token      understudy.Secret
+	media      understudy.MediaToken
+	mediaFresh time.Time // until when media is used without asking for another
+	connection map[understudy.ServerID]*http.Client
+
+	follow following
+}
+
+var _ interface {
+	understudy.CameraService
+	understudy.ServerService
+	understudy.LeaseService
+	understudy.AssignmentService
+	understudy.EventService
+	understudy.UserService
+	understudy.Feed
+} = (*Client)(nil)
+
+// New returns a client; it connects when it is used. CodeInvalid for an address that is no https URL.
+func New(c Config) (*Client, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	management, err := parseURLs(c.Addresses)
+	if err != nil {
+		return nil, err
+	}
+	channels, err := parseURLs(c.Channels)
+	if err != nil {
+		return nil, err
+	}
+	if len(management) == 0 {
+		return nil, understudy.Errorf(understudy.CodeInvalid, "the address of a management server is needed, such as https://vms.example.com")
+	}
+	if len(channels) == 0 {
+		channels = management
+	}
+	if c.TLS == nil {
+		c.TLS = func(understudy.ServerID) *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS13} }
+	}
+	own := c.TLS("")
+	return &Client{
+		config: c, log: c.Log, management: management, channels: channels, token: c.Token,
+		member:     len(own.Certificates) > 0 || own.GetClientCertificate != nil,
+		connection: map[understudy.ServerID]*http.Client{},
+		follow:     following{subscribers: map[int]func(understudy.Site, understudy.Update){}},
+	}, nil
+}
+
+func parseURLs(texts []string) ([]*url.URL, error) {
+	var urls []*url.URL
+	for _, text := range texts {
+		u, err := url.Parse(strings.TrimSuffix(text, "/"))
+		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Path != "" {
+			return nil, understudy.Errorf(understudy.CodeInvalid,
+				"the address of a management server or channel is https://host or https://host:port, found %.200q", text)
+		}
+		urls = append(urls, u)
+	}
+	return urls, nil
+}
+
+// Bounds of connections: a server that is there answers a connection at once,
+// and one that is not must not hold up the next.
+const (
+	dialTimeout      = 3 * time.Second
+	handshakeTimeout = 5 * time.Second
+	idleTimeout      = 30 * time.Second
+)
+
+// TLSFor returns how to connect to a server; an empty id is a management server.
+func (c *Client) TLSFor(server understudy.ServerID) *tls.Config { return c.config.TLS(server) }
+
+// HTTP returns the HTTP client of connections to a server; an empty id is the
+// management servers. It follows no redirects, sets no overall timeout, and is
+// shared by all callers.
+func (c *Client) HTTP(server understudy.ServerID) *http.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h, ok := c.connection[server]; ok {
+		return h
+	}
+	h := &http.Client{
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 5 * time.Second}).DialContext,
+			TLSClientConfig:     c.config.TLS(server),
+			TLSHandshakeTimeout: handshakeTimeout,
+			IdleConnTimeout:     idleTimeout,
+			MaxIdleConnsPerHost: 8,
+			Proxy:               nil, // a proxy would see footage, and the address is the site's own
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	c.connection[server] = h
+	return h
+}
+
+// Close ends idle connections. Requests that are under way go on.
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.connection {
+		h.CloseIdleConnections()
+	}
+}
+
+// Token returns the bearer of the session; empty for a server and before SignIn.
+func (c *Client) Token() understudy.Secret {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.token
+}
+
+// MediaToken returns what to show recording and failover servers. It asks for
+// another when half of the last one's life is over, and goes on with the last
+// one while management servers are away and it is valid. A server gets an empty
+// token: its certificate is its identity.
+func (c *Client) MediaToken(ctx context.Context) (understudy.Secret, error) {
+	if c.member {
+		return "", nil
+	}
+	c.mu.Lock()
+	media, fresh := c.media, c.mediaFresh
+	c.mu.Unlock()
+	now := time.Now()
+	if media.Token != "" && now.Before(fresh) {
+		return media.Token, nil
+	}
+	var next understudy.MediaToken
+	if err := c.do(ctx, http.MethodPost, "/media-tokens", struct{}{}, &next); err != nil {
+		if media.Token != "" && now.Before(media.Expires) && understudy.CodeOf(err) == understudy.CodeUnavailable {
+			return media.Token, nil
+		}
+		return "", err
+	}
+	c.mu.Lock()
+	c.media, c.mediaFresh = next, now.Add(next.Expires.Sub(now)/2)
+	c.mu.Unlock()
+	return next.Token, nil
+}

@@ -1,0 +1,182 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"understudy"
+)
+
+const (
+	// silence is how long the channel may say nothing: it sends a heartbeat every 5 s.
+	silence = 15 * time.Second
+	// maxMessage bounds one message of the channel; the largest is the snapshot of a site.
+	maxMessage = maxAnswer
+)
+
+// Follow implements understudy.Feed on the first channel that can be reached.
+func (c *Client) Follow(ctx context.Context, after understudy.Cursor, f func(understudy.Update) error) error {
+	var last error
+	for _, channel := range c.channels {
+		met, err := c.followOne(ctx, channel, after, f)
+		if met || ctx.Err() != nil {
+			return err
+		}
+		last = err
+	}
+	return last
+}
+
+// followOne follows one channel. met: it was there, so that no other is asked.
+func (c *Client) followOne(ctx context.Context, channel *url.URL, after understudy.Cursor, f func(understudy.Update) error) (met bool, err error) {
+	connection, cancel := context.WithCancel(ctx)
+	defer cancel()
+	request, err := http.NewRequestWithContext(connection, http.MethodGet, channel.String()+basePath+"/channel", http.NoBody)
+	if err != nil {
+		return false, understudy.Errorf(understudy.CodeInternal, "a request could not be made: %w", err)
+	}
+	request.Header.Set("Accept", "text/event-stream")
+	if after.Stream != "" {
+		request.Header.Set("Last-Event-ID", after.String())
+	}
+	authorize(request, c.Token())
+	watchdog := time.AfterFunc(silence, cancel)
+	defer watchdog.Stop()
+	response, err := c.HTTP("").Do(request)
+	if err != nil {
+		return false, ended(ctx, channel, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		err := refusal(response)
+		return understudy.CodeOf(err) != understudy.CodeUnavailable, err
+	}
+	messages := newMessages(readAlive{response.Body, func() { watchdog.Reset(silence) }})
+	for {
+		m, err := messages.next()
+		if err != nil {
+			return true, ended(ctx, channel, err)
+		}
+		update, ok, err := m.update()
+		if err != nil {
+			return true, err
+		}
+		if !ok {
+			continue
+		}
+		if err := f(update); err != nil {
+			return true, err
+		}
+		watchdog.Reset(silence) // f may have taken its time
+	}
+}
+
+func ended(ctx context.Context, channel *url.URL, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return understudy.Errorf(understudy.CodeUnavailable, "the service channel at %s was lost: %w", channel.Host, err)
+}
+
+// readAlive tells of each read that brought something.
+type readAlive struct {
+	io.Reader
+	alive func()
+}
+
+func (r readAlive) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n > 0 {
+		r.alive()
+	}
+	return n, err
+}
+
+// message is one server-sent event (HTML Standard §9.2).
+type message struct {
+	event string
+	id    string
+	data  []byte
+}
+
+// update reads a message of the channel; ok is false for one that this version
+// does not know.
+func (m message) update() (u understudy.Update, ok bool, err error) {
+	switch m.event {
+	case "site":
+		u.Site = new(understudy.Site)
+		err = json.Unmarshal(m.data, u.Site)
+	case "event":
+		u.Event = new(understudy.Event)
+		err = json.Unmarshal(m.data, u.Event)
+	case "status":
+		u.Status = []understudy.ServerStatus{}
+		err = json.Unmarshal(m.data, &u.Status)
+	default:
+		return u, false, nil
+	}
+	if err == nil && m.event != "status" {
+		u.Cursor, err = understudy.ParseCursor(m.id)
+	}
+	if err != nil {
+		return u, false, understudy.Errorf(understudy.CodeUnavailable, "a message of the service channel could not be read: %w", err)
+	}
+	return u, true, nil
+}
+
+// messages reads server-sent events.
+type messages struct {
+	scanner *bufio.Scanner
+}
+
+func newMessages(r io.Reader) *messages {
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(make([]byte, 0, 4096), maxMessage)
+	return &messages{scanner}
+}
+
+// next returns the next message that has an event or data; io.EOF at the end.
+// A message that the end cut short is not one.
+func (r *messages) next() (message, error) {
+	var m message
+	size := 0
+	for r.scanner.Scan() {
+		line := r.scanner.Bytes()
+		if len(line) == 0 {
+			if m.event != "" || m.data != nil {
+				return m, nil
+			}
+			m = message{}
+			continue
+		}
+		if size += len(line); size > maxMessage {
+			return message{}, bufio.ErrTooLong
+		}
+		field, value, _ := bytes.Cut(line, []byte(":"))
+		value = bytes.TrimPrefix(value, []byte(" "))
+		switch string(field) {
+		case "event":
+			m.event = string(value)
+		case "id":
+			m.id = string(value)
+		case "data":
+			if m.data != nil {
+				m.data = append(m.data, '\n')
+			}
+			m.data = append(m.data, value...)
+			if m.data == nil {
+				m.data = []byte{}
+			}
+		}
+	}
+	if err := r.scanner.Err(); err != nil {
+		return message{}, err
+	}
+	return message{}, io.EOF
+}

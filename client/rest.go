@@ -1,0 +1,128 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"understudy"
+)
+
+const (
+	basePath = "/api/v1"
+	// maxAnswer bounds what is read of an answer: a site of 20,000 cameras has about 20 MB.
+	maxAnswer = 64 << 20
+	// maxErrorAnswer bounds what is read of a refusal.
+	maxErrorAnswer = 64 << 10
+	// requestTimeout bounds one request; the largest answer fits into it on a slow line.
+	requestTimeout = 20 * time.Second
+)
+
+// call is one request to the management servers. in and out may be nil.
+type call struct {
+	method, path string
+	in, out      any
+	token        *understudy.Secret // instead of the client's own
+}
+
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	return c.send(ctx, call{method: method, path: path, in: in, out: out})
+}
+
+// send asks the management servers, beginning with the one that answered last.
+// It goes on to the next one only where that cannot do a thing twice.
+func (c *Client) send(ctx context.Context, q call) error {
+	var body []byte
+	if q.in != nil {
+		var err error
+		if body, err = json.Marshal(q.in); err != nil {
+			return understudy.Errorf(understudy.CodeInternal, "a request could not be written as JSON: %w", err)
+		}
+	}
+	c.mu.Lock()
+	first := c.preferred
+	c.mu.Unlock()
+	var last error
+	for n := range c.management {
+		index := (first + n) % len(c.management)
+		repeatable, err := c.once(ctx, c.management[index], q, body)
+		if err == nil {
+			c.mu.Lock()
+			c.preferred = index
+			c.mu.Unlock()
+			return nil
+		}
+		last = err
+		if !repeatable || ctx.Err() != nil {
+			break
+		}
+	}
+	return last
+}
+
+// once asks one management server. repeatable: another one may be asked the same.
+func (c *Client) once(ctx context.Context, base *url.URL, q call, body []byte) (repeatable bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, q.method, base.String()+basePath+q.path, bytes.NewReader(body))
+	if err != nil {
+		return false, understudy.Errorf(understudy.CodeInternal, "a request could not be made: %w", err)
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	token := c.Token()
+	if q.token != nil {
+		token = *q.token
+	}
+	authorize(request, token)
+	harmless := q.method != http.MethodPost
+	response, err := c.HTTP("").Do(request)
+	if err != nil {
+		return harmless || notSent(err), understudy.Errorf(understudy.CodeUnavailable, "the management server %s could not be asked: %w", base.Host, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= 300 {
+		err := refusal(response)
+		return harmless && understudy.CodeOf(err) == understudy.CodeUnavailable, err
+	}
+	if q.out == nil {
+		return false, nil
+	}
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(q.out); err != nil {
+		return harmless, understudy.Errorf(understudy.CodeUnavailable, "the answer of the management server %s could not be read: %w", base.Host, err)
+	}
+	return false, nil
+}
+
+// notSent reports that the request cannot have reached anyone.
+func notSent(err error) bool {
+	operation, ok := errors.AsType[*net.OpError](err)
+	return ok && operation.Op == "dial"
+}
+
+func authorize(request *http.Request, token understudy.Secret) {
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+string(token))
+	}
+}
+
+// refusal reads {"code","message"}; anything else, such as a proxy's page, is told by its status.
+func refusal(response *http.Response) error {
+	var answer struct {
+		Code    understudy.Code `json:"code"`
+		Message string          `json:"message"`
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxErrorAnswer))
+	if err == nil && json.Unmarshal(text, &answer) == nil && answer.Code != "" && answer.Message != "" {
+		return &understudy.Error{Code: answer.Code, Message: answer.Message}
+	}
+	return understudy.Errorf(understudy.CodeFromHTTPStatus(response.StatusCode), "%s answered %s to %s %s",
+		response.Request.URL.Host, response.Status, response.Request.Method, response.Request.URL.Path)
+}

@@ -1,0 +1,249 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"understudy"
+)
+
+// segment makes one part of a path of an id, which must be one: an empty or
+// strange id would name another route.
+func segment[T ~string](noun string, id T) (string, error) {
+	if err := understudy.ValidateID(noun, id); err != nil {
+		return "", err
+	}
+	return string(id), nil
+}
+
+// Cameras implements understudy.CameraService.
+func (c *Client) Cameras(ctx context.Context) ([]understudy.Camera, error) {
+	return ask[[]understudy.Camera](ctx, c, call{method: http.MethodGet, path: "/cameras"})
+}
+
+// Camera implements understudy.CameraService.
+func (c *Client) Camera(ctx context.Context, id understudy.CameraID) (understudy.Camera, error) {
+	name, err := segment("camera", id)
+	if err != nil {
+		var none understudy.Camera
+		return none, err
+	}
+	return ask[understudy.Camera](ctx, c, call{method: http.MethodGet, path: "/cameras/" + name})
+}
+
+// PutCamera implements understudy.CameraService.
+func (c *Client) PutCamera(ctx context.Context, camera understudy.Camera, password *understudy.Secret) (understudy.Camera, error) {
+	body := struct {
+		understudy.Camera
+		Password *understudy.Secret `json:"password,omitempty"`
+	}{camera, password}
+	return put[understudy.Camera](ctx, c, "/cameras/", "camera", camera.ID, body)
+}
+
+// DeleteCamera implements understudy.CameraService.
+func (c *Client) DeleteCamera(ctx context.Context, id understudy.CameraID) error {
+	return remove(ctx, c, "/cameras/", "camera", id)
+}
+
+func ask[T any](ctx context.Context, c *Client, q call) (T, error) {
+	var answer T
+	q.out = &answer
+	err := c.send(ctx, q)
+	return answer, err
+}
+
+func put[T any, K ~string](ctx context.Context, c *Client, path, noun string, id K, body any) (T, error) {
+	name, err := segment(noun, id)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return ask[T](ctx, c, call{method: http.MethodPut, path: path + name, in: body})
+}
+
+func remove[K ~string](ctx context.Context, c *Client, path, noun string, id K) error {
+	name, err := segment(noun, id)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodDelete, path+name, nil, nil)
+}
+
+// Site implements understudy.ServerService: it asks. Current is what Run knows.
+func (c *Client) Site(ctx context.Context) (understudy.Site, error) {
+	return ask[understudy.Site](ctx, c, call{method: http.MethodGet, path: "/site"})
+}
+
+// PutRecordingServer implements understudy.ServerService.
+func (c *Client) PutRecordingServer(ctx context.Context, s understudy.RecordingServer) (understudy.RecordingServer, error) {
+	return put[understudy.RecordingServer](ctx, c, "/recording-servers/", "server", s.ID, s)
+}
+
+// PutFailoverServer implements understudy.ServerService.
+func (c *Client) PutFailoverServer(ctx context.Context, s understudy.FailoverServer) (understudy.FailoverServer, error) {
+	return put[understudy.FailoverServer](ctx, c, "/failover-servers/", "server", s.ID, s)
+}
+
+// PutGroup implements understudy.ServerService.
+func (c *Client) PutGroup(ctx context.Context, g understudy.FailoverGroup) (understudy.FailoverGroup, error) {
+	return put[understudy.FailoverGroup](ctx, c, "/groups/", "group", g.ID, g)
+}
+
+// DeleteServer implements understudy.ServerService.
+func (c *Client) DeleteServer(ctx context.Context, id understudy.ServerID) error {
+	return remove(ctx, c, "/servers/", "server", id)
+}
+
+// DeleteGroup implements understudy.ServerService.
+func (c *Client) DeleteGroup(ctx context.Context, id understudy.GroupID) error {
+	return remove(ctx, c, "/groups/", "group", id)
+}
+
+// Claim implements understudy.LeaseService.
+func (c *Client) Claim(ctx context.Context, claim understudy.Claim) (understudy.ClaimAnswer, error) {
+	return ask[understudy.ClaimAnswer](ctx, c, call{method: http.MethodPost, path: "/leases/claim", in: claim})
+}
+
+// Assignment implements understudy.AssignmentService.
+func (c *Client) Assignment(ctx context.Context, server understudy.ServerID) (understudy.Assignment, error) {
+	name, err := segment("server", server)
+	if err != nil {
+		var none understudy.Assignment
+		return none, err
+	}
+	return ask[understudy.Assignment](ctx, c, call{method: http.MethodGet, path: "/servers/" + name + "/assignment"})
+}
+
+// Duties implements understudy.AssignmentService.
+func (c *Client) Duties(ctx context.Context, server understudy.ServerID) ([]understudy.Duty, error) {
+	name, err := segment("server", server)
+	if err != nil {
+		var none []understudy.Duty
+		return none, err
+	}
+	return ask[[]understudy.Duty](ctx, c, call{method: http.MethodGet, path: "/servers/" + name + "/duties"})
+}
+
+// Events implements understudy.EventService.
+func (c *Client) Events(ctx context.Context, q understudy.EventQuery) ([]understudy.Event, error) {
+	values := url.Values{}
+	set := func(name, value string) {
+		if value != "" && value != "0" {
+			values.Set(name, value)
+		}
+	}
+	set("after", strconv.FormatUint(q.After, 10))
+	set("before", strconv.FormatUint(q.Before, 10))
+	set("limit", strconv.Itoa(q.Limit))
+	set("kind", string(q.Kind))
+	set("camera", string(q.Camera))
+	return ask[[]understudy.Event](ctx, c, call{method: http.MethodGet, path: "/events?" + values.Encode()})
+}
+
+// Report implements understudy.EventService.
+func (c *Client) Report(ctx context.Context, server understudy.ServerID, r understudy.Report) error {
+	name, err := segment("server", server)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodPost, "/servers/"+name+"/events", r, nil)
+}
+
+// Status returns what the management server last saw of each server.
+func (c *Client) Status(ctx context.Context) ([]understudy.ServerStatus, error) {
+	return ask[[]understudy.ServerStatus](ctx, c, call{method: http.MethodGet, path: "/status"})
+}
+
+// Users implements understudy.UserService.
+func (c *Client) Users(ctx context.Context) ([]understudy.User, error) {
+	return ask[[]understudy.User](ctx, c, call{method: http.MethodGet, path: "/users"})
+}
+
+// PutUser implements understudy.UserService.
+func (c *Client) PutUser(ctx context.Context, u understudy.User, password *understudy.Secret) (understudy.User, error) {
+	body := struct {
+		understudy.User
+		Password *understudy.Secret `json:"password,omitempty"`
+	}{u, password}
+	return ask[understudy.User](ctx, c, call{method: http.MethodPut, path: "/users/" + url.PathEscape(u.Name), in: body})
+}
+
+// DeleteUser implements understudy.UserService.
+func (c *Client) DeleteUser(ctx context.Context, name string) error {
+	return c.do(ctx, http.MethodDelete, "/users/"+url.PathEscape(name), nil, nil)
+}
+
+// SignIn implements understudy.UserService; the client uses the session from then on.
+func (c *Client) SignIn(ctx context.Context, name string, password understudy.Secret) (understudy.Session, error) {
+	body := struct {
+		Name     string            `json:"name"`
+		Password understudy.Secret `json:"password"`
+	}{name, password}
+	var session understudy.Session
+	if err := c.send(ctx, call{method: http.MethodPost, path: "/sign-in", in: body, out: &session, token: new(understudy.Secret)}); err != nil {
+		return understudy.Session{}, err
+	}
+	c.mu.Lock()
+	c.token, c.media, c.mediaFresh = session.Token, understudy.MediaToken{}, time.Time{}
+	c.mu.Unlock()
+	return session, nil
+}
+
+// Identify implements understudy.UserService.
+func (c *Client) Identify(ctx context.Context, token understudy.Secret) (understudy.Identity, error) {
+	return ask[understudy.Identity](ctx, c, call{method: http.MethodGet, path: "/me", token: &token})
+}
+
+// SignOut implements understudy.UserService.
+func (c *Client) SignOut(ctx context.Context, token understudy.Secret) error {
+	return c.send(ctx, call{method: http.MethodPost, path: "/sign-out", in: struct{}{}, token: &token})
+}
+
+// Setup makes the first administrator, with the code that the management server
+// printed when it started first.
+func (c *Client) Setup(ctx context.Context, code understudy.Secret, name string, password understudy.Secret) error {
+	body := struct {
+		Code     understudy.Secret `json:"code"`
+		Name     string            `json:"name"`
+		Password understudy.Secret `json:"password"`
+	}{code, name, password}
+	return c.do(ctx, http.MethodPost, "/setup", body, nil)
+}
+
+// CreateJoinToken returns the one line that lets a server join, once, within ttl.
+func (c *Client) CreateJoinToken(ctx context.Context, role understudy.Role, id understudy.ServerID, ttl time.Duration) (understudy.Secret, error) {
+	body := struct {
+		Role   understudy.Role     `json:"role"`
+		Server understudy.ServerID `json:"server"`
+		TTL    float64             `json:"ttl_seconds"`
+	}{role, id, ttl.Seconds()}
+	var answer struct {
+		Token understudy.Secret `json:"token"`
+	}
+	err := c.do(ctx, http.MethodPost, "/join-tokens", body, &answer)
+	return answer.Token, err
+}
+
+// Join asks for the first certificate of a server.
+func (c *Client) Join(ctx context.Context, r understudy.JoinRequest) (understudy.JoinAnswer, error) {
+	return ask[understudy.JoinAnswer](ctx, c, call{method: http.MethodPost, path: "/join", in: r})
+}
+
+// Renew asks for the next certificate of a server that shows its present one.
+func (c *Client) Renew(ctx context.Context, server understudy.ServerID, r understudy.JoinRequest) (understudy.JoinAnswer, error) {
+	name, err := segment("server", server)
+	if err != nil {
+		var none understudy.JoinAnswer
+		return none, err
+	}
+	return ask[understudy.JoinAnswer](ctx, c, call{method: http.MethodPost, path: "/servers/" + name + "/certificate", in: r})
+}
+
+// Trust returns whom members of the installation trust, as the identity package writes it.
+func (c *Client) Trust(ctx context.Context) (json.RawMessage, error) {
+	return ask[json.RawMessage](ctx, c, call{method: http.MethodGet, path: "/trust"})
+}
