@@ -210,9 +210,12 @@ func decodeCertificates(text []byte) ([]*x509.Certificate, error) {
 		if block, text = pem.Decode(text); block == nil {
 			break
 		}
+		if block.Type != pemCertificate || len(certs) == maxChain {
+			return nil, understudy.Errorf(understudy.CodeInvalid, "expected up to %d certificates as PEM, found more, or a %.40q", maxChain, block.Type)
+		}
 		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil || block.Type != pemCertificate || len(certs) == maxChain {
-			return nil, understudy.Errorf(understudy.CodeInvalid, "expected up to %d certificates as PEM: %w", maxChain, err)
+		if err != nil {
+			return nil, understudy.Errorf(understudy.CodeInvalid, "expected a certificate: %w", err)
 		}
 		certs = append(certs, cert)
 	}
