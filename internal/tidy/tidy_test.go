@@ -36,8 +36,8 @@ const (
 var floors = [][]string{
 	{".", "web"},
 	{"internal/fs", "internal/fmp4", "internal/wire", "internal/listen", "internal/config"},
-	{"internal/identity", "internal/stream", "internal/management", "internal/channel", "internal/poll", "internal/api", "client", "internal/merge"},
-	{"internal/storage", "internal/rtsp", "internal/media", "internal/testcam", "internal/sqlstore"},
+	{"internal/identity", "internal/stream", "internal/management", "internal/channel", "internal/api", "client", "internal/merge"},
+	{"internal/poll", "internal/storage", "internal/rtsp", "internal/media", "internal/testcam", "internal/sqlstore"},
 	{"internal/recording"},
 	{"internal/failover"},
 	{"internal/site"},
