@@ -1,0 +1,71 @@
+// Command understudy is every role of the video management system, a
+// subcommand each, and the tools to look at it, rehearse its failures and
+// measure them. This file is the table of contents.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	// SIGTERM is a planned stop: what must finish, finishes. A second one ends at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := commands().ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "understudy:", err)
+		os.Exit(1)
+	}
+}
+
+func commands() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "understudy",
+		Short:         "A video management system whose recording survives the loss of a recording server",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version(),
+	}
+	root.AddGroup(
+		&cobra.Group{ID: "roles", Title: "Servers:"},
+		&cobra.Group{ID: "video", Title: "Video:"},
+		&cobra.Group{ID: "site", Title: "Administration:"},
+		&cobra.Group{ID: "proof", Title: "Rehearsal:"},
+	)
+	add := func(group string, list ...*cobra.Command) {
+		for _, c := range list {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("roles", managementCommand(), channelCommand(), recordingCommand(), failoverCommand())
+	add("video", watchCommand(), playCommand(), exportCommand())
+	add("site", signInCommand(), statusCommand(), eventsCommand(), cameraCommand(), serverCommand(), groupCommand(), userCommand())
+	add("proof", demoCommand(), drillCommand(), testcamCommand())
+	return root
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "unknown"
+	}
+	return info.Main.Version
+}
+
+// newLog returns a log of one line an entry on standard error.
+func newLog(level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("a log level is debug, info, warn or error, found %q", level)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"understudy"
+)
+
+// printJSON writes one value, for scripts.
+func printJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+// table writes rows in columns, for people.
+func table(w io.Writer, header string, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, header)
+	for _, row := range rows {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	return t.Flush()
+}
+
+// jsonFlag adds --json.
+func jsonFlag(c *cobra.Command) *bool {
+	return c.Flags().Bool("json", false, "print JSON, for scripts")
+}
+
+// timeFlag reads a moment: RFC 3339, a time of today such as 14:05, or an age such as 10m.
+type timeFlag struct{ time.Time }
+
+func (t *timeFlag) String() string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339)
+}
+
+func (*timeFlag) Type() string { return "time" }
+
+func (t *timeFlag) Set(text string) error {
+	now := time.Now()
+	if age, err := time.ParseDuration(text); err == nil {
+		t.Time = now.Add(-age.Abs())
+		return nil
+	}
+	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		t.Time = at
+		return nil
+	}
+	for _, layout := range []string{"15:04", "15:04:05"} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			t.Time = time.Date(now.Year(), now.Month(), now.Day(), at.Hour(), at.Minute(), at.Second(), 0, time.Local)
+			return nil
+		}
+	}
+	return understudy.Errorf(understudy.CodeInvalid, "a moment is 2026-11-23T14:05:00Z, 14:05 (today) or 10m (ago), found %q", text)
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"understudy"
+	"understudy/client"
+)
+
+func serverCommand() *cobra.Command {
+	c := &cobra.Command{Use: "server", Short: "Add, change and remove recording and failover servers"}
+	c.AddCommand(serverAddCommand(), serverStandbyCommand(), serverRemoveCommand())
+	return c
+}
+
+func serverAddCommand() *cobra.Command {
+	var (
+		role string
+		ttl  time.Duration
+	)
+	c := &cobra.Command{
+		Use:   "add ID",
+		Short: "Make a one-time token with which a server joins the installation",
+		Long: "Prints a token. On the new machine run: understudy recording --config FILE --join TOKEN (or failover, or\n" +
+			"channel). The token holds the fingerprint of the installation's CA: the server will trust nobody else.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			site, err := signedIn()
+			if err != nil {
+				return err
+			}
+			token, err := site.CreateJoinToken(cmd.Context(), understudy.Role(role), understudy.ServerID(args[0]), ttl)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), string(token))
+			return nil
+		},
+	}
+	c.Flags().StringVar(&role, "role", string(understudy.RoleRecording), "recording, failover or channel")
+	c.Flags().DurationVar(&ttl, "valid", time.Hour, "how long the token can be used, once")
+	return c
+}
+
+func serverStandbyCommand() *cobra.Command {
+	var hot, primary, secondary string
+	c := &cobra.Command{
+		Use:   "standby ID",
+		Short: "Say who stands in for a recording server",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			site, err := signedIn()
+			if err != nil {
+				return err
+			}
+			server, err := recordingServer(cmd, site, understudy.ServerID(args[0]))
+			if err != nil {
+				return err
+			}
+			given := cmd.Flags().Changed
+			take(given("hot"), &server.HotStandby, understudy.ServerID(hot))
+			take(given("primary"), &server.PrimaryGroup, understudy.GroupID(primary))
+			take(given("secondary"), &server.SecondaryGroup, understudy.GroupID(secondary))
+			_, err = site.PutRecordingServer(cmd.Context(), server)
+			return err
+		},
+	}
+	c.Flags().StringVar(&hot, "hot", "", "failover server that is its hot standby; empty for none")
+	c.Flags().StringVar(&primary, "primary", "", "failover group asked first; empty for none")
+	c.Flags().StringVar(&secondary, "secondary", "", "failover group asked when none of the first can; empty for none")
+	return c
+}
+
+func recordingServer(cmd *cobra.Command, site *client.Client, id understudy.ServerID) (understudy.RecordingServer, error) {
+	now, err := site.Site(cmd.Context())
+	if err != nil {
+		return understudy.RecordingServer{}, err
+	}
+	server, ok := now.RecordingServer(id)
+	if !ok {
+		return server, understudy.Errorf(understudy.CodeNotFound, "there is no recording server %s; `understudy status` lists them", id)
+	}
+	return server, nil
+}
+
+func serverRemoveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove ID",
+		Short: "Forget a server that has no cameras, leases or groups left",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			site, err := signedIn()
+			if err != nil {
+				return err
+			}
+			return site.DeleteServer(cmd.Context(), understudy.ServerID(args[0]))
+		},
+	}
+}
+
+func groupCommand() *cobra.Command {
+	c := &cobra.Command{Use: "group", Short: "Keep failover groups: failover servers in the order in which they are asked"}
+	put := &cobra.Command{
+		Use:   "put ID FAILOVER-SERVER...",
+		Short: "Make a group, or give it other members",
+		Args:  cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			site, err := signedIn()
+			if err != nil {
+				return err
+			}
+			group := understudy.FailoverGroup{ID: understudy.GroupID(args[0]), Name: args[0]}
+			for _, member := range args[1:] {
+				group.Members = append(group.Members, understudy.ServerID(member))
+			}
+			_, err = site.PutGroup(cmd.Context(), group)
+			return err
+		},
+	}
+	remove := &cobra.Command{
+		Use:   "remove ID",
+		Short: "Forget a group that no recording server names",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			site, err := signedIn()
+			if err != nil {
+				return err
+			}
+			return site.DeleteGroup(cmd.Context(), understudy.GroupID(args[0]))
+		},
+	}
+	c.AddCommand(put, remove)
+	return c
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"understudy"
+)
+
+func signInCommand() *cobra.Command {
+	var user, ca, fingerprint string
+	c := &cobra.Command{
+		Use:   "sign-in https://ADDRESS",
+		Short: "Sign in at a site; the commands that follow use it",
+		Long: "Signs in as a basic user. The first time, the installation's certificate authority is shown by its\n" +
+			"fingerprint to be compared with what the management server printed at its start; --ca or --fingerprint\n" +
+			"answer that beforehand. The password is asked for, or read from standard input where that is no terminal.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			address := strings.TrimSuffix(args[0], "/")
+			authority, err := trustedCA(cmd, address, ca, fingerprint)
+			if err != nil {
+				return err
+			}
+			password, err := readPassword(cmd, "Password of "+user+": ")
+			if err != nil {
+				return err
+			}
+			s := session{Addresses: []string{address}, CA: authority}
+			site, err := s.client()
+			if err != nil {
+				return err
+			}
+			signed, err := site.SignIn(cmd.Context(), user, password)
+			if err != nil {
+				return err
+			}
+			s.Token = signed.Token
+			if err := s.save(); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "signed in as %s (%s) until %s\n", signed.User.Name, signed.User.Role, signed.Expires.Local().Format("2006-01-02 15:04"))
+			return nil
+		},
+	}
+	c.Flags().StringVar(&user, "user", "", "name of the user")
+	c.Flags().StringVar(&ca, "ca", "", "file with the installation's CA certificate (PEM)")
+	c.Flags().StringVar(&fingerprint, "fingerprint", "", "SHA-256 of the CA certificate, as the management server prints it")
+	_ = c.MarkFlagRequired("user") // fails only for a flag that does not exist
+	return c
+}
+
+// trustedCA returns the CA certificate (PEM) that the user vouches for.
+func trustedCA(cmd *cobra.Command, address, file, fingerprint string) (string, error) {
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return "", understudy.Errorf(understudy.CodeInvalid, "the CA certificate could not be read: %w", err)
+		}
+		return string(text), nil
+	}
+	text, err := fetchCA(cmd.Context(), address)
+	if err != nil {
+		return "", err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return "", understudy.Errorf(understudy.CodeInvalid, "%s sent no CA certificate; is it a management server?", address)
+	}
+	found := fmt.Sprintf("%x", sha256.Sum256(block.Bytes))
+	if fingerprint != "" {
+		if !strings.EqualFold(strings.ReplaceAll(fingerprint, ":", ""), found) {
+			return "", understudy.Errorf(understudy.CodeForbidden, "the CA of %s has fingerprint %s, not the one given; somebody else may answer there", address, found)
+		}
+		return string(text), nil
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "The installation at %s has the CA certificate with SHA-256\n  %s\nIs it the one that the management server printed? [y/N] ", address, found)
+	answer, err := readLine(cmd.InOrStdin())
+	if err != nil || !strings.HasPrefix(strings.ToLower(answer), "y") {
+		return "", understudy.Errorf(understudy.CodeForbidden, "not signed in: the CA was not confirmed; give --fingerprint or --ca")
+	}
+	return string(text), nil
+}
+
+// fetchCA reads the public certificate before anything can be verified: it is
+// what the user is about to verify. Nothing else is ever sent this way.
+func fetchCA(ctx context.Context, address string) ([]byte, error) {
+	unverified := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/ca.pem", nil)
+	if err != nil {
+		return nil, understudy.Errorf(understudy.CodeInvalid, "an address is https://host or https://host:port, found %q", address)
+	}
+	response, err := unverified.Do(request)
+	if err != nil {
+		return nil, understudy.Errorf(understudy.CodeUnavailable, "no management server answered at %s: %w", address, err)
+	}
+	defer response.Body.Close()
+	return io.ReadAll(io.LimitReader(response.Body, 1<<16))
+}
+
+func readPassword(cmd *cobra.Command, prompt string) (understudy.Secret, error) {
+	stdin := int(os.Stdin.Fd())
+	if !term.IsTerminal(stdin) {
+		line, err := readLine(cmd.InOrStdin())
+		if err != nil {
+			return "", understudy.Errorf(understudy.CodeInvalid, "no password on standard input: %w", err)
+		}
+		return understudy.Secret(line), nil
+	}
+	fmt.Fprint(cmd.ErrOrStderr(), prompt)
+	text, err := term.ReadPassword(stdin)
+	fmt.Fprintln(cmd.ErrOrStderr())
+	return understudy.Secret(text), err
+}
+
+// readLine reads up to the end of a line and not a byte further: what follows
+// is for the next question.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	for one := make([]byte, 1); len(line) < 4096; {
+		n, err := r.Read(one)
+		if n == 1 && one[0] == '\n' {
+			break
+		}
+		line = append(line, one[:n]...)
+		if err != nil {
+			if len(line) == 0 {
+				return "", err
+			}
+			break
+		}
+	}
+	return strings.TrimRight(string(line), "\r"), nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"understudy/internal/testcam"
+)
+
+func testcamCommand() *cobra.Command {
+	var (
+		listen, file, user, password, misbehave string
+		count, sessions                         int
+		gop, expiry                             time.Duration
+		noStamps                                bool
+	)
+	c := &cobra.Command{
+		Use:   "testcam",
+		Short: "Serve test cameras made of a file, each frame stamped with a counter",
+		Long: "Serves cameras named cam1, cam2, ... over RTSP, in real time, looping a file (the embedded clip of a\n" +
+			"campus square unless --file names another). Each access unit carries camera, frame counter and capture\n" +
+			"time, so that a drill can tell which frames were lost.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := newLog("info")
+			if err != nil {
+				return err
+			}
+			config := testcam.Config{Listen: listen, Log: log}
+			for i := range count {
+				config.Cameras = append(config.Cameras, testcam.Camera{
+					Name: fmt.Sprintf("cam%d", i+1), File: file, GOP: gop, Username: user, Password: password,
+					MaxSessions: sessions, SessionExpiry: expiry, Misbehave: testcam.Misbehaviour(misbehave), NoStamps: noStamps,
+				})
+			}
+			cameras, err := testcam.New(config)
+			if err != nil {
+				return err
+			}
+			for _, camera := range config.Cameras {
+				fmt.Fprintln(cmd.OutOrStdout(), cameras.URL(camera.Name))
+			}
+			return cameras.Run(cmd.Context())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&listen, "listen", "127.0.0.1:8554", "host:port of the RTSP server; port 0 takes a free one")
+	f.IntVar(&count, "cameras", 1, "how many cameras")
+	f.StringVar(&file, "file", "", "MP4 with H.264 or H.265; the embedded clip unless given")
+	f.DurationVar(&gop, "gop", 0, "play faster or slower so that a GOP lasts this long")
+	f.StringVar(&user, "user", "", "ask for this user name (digest authentication)")
+	f.StringVar(&password, "password", "", "and this password")
+	f.IntVar(&sessions, "max-sessions", 0, "answer 453 to further sessions; 0 is no limit")
+	f.DurationVar(&expiry, "session-expiry", 0, "keep the slot of a session whose connection was lost")
+	f.StringVar(&misbehave, "misbehave", "", "freeze, garbage-sdp, garbage-packets, not-found or busy")
+	f.BoolVar(&noStamps, "no-stamps", false, "leave the file's bytes as they are")
+	return c
+}

@@ -1,0 +1,108 @@
+package drill
+
+import (
+	"time"
+
+	"understudy"
+)
+
+// frame is one video sample of an export, or of the truth.
+type frame struct {
+	At   time.Time
+	Hash understudy.SampleHash
+	// Number is the counter that our test cameras stamp into each access unit.
+	Number  uint64
+	Stamped bool
+}
+
+// loss is a hole in an account: frames the camera made and the export lacks.
+type loss struct {
+	After, Before time.Time // capture times of the frames around the hole
+	Frames        int
+}
+
+// account is what became of one camera's frames.
+type account struct {
+	Frames     int
+	Duplicates int
+	// Foreign counts frames that the camera never sent, as far as the truth tells.
+	Foreign int
+	Losses  []loss
+}
+
+// accountStamped accounts for frames by their counters: whatever counter lies
+// between the first and the last is there once, or it is lost, or it is a
+// duplicate.
+func accountStamped(exported []frame) account {
+	a := account{Frames: len(exported)}
+	if len(exported) == 0 {
+		return a
+	}
+	last := exported[0]
+	for _, f := range exported[1:] {
+		switch {
+		case f.Number <= last.Number:
+			a.Duplicates++
+			continue
+		case f.Number > last.Number+1:
+			a.Losses = append(a.Losses, loss{After: last.At, Before: f.At, Frames: int(f.Number - last.Number - 1)})
+		}
+		last = f
+	}
+	return a
+}
+
+// matchWindow bounds how far the capture times of one frame may lie apart in
+// the truth and in the export; a source that loops repeats its hashes later.
+const matchWindow = 5 * time.Second
+
+// accountHashed accounts for frames that carry no counter against the truth:
+// what an observer of the camera's own stream saw, in order. Frames of the
+// truth before the first and after the last exported one do not count.
+func accountHashed(truth, exported []frame) account {
+	a := account{Frames: len(exported)}
+	next, matched := 0, -1
+	for _, f := range exported {
+		at := find(truth, next, f)
+		if at < 0 {
+			if find(truth[:next], 0, f) >= 0 {
+				a.Duplicates++
+			} else {
+				a.Foreign++
+			}
+			continue
+		}
+		if matched >= 0 && at > matched+1 {
+			a.Losses = append(a.Losses, loss{After: truth[matched].At, Before: truth[at].At, Frames: at - matched - 1})
+		}
+		matched, next = at, at+1
+	}
+	return a
+}
+
+func find(truth []frame, from int, f frame) int {
+	for i := from; i < len(truth); i++ {
+		if truth[i].Hash == f.Hash && truth[i].At.Sub(f.At).Abs() < matchWindow {
+			return i
+		}
+	}
+	return -1
+}
+
+// lostBetween sums the losses whose last frame before the hole was captured in [from, to).
+func (a account) lostBetween(from, to time.Time) (frames int, longest time.Duration) {
+	for _, l := range a.Losses {
+		if !l.After.Before(from) && l.After.Before(to) {
+			frames += l.Frames
+			longest = max(longest, l.Before.Sub(l.After))
+		}
+	}
+	return frames, longest
+}
+
+func (a account) lost() (frames int) {
+	for _, l := range a.Losses {
+		frames += l.Frames
+	}
+	return frames
+}

@@ -1,0 +1,153 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"understudy"
+)
+
+// Process is one server of the site, as an operating system process that can
+// really be killed. It is started again with the same arguments.
+type Process struct {
+	Name string
+
+	binary string
+	args   []string
+	log    string // path; appended to at each start
+
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	gone chan struct{} // closed when cmd has ended
+}
+
+// starts runs functions on one operating system thread that never ends. The
+// kernel sends Pdeathsig when the thread that started a child ends, not the
+// process, and Go ends threads as it likes.
+var starts = sync.OnceValue(func() chan<- func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range work {
+			f()
+		}
+	}()
+	return work
+})
+
+// Start starts the process; it ends when this one does, however this one ends.
+func (p *Process) Start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd != nil && !closed(p.gone) {
+		return understudy.Errorf(understudy.CodeConflict, "%s is running already", p.Name)
+	}
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return understudy.Errorf(understudy.CodeUnavailable, "the log of %s could not be opened: %w", p.Name, err)
+	}
+	defer log.Close()
+	cmd := exec.Command(p.binary, p.args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	started := make(chan error, 1)
+	starts() <- func() { started <- cmd.Start() }
+	if err := <-started; err != nil {
+		return understudy.Errorf(understudy.CodeUnavailable, "%s could not be started: %w", p.Name, err)
+	}
+	gone := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // how it ended stands in its log
+		close(gone)
+	}()
+	p.cmd, p.gone = cmd, gone
+	return nil
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// Running reports whether the process lives; a stopped (SIGSTOP) one does.
+func (p *Process) Running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd != nil && !closed(p.gone)
+}
+
+// Signal sends a signal: SIGKILL, SIGTERM, SIGSTOP or SIGCONT.
+func (p *Process) Signal(signal os.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil || closed(p.gone) {
+		return understudy.Errorf(understudy.CodeConflict, "%s is not running", p.Name)
+	}
+	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return understudy.Errorf(understudy.CodeInternal, "%s could not be signalled: %w", p.Name, err)
+	}
+	return nil
+}
+
+// Gone returns a channel that closes when the running process has ended.
+func (p *Process) Gone() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		ended := make(chan struct{})
+		close(ended)
+		return ended
+	}
+	return p.gone
+}
+
+// PID returns the number of the process; 0 while there is none.
+func (p *Process) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil || closed(p.gone) {
+		return 0
+	}
+	return p.cmd.Process.Pid
+}
+
+// LastWords returns the end of the process's log, for an error message.
+func (p *Process) LastWords() string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return fmt.Sprintf("(its log cannot be read: %v)", err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+}
+
+// until waits for done to return true, asking every few milliseconds, and says
+// what it waited for when ctx ends or a process that must live is gone.
+func until(ctx context.Context, what string, needed *Process, done func(context.Context) bool) error {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if done(ctx) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return understudy.Errorf(understudy.CodeUnavailable, "waited for %s in vain: %w", what, context.Cause(ctx))
+		case <-needed.Gone():
+			return understudy.Errorf(understudy.CodeUnavailable, "%s ended while waiting for %s; its last words:\n%s", needed.Name, what, needed.LastWords())
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,254 @@
+// Package site brings up a whole installation on one machine: management,
+// recording and failover servers and test cameras, each a process of its own
+// that can really be killed. The demo shows it, drills rehearse on it, and the
+// browser test looks at it.
+package site
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"understudy"
+	"understudy/client"
+	"understudy/internal/identity"
+)
+
+// Layout is who is to be there. Addresses are filled in.
+type Layout struct {
+	Recording []understudy.RecordingServer
+	Failover  []understudy.FailoverServer
+	Groups    []understudy.FailoverGroup
+	// Cameras without a URL become test cameras.
+	Cameras   []understudy.Camera
+	Passwords map[understudy.CameraID]understudy.Secret
+}
+
+// Options say how a site is brought up.
+type Options struct {
+	Dir      string // folder for everything: configuration, stores, logs
+	Binary   string // the understudy program; empty is this one
+	Layout   Layout
+	Network  string        // loopback network of the servers, such as "127.0.0."
+	Ports    [2]int        // HTTP and HTTPS of the management server; free ones where they are taken
+	GOP      time.Duration // of the test cameras; 0 as the clip has it
+	HoldDown time.Duration // before a failback; 0 is the default
+	Plain    bool          // also serve media without TLS
+	Demo     string        // address of the demo's control, for the page's button
+	Say      func(string)  // progress, a sentence each
+}
+
+// Site is a running installation.
+type Site struct {
+	URL      string // of the page
+	User     string
+	Password understudy.Secret
+	CA       []byte // PEM
+	Client   *client.Client
+	Layout   Layout // with addresses
+
+	options   Options
+	mu        sync.Mutex
+	processes map[string]*Process
+	cancel    context.CancelFunc
+	following sync.WaitGroup
+}
+
+// The names of the processes that are no recording or failover servers.
+const (
+	Management  = "management"
+	TestCameras = "testcam"
+)
+
+// Up brings a site up: every server runs and has joined, and every camera is
+// configured. It takes itself down again when that fails.
+func Up(ctx context.Context, o Options) (_ *Site, err error) {
+	if o.Say == nil {
+		o.Say = func(string) {}
+	}
+	if o.Binary == "" {
+		if o.Binary, err = os.Executable(); err != nil {
+			return nil, understudy.Errorf(understudy.CodeInternal, "the path of this program is not known: %w", err)
+		}
+	}
+	s := &Site{options: o, Layout: o.Layout, User: "admin", Password: understudy.Secret(rand.Text()[:16]), processes: map[string]*Process{}}
+	defer func() {
+		if err != nil {
+			s.Down()
+		}
+	}()
+	if err := os.MkdirAll(filepath.Join(o.Dir, "logs"), 0o700); err != nil {
+		return nil, understudy.Errorf(understudy.CodeUnavailable, "the folder of the site could not be made: %w", err)
+	}
+	hosts := &addresses{network: o.Network, next: 1}
+	for _, step := range []func(context.Context, *addresses) error{s.startManagement, s.startServers, s.startCameras} {
+		if err := step(ctx, hosts); err != nil {
+			return nil, err
+		}
+	}
+	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.cancel = cancel
+	s.following.Go(func() { _ = s.Client.Run(following) }) // ends with Down only
+	return s, nil
+}
+
+// Process returns a process by the id of its server, or Management or TestCameras.
+func (s *Site) Process(name string) (*Process, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.processes[name]
+	return p, ok
+}
+
+// Down ends every process: failover servers last, they would take over.
+func (s *Site) Down() {
+	if s.cancel != nil {
+		s.cancel()
+		s.following.Wait()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.processes {
+		// Nobody records after this: a planned stop would wait for a standby in vain.
+		_ = p.Signal(killSignal) // it may be gone already
+	}
+	for _, p := range s.processes {
+		<-p.Gone()
+	}
+}
+
+// start starts a subcommand as a process with a log of its own.
+func (s *Site) start(name string, args ...string) (*Process, error) {
+	p := &Process{Name: name, binary: s.options.Binary, args: args, log: filepath.Join(s.options.Dir, "logs", name+".log")}
+	s.mu.Lock()
+	s.processes[name] = p
+	s.mu.Unlock()
+	return p, p.Start()
+}
+
+// folder returns the data folder of a server.
+func (s *Site) folder(name string) string { return filepath.Join(s.options.Dir, name) }
+
+func (s *Site) startManagement(ctx context.Context, hosts *addresses) error {
+	s.options.Say("starting the management server")
+	host, ports, err := hosts.host(ctx, s.options.Ports[0], s.options.Ports[1])
+	if err != nil {
+		return err
+	}
+	data := s.folder(Management)
+	file, err := s.write(Management, map[string]any{
+		"data": data, "hosts": []string{host, "localhost"}, "http": join(host, ports[0]), "https": join(host, ports[1]), "demo_control": s.options.Demo,
+	})
+	if err != nil {
+		return err
+	}
+	process, err := s.start(Management, "management", "--config", file)
+	if err != nil {
+		return err
+	}
+	s.URL = "https://" + strings.TrimSuffix(join(host, ports[1]), ":443")
+	var code []byte
+	err = until(ctx, "the management server to print its setup code", process, func(context.Context) bool {
+		ca, caErr := os.ReadFile(filepath.Join(data, "ca.pem"))
+		c, codeErr := os.ReadFile(filepath.Join(data, "setup-code"))
+		s.CA, code = ca, c
+		return caErr == nil && codeErr == nil && len(code) > 0
+	})
+	if err != nil {
+		return err
+	}
+	config, err := identity.UserTLS(s.CA)
+	if err != nil {
+		return err
+	}
+	s.Client, err = client.New(client.Config{Addresses: []string{s.URL}, TLS: func(understudy.ServerID) *tls.Config { return config }})
+	if err != nil {
+		return err
+	}
+	var last error
+	err = until(ctx, "the management server to answer", process, func(ctx context.Context) bool {
+		last = s.Client.Setup(ctx, understudy.Secret(strings.TrimSpace(string(code))), s.User, s.Password)
+		return last == nil || understudy.CodeOf(last) != understudy.CodeUnavailable
+	})
+	if err := errors.Join(err, last); err != nil {
+		return err
+	}
+	_, err = s.Client.SignIn(ctx, s.User, s.Password)
+	return err
+}
+
+func (s *Site) startServers(ctx context.Context, hosts *addresses) error {
+	for i, f := range s.Layout.Failover {
+		if err := s.startServer(ctx, hosts, understudy.RoleFailover, f.ID, &s.Layout.Failover[i].Addresses); err != nil {
+			return err
+		}
+	}
+	for i, r := range s.Layout.Recording {
+		if err := s.startServer(ctx, hosts, understudy.RoleRecording, r.ID, &s.Layout.Recording[i].Addresses); err != nil {
+			return err
+		}
+	}
+	for _, f := range s.Layout.Failover {
+		if _, err := s.Client.PutFailoverServer(ctx, f); err != nil {
+			return err
+		}
+	}
+	for _, g := range s.Layout.Groups {
+		if _, err := s.Client.PutGroup(ctx, g); err != nil {
+			return err
+		}
+	}
+	for _, r := range s.Layout.Recording {
+		if _, err := s.Client.PutRecordingServer(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startServer starts a recording or failover server and waits until it has joined.
+func (s *Site) startServer(ctx context.Context, hosts *addresses, role understudy.Role, id understudy.ServerID, into *understudy.Addresses) error {
+	s.options.Say(fmt.Sprintf("starting %s server %s", role, id))
+	host, ports, err := hosts.host(ctx, understudy.PortMedia, understudy.PortState, understudy.PortMerge)
+	if err != nil {
+		return err
+	}
+	*into = understudy.Addresses{Media: join(host, ports[0]), State: join(host, ports[1]), Merge: join(host, ports[2])}
+	settings := map[string]any{
+		"data": s.folder(string(id)), "hosts": []string{host}, "plain_media": s.options.Plain,
+		"listen":  map[string]string{"media": into.Media, "state": into.State, "merge": into.Merge},
+		"storage": map[string]string{"min_free": "64MB"},
+	}
+	if s.options.HoldDown > 0 {
+		settings["hold_down"] = s.options.HoldDown.String()
+	}
+	file, err := s.write(string(id), settings)
+	if err != nil {
+		return err
+	}
+	token, err := s.Client.CreateJoinToken(ctx, role, id, 10*time.Minute)
+	if err != nil {
+		return err
+	}
+	// In a file: the arguments of a process are there for everybody to read.
+	secret := filepath.Join(s.folder(string(id)), "join-token")
+	if err := os.WriteFile(secret, []byte(token), 0o600); err != nil {
+		return understudy.Errorf(understudy.CodeUnavailable, "the join token of %s could not be written: %w", id, err)
+	}
+	process, err := s.start(string(id), string(role), "--config", file, "--join", "@"+secret)
+	if err != nil {
+		return err
+	}
+	return until(ctx, string(id)+" to join", process, func(ctx context.Context) bool {
+		now, err := s.Client.Site(ctx)
+		_, joined := now.Addresses(id)
+		return err == nil && joined
+	})
+}
