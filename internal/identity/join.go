@@ -50,7 +50,7 @@ func ParseJoinToken(text string) (JoinToken, error) {
 	body, ok := strings.CutPrefix(text, joinPrefix)
 	if !ok || len(text) > maxJoinToken {
 		return JoinToken{}, understudy.Errorf(understudy.CodeInvalid,
-			"a join token is one line that begins with %q, of up to %d bytes; make one with: understudy server join-token", joinPrefix, maxJoinToken)
+			"a join token is one line that begins with %q, of up to %d bytes; make one with: understudy server add", joinPrefix, maxJoinToken)
 	}
 	decoded, err := base64.RawURLEncoding.Strict().DecodeString(body)
 	var parts joinTokenJSON
