@@ -79,12 +79,16 @@ func New(ctx context.Context, store Store, o Options) (*Management, error) {
 		if err != nil {
 			return err
 		}
-		m.seq = site.Seq
-		if m.stream, err = tx.Stream(); err != nil || m.stream != "" {
+		log, err := tx.Log()
+		if err != nil {
 			return err
 		}
+		m.seq, m.stream = site.Seq, log.Stream
+		if m.stream != "" {
+			return nil
+		}
 		m.stream = newStream()
-		return tx.SetStream(m.stream)
+		return tx.PutLog(Log{Stream: m.stream, Floor: log.Floor})
 	})
 	if err != nil {
 		return nil, err
@@ -141,7 +145,8 @@ type change struct {
 	now   time.Time
 	site  understudy.Site // as it is after what was recorded so far
 
-	stream string // of the log, if it was renamed
+	stream   string   // of the log, if it was renamed
+	refusals []string // that were recorded
 }
 
 // update runs f in one transaction and, if it committed, tells those who wait.
@@ -158,6 +163,7 @@ func (m *Management) update(ctx context.Context, f func(*change) error) error {
 	if err != nil {
 		return err
 	}
+	m.refusals.remember(done.refusals, done.now)
 	m.announce(done.site.Seq, done.stream)
 	return nil
 }

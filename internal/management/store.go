@@ -2,6 +2,7 @@ package management
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"understudy"
@@ -22,8 +23,8 @@ type Store interface {
 
 // Reader reads within a transaction.
 type Reader interface {
-	// Stream returns the name of the log, empty before the first SetStream.
-	Stream() (string, error)
+	// Log returns the zero Log before the first PutLog.
+	Log() (Log, error)
 	// Site returns everything but history; its Seq is the newest event's.
 	Site() (understudy.Site, error)
 	// Events returns rows in ascending order. A camera selects the events that
@@ -46,7 +47,7 @@ type Reader interface {
 // Tx reads and writes within a transaction, and reads what it has written.
 type Tx interface {
 	Reader
-	SetStream(name string) error
+	PutLog(l Log) error
 	// Append gives e the next number, writes it, and makes its changes.
 	// CodeConflict if a lease's epoch would not grow.
 	Append(e understudy.Event) (understudy.Event, error)
@@ -62,6 +63,15 @@ type Tx interface {
 	// PutToken creates or replaces the token of that hash.
 	PutToken(t Token) error
 	DeleteToken(hash TokenHash) error
+}
+
+// Log is what the store says of the log itself.
+type Log struct {
+	// Stream is the log's name, new whenever the store turns out to be older than the site.
+	Stream string
+	// Floor is the highest epoch that was granted before the log had this name:
+	// no epoch up to it is granted again.
+	Floor uint64
 }
 
 // ClaimRecord is a claim that was answered, kept so that it is answered alike
@@ -104,4 +114,30 @@ type Token struct {
 	Created time.Time
 	Expires time.Time // zero: never
 	Used    time.Time // zero: not yet
+}
+
+// CamerasOf returns the cameras that an event is about or changes, each once, sorted.
+func CamerasOf(e understudy.Event) []understudy.CameraID {
+	var cameras []understudy.CameraID
+	if e.Camera != "" {
+		cameras = append(cameras, e.Camera)
+	}
+	for _, c := range e.Changes {
+		switch {
+		case c.Camera != nil:
+			cameras = append(cameras, c.Camera.ID)
+		case c.Lease != nil:
+			cameras = append(cameras, c.Lease.Camera)
+		case c.GoneCamera != "":
+			cameras = append(cameras, c.GoneCamera)
+		}
+	}
+	slices.Sort(cameras)
+	return slices.Compact(cameras)
+}
+
+// EpochConflict is what Append answers when the epoch of a lease would not grow.
+func EpochConflict(l understudy.Lease, had uint64) error {
+	return understudy.Errorf(understudy.CodeConflict,
+		"the epoch of camera %s has been %d and may only grow, so it cannot become %d", l.Camera, had, l.Epoch)
 }

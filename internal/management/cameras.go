@@ -1,0 +1,199 @@
+package management
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"understudy"
+)
+
+// Bounds of texts that come from outside; the vocabulary bounds the others.
+const (
+	maxName     = 200
+	maxURL      = 2000
+	maxUsername = 200
+	maxPassword = 1000
+)
+
+// Cameras returns all cameras, by id.
+func (m *Management) Cameras(ctx context.Context) ([]understudy.Camera, error) {
+	site, err := m.Site(ctx)
+	return site.Cameras, err
+}
+
+// Camera returns the camera of that id.
+func (m *Management) Camera(ctx context.Context, id understudy.CameraID) (understudy.Camera, error) {
+	site, err := m.Site(ctx)
+	if err != nil {
+		return understudy.Camera{}, err
+	}
+	c, ok := site.Camera(id)
+	if !ok {
+		return c, noCamera(id)
+	}
+	return c, nil
+}
+
+func noCamera(id understudy.CameraID) error {
+	return understudy.Errorf(understudy.CodeNotFound, "there is no camera %q", string(id))
+}
+
+// PutCamera creates or replaces a camera. A new one is served by its home from
+// epoch 1 on (or the one after the last that a camera of that id ever had); one
+// that moves to another home is served there, under the next epoch. Nothing is
+// written where nothing changes.
+func (m *Management) PutCamera(ctx context.Context, c understudy.Camera, password *understudy.Secret) (understudy.Camera, error) {
+	c = c.WithDefaults()
+	if err := validateCamera(c, password); err != nil {
+		return c, err
+	}
+	var sealed []byte
+	if password != nil && *password != "" {
+		var err error
+		if sealed, err = m.sealer.Seal([]byte(*password), passwordContext(c.ID)); err != nil {
+			return c, unavailable("the password of camera "+string(c.ID)+" could not be encrypted", err)
+		}
+	}
+	return c, m.update(ctx, func(tx *change) error {
+		if password != nil {
+			if err := tx.PutPassword(c.ID, sealed); err != nil {
+				return err
+			}
+		}
+		return tx.putCamera(c, password != nil)
+	})
+}
+
+func validateCamera(c understudy.Camera, password *understudy.Secret) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if err := validateName("camera", c.ID, c.Name); err != nil {
+		return err
+	}
+	for _, text := range []struct {
+		noun string
+		size int
+		most int
+	}{{"URL", len(c.URL), maxURL}, {"user name", len(c.Username), maxUsername}} {
+		if text.size > text.most {
+			return understudy.Errorf(understudy.CodeInvalid, "the %s of camera %s may have %d bytes, and has %d", text.noun, c.ID, text.most, text.size)
+		}
+	}
+	if password != nil && len(*password) > maxPassword {
+		return understudy.Errorf(understudy.CodeInvalid, "the password of camera %s may have %d bytes, and has %d", c.ID, maxPassword, len(*password))
+	}
+	return nil
+}
+
+func (tx *change) putCamera(c understudy.Camera, newPassword bool) error {
+	if _, ok := tx.site.RecordingServer(c.Home); !ok {
+		return understudy.Errorf(understudy.CodeInvalid, "camera %s needs a recording server as home, and there is no %q", c.ID, string(c.Home))
+	}
+	before, exists := tx.site.Camera(c.ID)
+	if exists && before == c && !newPassword {
+		return nil
+	}
+	e := understudy.Event{Kind: understudy.EventConfig, Server: c.Home, Camera: c.ID, Changes: []understudy.Change{{Camera: &c}}}
+	switch {
+	case !exists:
+		e.Sentence = fmt.Sprintf("Camera %s was added at %s.", c.ID, c.Home)
+	case before.Home != c.Home:
+		e.Sentence = fmt.Sprintf("Camera %s was moved from %s to %s.", c.ID, before.Home, c.Home)
+	case before == c:
+		e.Sentence = fmt.Sprintf("Camera %s was given a new password.", c.ID)
+	default:
+		e.Sentence = fmt.Sprintf("Camera %s was changed.", c.ID)
+	}
+	if !exists || before.Home != c.Home {
+		epoch, err := tx.nextEpoch(c.ID)
+		if err != nil {
+			return err
+		}
+		e.Changes = append(e.Changes, understudy.Change{Lease: &understudy.Lease{
+			Camera: c.ID, Holder: c.Home, Epoch: epoch, Since: tx.now, Sentence: e.Sentence,
+		}})
+	}
+	return tx.record(e)
+}
+
+// nextEpoch is higher than any that the camera had, as far back as anyone remembers.
+func (tx *change) nextEpoch(id understudy.CameraID) (uint64, error) {
+	log, err := tx.Log()
+	if err != nil {
+		return 0, err
+	}
+	epoch, err := tx.Epoch(id)
+	return max(epoch, log.Floor) + 1, err
+}
+
+// DeleteCamera forgets a camera, its password and who might see it.
+func (m *Management) DeleteCamera(ctx context.Context, id understudy.CameraID) error {
+	return m.update(ctx, func(tx *change) error {
+		c, ok := tx.site.Camera(id)
+		if !ok {
+			return noCamera(id)
+		}
+		if err := tx.PutPassword(id, nil); err != nil {
+			return err
+		}
+		if err := tx.withdrawCamera(id); err != nil {
+			return err
+		}
+		return tx.record(understudy.Event{
+			Kind: understudy.EventConfig, Server: c.Home, Camera: id,
+			Sentence: fmt.Sprintf("Camera %s was deleted; its footage stays until retention takes it.", id),
+			Changes:  []understudy.Change{{GoneCamera: id}},
+		})
+	})
+}
+
+// withdrawCamera takes a camera out of all users' lists, so that another camera
+// that gets its id later is not theirs to see.
+func (tx *change) withdrawCamera(id understudy.CameraID) error {
+	accounts, err := tx.Accounts()
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		if !slices.Contains(a.User.Cameras, id) {
+			continue
+		}
+		a.User.Cameras = slices.DeleteFunc(slices.Clone(a.User.Cameras), func(c understudy.CameraID) bool { return c == id })
+		if err := tx.PutAccount(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// passwordContext binds a sealed password to its camera: moved to another
+// camera's row it does not open.
+func passwordContext(id understudy.CameraID) []byte { return []byte("camera password " + string(id)) }
+
+// credentials returns what a server shows those cameras.
+func (m *Management) credentials(r Reader, cameras []understudy.Camera) (map[understudy.CameraID]understudy.Credentials, error) {
+	ids := make([]understudy.CameraID, len(cameras))
+	for i, c := range cameras {
+		ids[i] = c.ID
+	}
+	sealed, err := r.Passwords(ids)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[understudy.CameraID]understudy.Credentials, len(cameras))
+	for _, c := range cameras {
+		credentials := understudy.Credentials{Username: c.Username}
+		if s, ok := sealed[c.ID]; ok {
+			plain, err := m.sealer.Open(s, passwordContext(c.ID))
+			if err != nil {
+				return nil, understudy.Errorf(understudy.CodeInternal,
+					"the password of camera %s cannot be decrypted with this installation's key; set it again: %w", c.ID, err)
+			}
+			credentials.Password = understudy.Secret(plain)
+		}
+		all[c.ID] = credentials
+	}
+	return all, nil
+}

@@ -1,0 +1,333 @@
+package management
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"understudy"
+)
+
+const (
+	maxSentence     = 2000
+	maxClaimCameras = 20000
+	// keepClaims is how long a repeated claim is answered alike. A claimant
+	// repeats within seconds; an hour outlasts any pause of a process that goes on.
+	keepClaims = time.Hour
+	// maxEpoch is the highest epoch that the names of segments have room for.
+	maxEpoch = 9_999_999_999
+	// maxRatchet bounds how far one server's word can push the epochs.
+	maxRatchet = 1_000_000
+)
+
+// Claim decides each camera by itself, in one transaction that also writes the
+// event and the answer, so that the same claim again gets the same answer.
+//
+// A camera is granted when it lives at the claim's home, the claimant may stand
+// in for that home (or is it), and the epoch it expects is the lease's: the
+// compare-and-swap that lets exactly one of several claimants win. Who holds
+// the lease already, and knows its epoch, is granted it as it is.
+func (m *Management) Claim(ctx context.Context, c understudy.Claim) (understudy.ClaimAnswer, error) {
+	if err := validateClaim(c); err != nil {
+		return understudy.ClaimAnswer{}, err
+	}
+	c.Sentence, c.Decided = oneSentence(c.Sentence), c.Decided.UTC().Truncate(time.Microsecond)
+	digest, err := digestOf(c)
+	if err != nil {
+		return understudy.ClaimAnswer{}, err
+	}
+	var answer understudy.ClaimAnswer
+	err = m.update(ctx, func(tx *change) error {
+		record, known, err := tx.Claim(c.ID)
+		switch {
+		case err != nil:
+			return err
+		case known && record.Digest != digest:
+			return understudy.Errorf(understudy.CodeConflict, "claim %s was another one; a new claim needs a new id", c.ID)
+		case !known:
+			if err := entitled(tx.site, c); err != nil {
+				return err
+			}
+			if record, err = m.decide(tx, c, digest); err != nil {
+				return err
+			}
+		}
+		answer, err = m.answer(tx, c, record)
+		return err
+	})
+	if understudy.CodeOf(err) == understudy.CodeForbidden {
+		if err := m.tellRefusal(ctx, c, err.Error()); err != nil {
+			return understudy.ClaimAnswer{}, err
+		}
+	}
+	if err != nil {
+		return understudy.ClaimAnswer{}, err
+	}
+	return answer, nil
+}
+
+func validateClaim(c understudy.Claim) error {
+	if len(c.ID) < 8 || len(c.ID) > 64 || strings.ContainsFunc(c.ID, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return understudy.Errorf(understudy.CodeInvalid, "the id of a claim is 8 to 64 visible ASCII characters, found %.80q", c.ID)
+	}
+	for _, id := range []understudy.ServerID{c.Claimant, c.Home} {
+		if err := understudy.ValidateID("server", id); err != nil {
+			return err
+		}
+	}
+	if c.Kind != understudy.ClaimTakeover && c.Kind != understudy.ClaimFailback {
+		return understudy.Errorf(understudy.CodeInvalid, "a claim is a takeover or a failback, not %.40q", string(c.Kind))
+	}
+	if len(c.Cameras) == 0 || len(c.Cameras) > maxClaimCameras {
+		return understudy.Errorf(understudy.CodeInvalid, "a claim names 1 to %d cameras, found %d", maxClaimCameras, len(c.Cameras))
+	}
+	seen := make(map[understudy.CameraID]bool, len(c.Cameras))
+	for _, wanted := range c.Cameras {
+		if err := understudy.ValidateID("camera", wanted.Camera); err != nil {
+			return err
+		}
+		if seen[wanted.Camera] {
+			return understudy.Errorf(understudy.CodeInvalid, "claim %s names camera %s twice", c.ID, wanted.Camera)
+		}
+		seen[wanted.Camera] = true
+	}
+	return nil
+}
+
+// entitled reports whether the claimant may claim cameras of that home at all.
+func entitled(site understudy.Site, c understudy.Claim) error {
+	home, ok := site.RecordingServer(c.Home)
+	if !ok {
+		return understudy.Errorf(understudy.CodeNotFound, "there is no recording server %q", string(c.Home))
+	}
+	if c.Kind == understudy.ClaimFailback {
+		if c.Claimant != c.Home {
+			return understudy.Errorf(understudy.CodeForbidden, "only %s takes its cameras back, not %s", c.Home, c.Claimant)
+		}
+		return nil
+	}
+	if _, ok := site.FailoverServer(c.Claimant); !ok {
+		return understudy.Errorf(understudy.CodeForbidden, "%s is no failover server and cannot take over from %s", c.Claimant, c.Home)
+	}
+	for _, standby := range standbys(site, home) {
+		if standby == c.Claimant {
+			return nil
+		}
+	}
+	return understudy.Errorf(understudy.CodeForbidden, "%s may not stand in for %s: it is neither its hot standby nor in one of its failover groups", c.Claimant, c.Home)
+}
+
+// decide grants and refuses, and writes down both.
+func (m *Management) decide(tx *change, c understudy.Claim, digest [32]byte) (ClaimRecord, error) {
+	record := ClaimRecord{ID: c.ID, Digest: digest, At: tx.now, Granted: []understudy.Lease{}, Refused: []understudy.Refusal{}}
+	var changes []understudy.Change
+	for _, wanted := range c.Cameras {
+		lease, reason := grant(tx.site, c, wanted)
+		switch {
+		case reason != "":
+			record.Refused = append(record.Refused, understudy.Refusal{Camera: wanted.Camera, Reason: reason, Lease: lease})
+		case lease.Holder == c.Claimant:
+			record.Granted = append(record.Granted, lease)
+		default:
+			lease = understudy.Lease{Camera: wanted.Camera, Holder: c.Claimant, Epoch: lease.Epoch + 1, Since: tx.now, Sentence: c.Sentence}
+			record.Granted = append(record.Granted, lease)
+			changes = append(changes, understudy.Change{Lease: &lease})
+		}
+	}
+	if len(changes) > 0 {
+		if err := tx.record(movedEvent(c, changes)); err != nil {
+			return record, err
+		}
+	}
+	if len(record.Refused) > 0 {
+		if err := m.recordRefusal(tx, c, refusedSentence(c, record.Refused)); err != nil {
+			return record, err
+		}
+	}
+	if err := tx.ForgetClaims(tx.now.Add(-keepClaims)); err != nil {
+		return record, err
+	}
+	record.Seq = tx.site.Seq
+	return record, tx.PutClaim(record)
+}
+
+// grant returns the lease as it is, and why the claimant may not have it.
+func grant(site understudy.Site, c understudy.Claim, wanted understudy.CameraEpoch) (lease understudy.Lease, reason string) {
+	camera, ok := site.Camera(wanted.Camera)
+	if !ok {
+		return lease, fmt.Sprintf("there is no camera %s", wanted.Camera)
+	}
+	lease, ok = site.Lease(wanted.Camera)
+	switch {
+	case !ok:
+		return lease, fmt.Sprintf("camera %s has no lease", wanted.Camera)
+	case camera.Home != c.Home:
+		return lease, fmt.Sprintf("camera %s belongs to %s, not to %s", wanted.Camera, camera.Home, c.Home)
+	case c.Kind == understudy.ClaimTakeover && camera.Failover == understudy.SupportNone:
+		return lease, fmt.Sprintf("camera %s is set to wait for its home", wanted.Camera)
+	case lease.Epoch != wanted.Epoch:
+		return lease, fmt.Sprintf("%s holds camera %s under epoch %d, and the claim expected %d", lease.Holder, wanted.Camera, lease.Epoch, wanted.Epoch)
+	case lease.Epoch >= maxEpoch:
+		return lease, fmt.Sprintf("camera %s has used up its epochs", wanted.Camera)
+	}
+	return lease, ""
+}
+
+func movedEvent(c understudy.Claim, changes []understudy.Change) understudy.Event {
+	e := understudy.Event{
+		Kind: understudy.EventTakeover, Server: c.Home, Decided: c.Decided, Changes: changes,
+		Actor:    understudy.Identity{Server: c.Claimant}.String(),
+		Sentence: fmt.Sprintf("%s took over %s of %s: %s", c.Claimant, cameraCount(changes[0].Lease.Camera, len(changes)), c.Home, c.Sentence),
+	}
+	if c.Kind == understudy.ClaimFailback {
+		e.Kind = understudy.EventFailback
+		e.Sentence = fmt.Sprintf("%s took back %s: %s", c.Home, cameraCount(changes[0].Lease.Camera, len(changes)), c.Sentence)
+	}
+	if len(changes) == 1 {
+		e.Camera = changes[0].Lease.Camera
+	}
+	return e
+}
+
+// cameraCount names one camera, and counts several.
+func cameraCount(first understudy.CameraID, count int) string {
+	if count == 1 {
+		return "camera " + string(first)
+	}
+	return fmt.Sprintf("%d cameras", count)
+}
+
+func refusedSentence(c understudy.Claim, refused []understudy.Refusal) string {
+	return fmt.Sprintf("%s claimed %s of %s and was refused: %s", c.Claimant, cameraCount(refused[0].Camera, len(refused)), c.Home, refused[0].Reason)
+}
+
+// answer makes of what was decided what the claimant is told. The assignment is
+// made of the cameras as they are now, so that no password is stored in an answer.
+func (m *Management) answer(tx *change, c understudy.Claim, record ClaimRecord) (understudy.ClaimAnswer, error) {
+	answer := understudy.ClaimAnswer{
+		Granted: record.Granted, Refused: record.Refused,
+		Assignment: understudy.Assignment{Server: c.Claimant, Seq: record.Seq},
+	}
+	var cameras []understudy.Camera
+	epochs := make(map[understudy.CameraID]uint64, len(record.Granted))
+	for _, lease := range record.Granted {
+		if camera, ok := tx.site.Camera(lease.Camera); ok {
+			cameras = append(cameras, camera)
+			epochs[lease.Camera] = lease.Epoch
+		}
+	}
+	assigned, err := m.assign(tx, cameras, func(camera understudy.Camera) understudy.AssignedCamera {
+		return understudy.AssignedCamera{
+			Camera: camera, Epoch: epochs[camera.ID],
+			Record: c.Kind == understudy.ClaimFailback || camera.Failover == understudy.SupportFull,
+		}
+	})
+	answer.Assignment.Cameras = assigned
+	return answer, err
+}
+
+// tellRefusal writes down a claim that was refused as a whole.
+func (m *Management) tellRefusal(ctx context.Context, c understudy.Claim, why string) error {
+	return m.update(ctx, func(tx *change) error {
+		return m.recordRefusal(tx, c, fmt.Sprintf("%s claimed %s of %s and was refused: %s",
+			c.Claimant, cameraCount(c.Cameras[0].Camera, len(c.Cameras)), c.Home, why))
+	})
+}
+
+// recordRefusal writes down a refusal, unless the same was written a moment ago:
+// a claimant asks again with every poll until it has understood.
+func (m *Management) recordRefusal(tx *change, c understudy.Claim, sentence string) error {
+	if m.refusals.recent(sentence, tx.now) {
+		return nil
+	}
+	tx.refusals = append(tx.refusals, sentence)
+	return tx.record(understudy.Event{
+		Kind: understudy.EventRefused, Server: c.Home, Decided: c.Decided,
+		Actor: understudy.Identity{Server: c.Claimant}.String(), Sentence: oneSentence(sentence),
+	})
+}
+
+// digestOf tells two claims of one id apart.
+func digestOf(c understudy.Claim) ([32]byte, error) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return [32]byte{}, understudy.Errorf(understudy.CodeInvalid, "the claim cannot be written as JSON: %w", err)
+	}
+	return sha256.Sum256(text), nil
+}
+
+// oneSentence makes a text of another server safe for a log: one line of valid
+// UTF-8, of bounded length.
+func oneSentence(s string) string {
+	s = strings.ToValidUTF8(s, "?")
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > maxSentence {
+		s = strings.ToValidUTF8(s[:maxSentence-len("…")], "") + "…"
+	}
+	if strings.TrimSpace(s) == "" {
+		return "no reason was given"
+	}
+	return s
+}
+
+// Ratchet tells the authority an epoch that a server has seen granted. Below
+// the highest that the store knows, nothing happens. Above it, the store has
+// been restored from a backup that does not know what was granted since: all
+// leases go on with their holders under an epoch above the one seen, and the
+// log gets a new name, so that every client starts over. A provisional epoch,
+// which a standby records under before its claim is granted, was not granted
+// and must not be told.
+func (m *Management) Ratchet(ctx context.Context, epoch uint64) error {
+	known := uint64(0)
+	err := m.store.View(ctx, func(r Reader) (err error) {
+		known, err = highestEpoch(r)
+		return err
+	})
+	if err != nil || epoch <= known {
+		return err
+	}
+	return m.update(ctx, func(tx *change) error {
+		known, err := highestEpoch(tx)
+		if err != nil || epoch <= known {
+			return err
+		}
+		if epoch-known > maxRatchet || epoch >= maxEpoch {
+			return understudy.Errorf(understudy.CodeInvalid,
+				"the highest epoch known is %d, and one of %d cannot have been granted: it is more than %d beyond", known, epoch, maxRatchet)
+		}
+		tx.stream = newStream()
+		if err := tx.PutLog(Log{Stream: tx.stream, Floor: epoch}); err != nil {
+			return err
+		}
+		return tx.record(ratcheted(tx, known, epoch))
+	})
+}
+
+// highestEpoch is the highest that was ever granted, as far as the store knows.
+func highestEpoch(r Reader) (uint64, error) {
+	log, err := r.Log()
+	if err != nil {
+		return 0, err
+	}
+	epoch, err := r.Epoch(understudy.AllCameras)
+	return max(epoch, log.Floor), err
+}
+
+func ratcheted(tx *change, known, seen uint64) understudy.Event {
+	e := understudy.Event{Kind: understudy.EventConfig, Sentence: fmt.Sprintf(
+		"A server has seen epoch %d, and the database knew none above %d: it was restored from a backup. All leases go on under epoch %d.", seen, known, seen+1)}
+	for _, lease := range tx.site.Leases {
+		lease.Epoch, lease.Since = seen+1, tx.now
+		e.Changes = append(e.Changes, understudy.Change{Lease: &lease})
+	}
+	return e
+}

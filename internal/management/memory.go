@@ -1,0 +1,252 @@
+package management
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"understudy"
+)
+
+// Memory is a Store that forgets everything when the process ends.
+type Memory struct {
+	mu    sync.RWMutex
+	state memoryState
+}
+
+// NewMemory returns an empty store in memory.
+func NewMemory() *Memory {
+	return &Memory{state: memoryState{
+		epochs:    map[understudy.CameraID]uint64{},
+		passwords: map[understudy.CameraID][]byte{},
+		claims:    map[string]ClaimRecord{},
+		accounts:  map[string]Account{},
+		tokens:    map[TokenHash]Token{},
+	}}
+}
+
+// Update runs f while nobody else reads or writes.
+func (s *Memory) Update(ctx context.Context, f func(Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tx := &memoryTx{memoryState: &s.state}
+	committed := false
+	defer func() {
+		if !committed { // by an error or a panic of f
+			tx.rollBack()
+		}
+	}()
+	if err := f(tx); err != nil {
+		return err
+	}
+	committed = true
+	return nil
+}
+
+// View runs f while nobody writes.
+func (s *Memory) View(ctx context.Context, f func(Reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return f(&s.state)
+}
+
+// memoryState is what a store in memory holds; it implements Reader.
+type memoryState struct {
+	log       Log
+	site      understudy.Site
+	events    []understudy.Event // number n at index n-1
+	epochs    map[understudy.CameraID]uint64
+	passwords map[understudy.CameraID][]byte
+	claims    map[string]ClaimRecord
+	accounts  map[string]Account
+	tokens    map[TokenHash]Token
+}
+
+func (s *memoryState) Log() (Log, error) { return s.log, nil }
+
+// Site hands out the value itself: a site is never changed in place.
+func (s *memoryState) Site() (understudy.Site, error) { return s.site, nil }
+
+func (s *memoryState) Events(q understudy.EventQuery) ([]understudy.Event, error) {
+	selected := func(e understudy.Event) bool {
+		return e.Seq > q.After && (q.Before == 0 || e.Seq < q.Before) &&
+			(q.Kind == "" || e.Kind == q.Kind) && (q.Camera == "" || slices.Contains(CamerasOf(e), q.Camera))
+	}
+	found := []understudy.Event{}
+	if q.After > 0 {
+		for i := min(q.After, uint64(len(s.events))); i < uint64(len(s.events)) && len(found) < q.Limit; i++ {
+			if selected(s.events[i]) {
+				found = append(found, s.events[i])
+			}
+		}
+		return found, nil
+	}
+	for _, e := range slices.Backward(s.events) {
+		if len(found) == q.Limit {
+			break
+		}
+		if selected(e) {
+			found = append(found, e)
+		}
+	}
+	slices.Reverse(found)
+	return found, nil
+}
+
+func (s *memoryState) Epoch(camera understudy.CameraID) (uint64, error) {
+	if camera != understudy.AllCameras {
+		return s.epochs[camera], nil
+	}
+	highest := uint64(0)
+	for _, epoch := range s.epochs {
+		highest = max(highest, epoch)
+	}
+	return highest, nil
+}
+
+func (s *memoryState) Passwords(cameras []understudy.CameraID) (map[understudy.CameraID][]byte, error) {
+	found := make(map[understudy.CameraID][]byte)
+	for _, camera := range cameras {
+		if sealed, ok := s.passwords[camera]; ok {
+			found[camera] = sealed
+		}
+	}
+	return found, nil
+}
+
+func (s *memoryState) Claim(id string) (ClaimRecord, bool, error) {
+	c, ok := s.claims[id]
+	return c, ok, nil
+}
+
+func (s *memoryState) Accounts() ([]Account, error) {
+	return slices.SortedFunc(maps.Values(s.accounts), func(a, b Account) int {
+		return strings.Compare(a.User.Name, b.User.Name)
+	}), nil
+}
+
+func (s *memoryState) Account(name string) (Account, bool, error) {
+	a, ok := s.accounts[name]
+	return a, ok, nil
+}
+
+func (s *memoryState) Token(hash TokenHash) (Token, bool, error) {
+	t, ok := s.tokens[hash]
+	return t, ok, nil
+}
+
+func (s *memoryState) Tokens(purpose Purpose) ([]Token, error) {
+	var found []Token
+	for _, t := range s.tokens {
+		if t.Purpose == purpose {
+			found = append(found, t)
+		}
+	}
+	slices.SortFunc(found, func(a, b Token) int {
+		return cmp.Or(a.Created.Compare(b.Created), slices.Compare(a.Hash[:], b.Hash[:]))
+	})
+	return found, nil
+}
+
+// memoryTx writes in place and remembers how to take it back.
+type memoryTx struct {
+	*memoryState
+	undo []func()
+}
+
+func (tx *memoryTx) rollBack() {
+	for _, undo := range slices.Backward(tx.undo) {
+		undo()
+	}
+}
+
+// set changes one entry of a map of tx, or removes it.
+func set[K comparable, V any](tx *memoryTx, m map[K]V, key K, value V, keep bool) {
+	before, was := m[key]
+	tx.undo = append(tx.undo, func() {
+		if was {
+			m[key] = before
+		} else {
+			delete(m, key)
+		}
+	})
+	if keep {
+		m[key] = value
+	} else {
+		delete(m, key)
+	}
+}
+
+func (tx *memoryTx) PutLog(l Log) error {
+	before := tx.log
+	tx.undo = append(tx.undo, func() { tx.log = before })
+	tx.log = l
+	return nil
+}
+
+func (tx *memoryTx) Append(e understudy.Event) (understudy.Event, error) {
+	site, count := tx.site, len(tx.events)
+	tx.undo = append(tx.undo, func() { tx.site, tx.events = site, tx.events[:count] })
+	e.Seq = site.Seq + 1
+	for _, c := range e.Changes {
+		if c.Lease == nil {
+			continue
+		}
+		if had := tx.epochs[c.Lease.Camera]; c.Lease.Epoch <= had {
+			return e, EpochConflict(*c.Lease, had)
+		}
+		set(tx, tx.epochs, c.Lease.Camera, c.Lease.Epoch, true)
+	}
+	tx.events = append(tx.events, e)
+	tx.site = site.Apply(e)
+	return e, nil
+}
+
+func (tx *memoryTx) PutPassword(camera understudy.CameraID, sealed []byte) error {
+	set(tx, tx.passwords, camera, slices.Clone(sealed), sealed != nil)
+	return nil
+}
+
+func (tx *memoryTx) PutClaim(c ClaimRecord) error {
+	set(tx, tx.claims, c.ID, c, true)
+	return nil
+}
+
+func (tx *memoryTx) ForgetClaims(before time.Time) error {
+	for id, c := range tx.claims {
+		if c.At.Before(before) {
+			set(tx, tx.claims, id, c, false)
+		}
+	}
+	return nil
+}
+
+func (tx *memoryTx) PutAccount(a Account) error {
+	set(tx, tx.accounts, a.User.Name, a, true)
+	return nil
+}
+
+func (tx *memoryTx) DeleteAccount(name string) error {
+	set(tx, tx.accounts, name, Account{}, false)
+	return nil
+}
+
+func (tx *memoryTx) PutToken(t Token) error {
+	set(tx, tx.tokens, t.Hash, t, true)
+	return nil
+}
+
+func (tx *memoryTx) DeleteToken(hash TokenHash) error {
+	set(tx, tx.tokens, hash, Token{}, false)
+	return nil
+}

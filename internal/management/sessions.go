@@ -1,0 +1,190 @@
+package management
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"understudy"
+)
+
+const (
+	sessionAge  = 12 * time.Hour
+	maxSessions = 100 // of one user; the oldest ends
+	maxSecret   = 200 // bytes of a token's secret
+)
+
+// newSecret returns 32 random bytes as text, and what is stored of them.
+func newSecret() (understudy.Secret, TokenHash) {
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails: it ends the process instead
+	secret := understudy.Secret(base64.RawURLEncoding.EncodeToString(random[:]))
+	return secret, hashSecret(secret)
+}
+
+func hashSecret(s understudy.Secret) TokenHash { return sha256.Sum256([]byte(s)) }
+
+// SignIn begins a session of 12 hours. Each try is counted for the account and
+// for the address it came from before the password is looked at, so that many
+// at once gain nothing.
+func (m *Management) SignIn(ctx context.Context, name string, password understudy.Secret) (understudy.Session, error) {
+	address := understudy.Asker(ctx).Address
+	try, err := m.attempts.begin(now(), name, address)
+	if err != nil {
+		return understudy.Session{}, err
+	}
+	var account Account
+	err = m.store.View(ctx, func(r Reader) (err error) {
+		account, _, err = r.Account(name)
+		return err
+	})
+	if err != nil {
+		return understudy.Session{}, err
+	}
+	ok := false
+	if len(password) <= maxPassword {
+		if ok, err = m.hasher.Verify(ctx, account.Hash, password); err != nil {
+			return understudy.Session{}, unavailable("the password could not be checked", err)
+		}
+	}
+	if !ok || account.User.Name == "" {
+		return understudy.Session{}, m.refuseSignIn(ctx, account.User.Name, address)
+	}
+	m.attempts.succeeded(try)
+	return m.beginSession(ctx, account, address)
+}
+
+// refuseSignIn writes down the failure. A name that does not exist is not
+// written: it is often a password, typed into the wrong field.
+func (m *Management) refuseSignIn(ctx context.Context, name, address string) error {
+	who := "an unknown name"
+	if name != "" {
+		who = name
+	}
+	err := m.update(ctx, func(tx *change) error {
+		return tx.record(understudy.Event{Kind: understudy.EventAccess, Sentence: oneSentence(fmt.Sprintf("A sign-in as %s%s was refused.", who, from(address)))})
+	})
+	if err != nil {
+		return err
+	}
+	return understudy.Errorf(understudy.CodeUnauthenticated, "name or password is wrong")
+}
+
+func from(address string) string {
+	if address == "" {
+		return ""
+	}
+	return " from " + address
+}
+
+func (m *Management) beginSession(ctx context.Context, checked Account, address string) (understudy.Session, error) {
+	secret, hash := newSecret()
+	session := understudy.Session{Token: secret}
+	err := m.update(ctx, func(tx *change) error {
+		account, ok, err := tx.Account(checked.User.Name)
+		if err != nil {
+			return err
+		}
+		if !ok || account.Hash != checked.Hash { // changed while the password was being checked
+			return understudy.Errorf(understudy.CodeUnauthenticated, "name or password is wrong")
+		}
+		if err := tx.makeRoom(account.User.Name); err != nil {
+			return err
+		}
+		session.User, session.Expires = account.User, tx.now.Add(sessionAge)
+		token := Token{Hash: hash, Purpose: PurposeSession, User: account.User.Name, Created: tx.now, Expires: session.Expires}
+		if err := tx.PutToken(token); err != nil {
+			return err
+		}
+		return tx.record(understudy.Event{
+			Kind: understudy.EventAccess, Actor: understudy.Identity{User: account.User.Name}.String(),
+			Sentence: oneSentence(fmt.Sprintf("%s signed in%s.", account.User.Name, from(address))),
+		})
+	})
+	if err != nil {
+		return understudy.Session{}, err
+	}
+	return session, nil
+}
+
+// makeRoom forgets the sessions that have expired, and a user's oldest when there are too many.
+func (tx *change) makeRoom(user string) error {
+	sessions, err := tx.Tokens(PurposeSession)
+	if err != nil {
+		return err
+	}
+	var theirs []Token
+	for _, t := range sessions {
+		switch {
+		case !t.Expires.After(tx.now):
+			if err := tx.DeleteToken(t.Hash); err != nil {
+				return err
+			}
+		case t.User == user:
+			theirs = append(theirs, t)
+		}
+	}
+	for len(theirs) >= maxSessions {
+		if err := tx.DeleteToken(theirs[0].Hash); err != nil {
+			return err
+		}
+		theirs = theirs[1:]
+	}
+	return nil
+}
+
+// Identify returns the identity behind a session's token, with the rights that
+// the user has now.
+func (m *Management) Identify(ctx context.Context, token understudy.Secret) (understudy.Identity, error) {
+	var identity understudy.Identity
+	err := m.store.View(ctx, func(r Reader) error {
+		t, ok, err := session(r, token)
+		if err != nil {
+			return err
+		}
+		account, exists, err := r.Account(t.User)
+		if err != nil {
+			return err
+		}
+		if !ok || !exists || !t.Expires.After(now()) {
+			return understudy.Errorf(understudy.CodeUnauthenticated, "the session has ended; sign in again")
+		}
+		identity = understudy.Identity{
+			User: account.User.Name, Actions: account.User.Role.Actions(), Cameras: account.User.Cameras,
+			Address: understudy.Asker(ctx).Address,
+		}
+		return nil
+	})
+	return identity, err
+}
+
+func session(r Reader, secret understudy.Secret) (Token, bool, error) {
+	if len(secret) > maxSecret {
+		return Token{}, false, nil
+	}
+	t, ok, err := r.Token(hashSecret(secret))
+	if !ok || t.Purpose != PurposeSession {
+		return Token{}, false, err
+	}
+	return t, true, err
+}
+
+// SignOut ends a session; one that has ended already is no error.
+func (m *Management) SignOut(ctx context.Context, token understudy.Secret) error {
+	return m.update(ctx, func(tx *change) error {
+		t, ok, err := session(tx, token)
+		if err != nil || !ok {
+			return err
+		}
+		if err := tx.DeleteToken(t.Hash); err != nil {
+			return err
+		}
+		return tx.record(understudy.Event{
+			Kind: understudy.EventAccess, Actor: understudy.Identity{User: t.User}.String(),
+			Sentence: fmt.Sprintf("%s signed out.", t.User),
+		})
+	})
+}

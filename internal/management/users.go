@@ -1,0 +1,168 @@
+package management
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"unicode/utf8"
+
+	"understudy"
+)
+
+// minPassword is in characters.
+const minPassword = 10
+
+// The names of users stand in logs and addresses: no spaces, no control characters.
+var userName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
+
+// Users returns all users, by name.
+func (m *Management) Users(ctx context.Context) ([]understudy.User, error) {
+	users := []understudy.User{}
+	err := m.store.View(ctx, func(r Reader) error {
+		accounts, err := r.Accounts()
+		for _, a := range accounts {
+			users = append(users, a.User)
+		}
+		return err
+	})
+	return users, err
+}
+
+// PutUser creates or replaces. A new password ends the user's sessions; a new
+// role or list of cameras holds at once, in sessions that go on, too.
+func (m *Management) PutUser(ctx context.Context, u understudy.User, password *understudy.Secret) (understudy.User, error) {
+	if err := validateUser(u); err != nil {
+		return u, err
+	}
+	hash, err := m.hash(ctx, u.Name, password)
+	if err != nil {
+		return u, err
+	}
+	u.Cameras = slices.Clone(u.Cameras)
+	slices.Sort(u.Cameras)
+	u.Cameras = slices.Compact(u.Cameras)
+	return u, m.update(ctx, func(tx *change) error { return tx.putUser(&u, hash) })
+}
+
+func validateUser(u understudy.User) error {
+	if !userName.MatchString(u.Name) {
+		return understudy.Errorf(understudy.CodeInvalid, "a user's name is 1 to 64 letters, digits, dots, dashes, underscores and @, found %.80q", u.Name)
+	}
+	if u.Role.Actions() == nil {
+		return understudy.Errorf(understudy.CodeInvalid, "user %s needs the role viewer, operator or administrator, not %.40q", u.Name, string(u.Role))
+	}
+	if len(u.Cameras) > maxClaimCameras {
+		return understudy.Errorf(understudy.CodeInvalid, "user %s may be given %d cameras by name, and was given %d", u.Name, maxClaimCameras, len(u.Cameras))
+	}
+	return nil
+}
+
+// hash returns what is stored of a password, nothing for none.
+func (m *Management) hash(ctx context.Context, user string, password *understudy.Secret) (string, error) {
+	if password == nil {
+		return "", nil
+	}
+	if n := utf8.RuneCountInString(string(*password)); n < minPassword || len(*password) > maxPassword {
+		return "", understudy.Errorf(understudy.CodeInvalid, "the password of %s has %d characters; it needs %d or more, in at most %d bytes", user, n, minPassword, maxPassword)
+	}
+	hash, err := m.hasher.Hash(ctx, *password)
+	if err != nil {
+		return "", unavailable("the password could not be hashed", err)
+	}
+	return hash, nil
+}
+
+// putUser keeps u with that hash, or with the one it had.
+func (tx *change) putUser(u *understudy.User, hash string) error {
+	for _, camera := range u.Cameras {
+		if _, ok := tx.site.Camera(camera); camera != understudy.AllCameras && !ok {
+			return understudy.Errorf(understudy.CodeInvalid, "user %s is given camera %q, which does not exist", u.Name, string(camera))
+		}
+	}
+	before, exists, err := tx.Account(u.Name)
+	if err != nil {
+		return err
+	}
+	u.Created = tx.now
+	if exists {
+		u.Created = before.User.Created
+	}
+	if err := tx.keepAdministrator(before.User, u.Role); err != nil {
+		return err
+	}
+	sentence := fmt.Sprintf("User %s was %s as %s.", u.Name, addedOrChanged(exists), u.Role)
+	switch {
+	case hash != "" && exists:
+		sentence = fmt.Sprintf("User %s was changed and given a new password.", u.Name)
+		if err := tx.endSessions(u.Name); err != nil {
+			return err
+		}
+	case hash == "" && !exists:
+		return understudy.Errorf(understudy.CodeInvalid, "the new user %s needs a password", u.Name)
+	case hash == "":
+		hash = before.Hash
+		if before.User.Role == u.Role && slices.Equal(before.User.Cameras, u.Cameras) {
+			return nil
+		}
+	}
+	if err := tx.PutAccount(Account{User: *u, Hash: hash}); err != nil {
+		return err
+	}
+	return tx.record(understudy.Event{Kind: understudy.EventAccess, Sentence: sentence})
+}
+
+// keepAdministrator refuses to take the role from the last one who has it.
+func (tx *change) keepAdministrator(before understudy.User, role understudy.UserRole) error {
+	if before.Role != understudy.RoleAdministrator || role == understudy.RoleAdministrator {
+		return nil
+	}
+	accounts, err := tx.Accounts()
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		if a.User.Role == understudy.RoleAdministrator && a.User.Name != before.Name {
+			return nil
+		}
+	}
+	return understudy.Errorf(understudy.CodeConflict, "%s is the last administrator; make another one first", before.Name)
+}
+
+// DeleteUser ends the user's sessions too.
+func (m *Management) DeleteUser(ctx context.Context, name string) error {
+	return m.update(ctx, func(tx *change) error {
+		a, ok, err := tx.Account(name)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return understudy.Errorf(understudy.CodeNotFound, "there is no user %.80q", name)
+		}
+		if err := tx.keepAdministrator(a.User, ""); err != nil {
+			return err
+		}
+		if err := tx.endSessions(name); err != nil {
+			return err
+		}
+		if err := tx.DeleteAccount(name); err != nil {
+			return err
+		}
+		return tx.record(understudy.Event{Kind: understudy.EventAccess, Sentence: fmt.Sprintf("User %s was deleted.", name)})
+	})
+}
+
+func (tx *change) endSessions(user string) error {
+	sessions, err := tx.Tokens(PurposeSession)
+	if err != nil {
+		return err
+	}
+	for _, t := range sessions {
+		if t.User == user {
+			if err := tx.DeleteToken(t.Hash); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
