@@ -25,7 +25,7 @@ func (c cut) Write(p []byte) (int, error) {
 	if left := c.left.Add(-int64(len(p))); left < 0 {
 		n := max(0, len(p)+int(left))
 		n, _ = c.Conn.Write(p[:n])
-		c.Conn.Close()
+		c.Close()
 		return n, io.ErrClosedPipe
 	}
 	return c.Conn.Write(p)

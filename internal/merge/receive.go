@@ -36,8 +36,14 @@ type Import interface {
 
 // Received is what came of a session.
 type Received struct {
-	Segments map[understudy.CameraID]int // that were sealed
-	Bytes    int64                       // that came over the wire
+	Cameras map[understudy.CameraID]Tally // what was sealed
+	Bytes   int64                         // that came over the wire
+}
+
+// Tally is how much of a camera came home.
+type Tally struct {
+	Segments int
+	Bytes    int64
 }
 
 // Receive answers the server peer at the other end of conn until that ends the
@@ -47,7 +53,7 @@ func Receive(ctx context.Context, conn net.Conn, peer understudy.ServerID, sink 
 	l, free := newLink(ctx, conn)
 	defer free()
 	r := &receiver{link: l, peer: peer, sink: sink, incarnation: sink.Incarnation(),
-		received: Received{Segments: map[understudy.CameraID]int{}}}
+		received: Received{Cameras: map[understudy.CameraID]Tally{}}}
 	err := r.greet()
 	for err == nil {
 		err = r.step(ctx)
@@ -132,7 +138,8 @@ func (r *receiver) offered(ctx context.Context, o object) error {
 	if err := in.Seal(ctx); err != nil {
 		return r.refuse(err, understudy.CodeOf(err) == understudy.CodeConflict)
 	}
-	r.received.Segments[o.Segment.Camera]++
+	tally := r.received.Cameras[o.Segment.Camera]
+	r.received.Cameras[o.Segment.Camera] = Tally{tally.Segments + 1, tally.Bytes + o.Size}
 	return r.receipt(o)
 }
 

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -59,7 +60,7 @@ func session(t *testing.T, from, to *disk, segments []understudy.SegmentID, o Se
 	received := make(chan string, 1)
 	go func() {
 		got, err := Receive(t.Context(), tap{b, "home", begun, &mu, &out}, failoverServer, to)
-		received <- fmt.Sprintf("home: %v sealed, %d bytes, error: %v\n", got.Segments, got.Bytes, err)
+		received <- fmt.Sprintf("home: %v sealed, %d bytes, error: %v\n", got.Cameras, got.Bytes, err)
 	}()
 	sent, err := Send(t.Context(), tap{a, "failover", begun, &mu, &out}, from, segments, o)
 	text := <-received
@@ -239,7 +240,7 @@ func TestEndOfContextEndsBothSides(t *testing.T) {
 		t.Fatalf("expected a welcome, found %+v, %v", m, err)
 	}
 	cancel()
-	if err := <-done; err != context.Canceled {
+	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatalf("Receive ended with %v", err)
 	}
 }

@@ -1,0 +1,178 @@
+package recording
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"understudy"
+)
+
+const (
+	maxHoldDown = 15 * time.Minute
+	flapWindow  = time.Hour
+	// straggle is how long cameras that are ready wait for others, so that one
+	// claim and one sentence tell of all.
+	straggle = 5 * time.Second
+	// blink is how long the observer may have looked away. A process that was
+	// stopped for longer does not know what happened meanwhile.
+	blink = 3 * time.Second
+)
+
+// health is since when each camera has been recorded here without a break, and
+// since when its lease has been elsewhere, as far as this process has seen.
+type health struct {
+	looked  time.Time
+	healthy map[understudy.CameraID]time.Time
+	away    map[understudy.CameraID]time.Time
+}
+
+// observe returns h after a look at what runs and who holds the leases.
+func (h health) observe(now time.Time, self understudy.ServerID, state understudy.State, leases []understudy.Lease) health {
+	if now.Sub(h.looked) > blink {
+		h = health{}
+	}
+	next := health{looked: now, healthy: map[understudy.CameraID]time.Time{}, away: map[understudy.CameraID]time.Time{}}
+	for _, c := range state.Cameras {
+		if state.Storage.Writable && c.Receiving && c.Recording {
+			next.healthy[c.Camera] = firstSeen(h.healthy, c.Camera, now)
+		}
+	}
+	for _, l := range leases {
+		if l.Holder != self {
+			next.away[l.Camera] = firstSeen(h.away, l.Camera, now)
+		}
+	}
+	return next
+}
+
+func firstSeen(seen map[understudy.CameraID]time.Time, c understudy.CameraID, now time.Time) time.Time {
+	if since, ok := seen[c]; ok {
+		return since
+	}
+	return now
+}
+
+// situation is what a failback is decided from.
+type situation struct {
+	now      time.Time
+	self     understudy.ServerID
+	state    understudy.State
+	leases   []understudy.Lease // of the cameras whose home this is
+	health   health             // observed at now
+	holdDown time.Duration
+	// planned: the server stopped on purpose before, so that nothing is wrong with it.
+	planned   bool
+	failbacks []time.Time // when it took cameras back before, oldest first
+}
+
+// decision is which cameras to claim, or none, and why, in a sentence; without
+// a sentence there is nothing to decide.
+type decision struct {
+	Cameras  []understudy.CameraEpoch
+	Sentence string
+}
+
+// decide says whether home takes its cameras back now. Each camera must have
+// been recorded here for the hold-down, counted from when its lease was seen
+// elsewhere at the earliest; those that are ready wait a little for those that
+// soon will be.
+func decide(s situation) decision {
+	var away []understudy.Lease
+	for _, l := range s.leases {
+		if l.Holder != s.self {
+			away = append(away, l)
+		}
+	}
+	slices.SortFunc(away, func(a, b understudy.Lease) int { return cmp.Compare(a.Camera, b.Camera) })
+	switch {
+	case len(away) == 0:
+		return decision{}
+	case s.state.Leaving != "":
+		return decision{Sentence: fmt.Sprintf("%s takes nothing back: it is about to stop (%s)", s.self, s.state.Leaving)}
+	case !s.state.Storage.Writable:
+		return decision{Sentence: fmt.Sprintf("%s takes nothing back: its storage is not writable (%s)", s.self, s.state.Storage.Sentence)}
+	}
+	hold, why := s.hold()
+	var ready []understudy.Lease
+	var silent []understudy.CameraID
+	soon, longest := 0, time.Duration(0)
+	for _, l := range away {
+		healthy, ok := s.health.healthy[l.Camera]
+		if !ok {
+			silent = append(silent, l.Camera)
+			continue
+		}
+		since := healthy
+		if taken := s.health.away[l.Camera]; taken.After(since) {
+			since = taken
+		}
+		if steady := s.now.Sub(since); steady >= hold {
+			ready, longest = append(ready, l), max(longest, steady)
+		} else {
+			soon++
+		}
+	}
+	others := soon + len(silent)
+	switch {
+	case len(ready) == 0 && soon == 0:
+		return decision{Sentence: fmt.Sprintf("%s does not record %s again yet", s.self, named(silent))}
+	case len(ready) == 0, others > 0 && longest < hold+straggle:
+		return decision{Sentence: fmt.Sprintf("%s records %d of its %s again and waits: %s", s.self, len(away)-len(silent), counted(len(away), "camera"), why)}
+	}
+	return decision{Cameras: epochs(ready), Sentence: claimSentence(s.self, ready, longest, why)}
+}
+
+// hold returns how long a camera must be steady, and why so long.
+func (s situation) hold() (time.Duration, string) {
+	if s.planned {
+		return 0, "the stop was planned, so there is no hold-down"
+	}
+	hold, recent := s.holdDown, 0
+	for _, at := range s.failbacks {
+		if s.now.Sub(at) < flapWindow {
+			hold = min(2*hold, maxHoldDown)
+			recent++
+		}
+	}
+	if recent == 0 {
+		return hold, fmt.Sprintf("the hold-down is %s", hold)
+	}
+	return hold, fmt.Sprintf("the hold-down is %s after %s within the hour", hold, counted(recent, "failback"))
+}
+
+func epochs(leases []understudy.Lease) []understudy.CameraEpoch {
+	claimed := make([]understudy.CameraEpoch, len(leases))
+	for i, l := range leases {
+		claimed[i] = understudy.CameraEpoch{Camera: l.Camera, Epoch: l.Epoch}
+	}
+	return claimed
+}
+
+func claimSentence(self understudy.ServerID, ready []understudy.Lease, steady time.Duration, why string) string {
+	var cameras []understudy.CameraID
+	var holders []string
+	for _, l := range ready {
+		cameras = append(cameras, l.Camera)
+		holders = append(holders, string(l.Holder))
+	}
+	slices.Sort(holders)
+	return fmt.Sprintf("%s has recorded %s again for %s (%s) and takes it back from %s",
+		self, named(cameras), steady.Round(100*time.Millisecond), why, strings.Join(slices.Compact(holders), " and "))
+}
+
+// named lists a few cameras, and counts the rest.
+func named(cameras []understudy.CameraID) string {
+	const few = 4
+	var names []string
+	for _, c := range cameras[:min(few, len(cameras))] {
+		names = append(names, string(c))
+	}
+	list := strings.Join(names, ", ")
+	if rest := len(cameras) - few; rest > 0 {
+		return fmt.Sprintf("%s and %s", list, counted(rest, "other camera"))
+	}
+	return list
+}

@@ -1,0 +1,374 @@
+package recording
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"understudy"
+)
+
+const (
+	defaultHoldDown = 10 * time.Second
+	decideEvery     = 250 * time.Millisecond
+	askPatience     = 5 * time.Second // for one answer of a management server
+	minAskPause     = 500 * time.Millisecond
+	maxAskPause     = 10 * time.Second
+	// Names of what a node keeps, sealed.
+	assignmentFile = "assignment"
+	historyFile    = "history"
+)
+
+// Management is the management server as a recording server needs it: a client.Client.
+type Management interface {
+	understudy.AssignmentService
+	understudy.LeaseService
+	understudy.Feed
+}
+
+// Vault keeps small files that only this node can read: an identity.Node.
+type Vault interface {
+	SealFile(name string, plain []byte) error
+	OpenFile(name string) ([]byte, error)
+}
+
+// HomeConfig is what a Home is made of.
+type HomeConfig struct {
+	Server     *Server
+	Vault      Vault
+	Management Management
+	// HoldDown is how long cameras must be recorded here before they are taken back; 0 is 10 s.
+	HoldDown time.Duration
+	Log      *slog.Logger // nil is silent
+}
+
+// Home drives the Server of a recording server: it records what it was assigned
+// last without asking anyone, follows the site, and takes its cameras back when
+// it records them again.
+type Home struct {
+	config  HomeConfig
+	id      understudy.ServerID
+	log     *slog.Logger
+	refetch chan struct{} // holds one token when the assignment may have changed
+
+	mu      sync.Mutex
+	site    understudy.Site
+	known   bool // site is
+	history history
+}
+
+// history is what a recording server remembers across its own restarts.
+type history struct {
+	// Planned: the last stop was on purpose.
+	Planned bool `json:"planned"`
+	// Failbacks of the last hour, oldest first.
+	Failbacks []time.Time `json:"failbacks,omitempty"`
+}
+
+// NewHome returns a Home that has not begun.
+func NewHome(c HomeConfig) *Home {
+	if c.HoldDown == 0 {
+		c.HoldDown = defaultHoldDown
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Home{config: c, id: c.Server.config.ID, log: c.Log, refetch: make(chan struct{}, 1)}
+}
+
+// Run runs the Server too, until ctx ends.
+func (h *Home) Run(ctx context.Context) error {
+	h.recall()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return h.config.Server.Run(ctx) })
+	g.Go(func() error { return h.follow(ctx) })
+	g.Go(func() error { return h.fetch(ctx) })
+	g.Go(func() error { return h.claim(ctx) })
+	return g.Wait()
+}
+
+// Leave is Server.Leave, remembered: after a planned stop there is no hold-down.
+func (h *Home) Leave(ctx context.Context, reason string) {
+	h.config.Server.Leave(ctx, reason)
+	h.remember(func(past *history) { past.Planned = true })
+}
+
+// recall applies what was assigned last.
+func (h *Home) recall() {
+	var a understudy.Assignment
+	if h.open(assignmentFile, &a) {
+		if a.Server == h.id {
+			h.config.Server.Apply(a)
+			h.log.Info("recording begins with the assignment that was kept here", "cameras", len(a.Cameras), "seq", a.Seq)
+		} else {
+			h.log.Error("the assignment that was kept here is another server's and is not used", "server", a.Server)
+		}
+	}
+	var past history
+	if h.open(historyFile, &past) && past.Planned {
+		// This start is the one it was planned for; a crash after it is no planned stop.
+		h.remember(func(kept *history) { *kept = history{Failbacks: past.Failbacks} })
+	}
+	h.mu.Lock()
+	h.history = past
+	h.mu.Unlock()
+}
+
+func (h *Home) open(name string, v any) bool {
+	plain, err := h.config.Vault.OpenFile(name)
+	if err == nil {
+		err = json.Unmarshal(plain, v)
+	}
+	if err != nil && understudy.CodeOf(err) != understudy.CodeNotFound {
+		h.log.Error("what was kept here could not be read; the management server is asked instead", "file", name, "error", err)
+	}
+	return err == nil
+}
+
+func (h *Home) seal(name string, v any) {
+	plain, err := json.Marshal(v)
+	if err == nil {
+		err = h.config.Vault.SealFile(name, plain)
+	}
+	if err != nil {
+		h.log.Error("a file could not be kept; after a restart an older one counts", "file", name, "error", err)
+	}
+}
+
+// remember changes the history and keeps it.
+func (h *Home) remember(change func(*history)) {
+	h.mu.Lock()
+	change(&h.history)
+	past := h.history
+	h.mu.Unlock()
+	h.seal(historyFile, past)
+}
+
+// follow keeps the site current across lost connections.
+func (h *Home) follow(ctx context.Context) error {
+	var cursor understudy.Cursor
+	wait := minAskPause
+	for ctx.Err() == nil {
+		err := h.config.Management.Follow(ctx, cursor, func(u understudy.Update) error {
+			wait = minAskPause
+			if u.Cursor.Stream != "" {
+				cursor = u.Cursor
+			}
+			h.updated(u)
+			return nil
+		})
+		if ctx.Err() != nil {
+			break
+		}
+		h.log.Warn("the service channel was lost; recording goes on, and it is followed again", "error", err)
+		pause(ctx, wait)
+		wait = min(2*wait, maxAskPause)
+	}
+	return ctx.Err()
+}
+
+func (h *Home) updated(u understudy.Update) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case u.Site != nil:
+		h.site, h.known = *u.Site, true
+		h.askAgain()
+	case u.Event != nil:
+		h.site = h.site.Apply(*u.Event)
+		if concerns(*u.Event, h.id, h.config.Server.Assignment()) {
+			h.askAgain()
+		}
+	default:
+		return
+	}
+	h.config.Server.SetSite(h.site)
+}
+
+// concerns reports whether an event may have changed what is assigned to id.
+func concerns(e understudy.Event, id understudy.ServerID, a understudy.Assignment) bool {
+	ours := func(c understudy.CameraID) bool {
+		return slices.ContainsFunc(a.Cameras, func(has understudy.AssignedCamera) bool { return has.Camera.ID == c })
+	}
+	return slices.ContainsFunc(e.Changes, func(c understudy.Change) bool {
+		return c.Camera != nil && (c.Camera.Home == id || ours(c.Camera.ID)) || c.Lease != nil && ours(c.Lease.Camera) || ours(c.GoneCamera)
+	})
+}
+
+func (h *Home) askAgain() {
+	select {
+	case h.refetch <- struct{}{}:
+	default:
+	}
+}
+
+// fetch asks for the assignment whenever it may have changed, until it is answered.
+func (h *Home) fetch(ctx context.Context) error {
+	h.askAgain()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-h.refetch:
+		}
+		for wait := minAskPause; ; wait = min(2*wait, maxAskPause) {
+			ask, cancel := context.WithTimeout(ctx, askPatience)
+			a, err := h.config.Management.Assignment(ask, h.id)
+			cancel()
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err == nil {
+				h.assigned(a)
+				break
+			}
+			h.log.Warn("the assignment could not be had; what is assigned goes on", "error", err)
+			pause(ctx, wait)
+		}
+	}
+}
+
+// assigned applies a and keeps it. An epoch never goes back: an answer may be
+// older than a claim's.
+func (h *Home) assigned(a understudy.Assignment) {
+	if a.Server != h.id {
+		h.log.Error("an assignment of another server is not applied", "server", a.Server)
+		return
+	}
+	h.mu.Lock()
+	current := map[understudy.CameraID]uint64{}
+	for _, c := range h.config.Server.Assignment().Cameras {
+		current[c.Camera.ID] = c.Epoch
+	}
+	a.Cameras = slices.Clone(a.Cameras)
+	for i, c := range a.Cameras {
+		a.Cameras[i].Epoch = max(c.Epoch, current[c.Camera.ID])
+	}
+	h.config.Server.Apply(a)
+	h.mu.Unlock()
+	h.seal(assignmentFile, a) // after Apply: a disk that hangs delays nothing
+}
+
+// claim decides again and again, and asks until reality agrees.
+func (h *Home) claim(ctx context.Context) error {
+	ticker := time.NewTicker(decideEvery)
+	defer ticker.Stop()
+	var seen health
+	var last understudy.Claim
+	var next time.Time // when to ask again
+	said := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+		s, ok := h.situation()
+		if !ok {
+			continue
+		}
+		seen = seen.observe(s.now, s.self, s.state, s.leases)
+		s.health = seen
+		d := decide(s)
+		if d.Sentence != said && d.Sentence != "" && len(d.Cameras) == 0 {
+			h.log.Info(d.Sentence)
+		}
+		said = d.Sentence
+		if len(d.Cameras) == 0 || s.now.Before(next) {
+			continue
+		}
+		if !slices.Equal(d.Cameras, last.Cameras) {
+			last = understudy.Claim{ID: newClaimID(), Claimant: h.id, Home: h.id, Kind: understudy.ClaimFailback,
+				Cameras: d.Cameras, Sentence: d.Sentence, Decided: s.now}
+			h.log.Info(d.Sentence)
+		}
+		settled := h.ask(ctx, last)
+		next = time.Now().Add(minAskPause)
+		if settled {
+			last = understudy.Claim{}
+		}
+	}
+}
+
+func newClaimID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
+}
+
+// situation is ok once the site is known: without it nobody can say who holds what.
+func (h *Home) situation() (situation, bool) {
+	state := h.config.Server.State()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.known {
+		return situation{}, false
+	}
+	s := situation{now: time.Now(), self: h.id, state: state, holdDown: h.config.HoldDown,
+		planned: h.history.Planned, failbacks: slices.Clone(h.history.Failbacks)}
+	for _, c := range h.site.Cameras {
+		if l, ok := h.site.Lease(c.ID); ok && c.Home == h.id {
+			s.leases = append(s.leases, l)
+		}
+	}
+	return s, true
+}
+
+// ask repeats a claim until it is answered; settled is false when the outcome is unknown.
+func (h *Home) ask(ctx context.Context, c understudy.Claim) (settled bool) {
+	limited, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	answer, err := h.config.Management.Claim(limited, c)
+	if err != nil {
+		if ctx.Err() == nil {
+			h.log.Warn("the cameras could not be claimed back", "error", err)
+		}
+		return understudy.CodeOf(err) != understudy.CodeUnavailable && limited.Err() == nil
+	}
+	for _, r := range answer.Refused {
+		h.log.Warn("a camera was not given back", "camera", r.Camera, "reason", r.Reason)
+	}
+	leases := slices.Clone(answer.Granted)
+	for _, r := range answer.Refused {
+		leases = append(leases, r.Lease)
+	}
+	h.learn(leases)
+	if len(answer.Granted) > 0 {
+		h.remember(func(past *history) {
+			past.Planned = false
+			past.Failbacks = slices.DeleteFunc(append(past.Failbacks, c.Decided), func(at time.Time) bool { return c.Decided.Sub(at) >= flapWindow })
+		})
+		h.askAgain()
+	}
+	return true
+}
+
+// learn takes in leases ahead of the service channel.
+func (h *Home) learn(leases []understudy.Lease) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.site.Leases = slices.Clone(h.site.Leases)
+	a := h.config.Server.Assignment()
+	a.Cameras = slices.Clone(a.Cameras)
+	for _, l := range leases {
+		for i, old := range h.site.Leases {
+			if old.Camera == l.Camera && old.Epoch < l.Epoch {
+				h.site.Leases[i] = l
+			}
+		}
+		for i, c := range a.Cameras {
+			if c.Camera.ID == l.Camera && c.Epoch < l.Epoch {
+				a.Cameras[i].Epoch = l.Epoch
+			}
+		}
+	}
+	h.config.Server.Apply(a)
+	h.config.Server.SetSite(h.site)
+}

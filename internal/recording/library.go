@@ -1,0 +1,117 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"understudy"
+	"understudy/internal/identity"
+	"understudy/internal/listen"
+	"understudy/internal/media"
+	"understudy/internal/rtsp"
+	"understudy/internal/storage"
+	"understudy/internal/stream"
+)
+
+// library is what the media port shows: the store's footage, and the live
+// cameras that this server holds.
+type library struct {
+	*storage.Store
+	server *Server
+}
+
+// Authorize asks nobody: the token is signed.
+func (l library) Authorize(token string, a understudy.Action, c understudy.CameraID) error {
+	if token == "" {
+		return understudy.Identity{}.May(a, c)
+	}
+	who, err := l.server.config.Node.VerifyToken(token)
+	if err != nil {
+		return err
+	}
+	return who.May(a, c)
+}
+
+// Live returns the stream of a camera, unless the site says that another server holds it.
+func (l library) Live(id understudy.CameraID) (*stream.Hub, bool) {
+	c, ok := l.server.find(id)
+	if !ok {
+		return nil, false
+	}
+	if _, elsewhere := l.Redirect(id); elsewhere {
+		return nil, false
+	}
+	return c.hub, true
+}
+
+// Redirect returns where the holder of a camera is reached, when that is known
+// to be another server. What runs here under a higher epoch than the site tells
+// of has just been taken over, and the news is still on its way.
+func (l library) Redirect(id understudy.CameraID) (string, bool) {
+	site := l.server.site.Load()
+	if site == nil {
+		return "", false
+	}
+	lease, ok := site.Lease(id)
+	if !ok || lease.Holder == l.server.config.ID {
+		return "", false
+	}
+	if c, runs := l.server.find(id); runs && c.want.Load().epoch > lease.Epoch {
+		return "", false
+	}
+	addresses, ok := site.Addresses(lease.Holder)
+	return addresses.Media, ok && addresses.Media != ""
+}
+
+// Home returns the recording server that a camera belongs to; empty when unknown.
+func (l library) Home(id understudy.CameraID) understudy.ServerID { return l.server.home(id) }
+
+// Epoch returns the epoch under which a camera is served here; 0 when it is not.
+func (l library) Epoch(id understudy.CameraID) uint64 {
+	if c, ok := l.server.find(id); ok {
+		return c.want.Load().epoch
+	}
+	return 0
+}
+
+// Bounds of HTTP connections. Bodies are not read and answers may take as long
+// as the footage does, so that only the beginning has a deadline.
+const (
+	headerPatience = 10 * time.Second
+	idlePatience   = time.Minute
+	maxHeader      = 64 << 10
+)
+
+// serveMedia serves RTSP, HTTP and WebSocket on the one media port.
+func (s *Server) serveMedia(ctx context.Context) error {
+	shown := library{s.config.Store, s}
+	mux := listen.New(s.config.Media, s.config.Node.ServerTLS(), listen.Options{AllowPlain: s.config.PlainMedia, Log: s.log})
+	rtspListener, httpListener := mux.RTSP(), mux.HTTP()
+	web := &http.Server{
+		Handler:           listen.WithTLS(media.New(media.Config{Server: s.config.ID, Library: shown, Peer: identity.PeerIdentity, Log: s.log})),
+		ConnContext:       listen.ConnContext,
+		ReadHeaderTimeout: headerPatience,
+		IdleTimeout:       idlePatience,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return mux.Run(ctx) })
+	g.Go(func() error {
+		return rtsp.NewServer(rtsp.ServerConfig{Library: shown, Log: s.log}).Serve(ctx, rtspListener)
+	})
+	g.Go(func() error {
+		stop := context.AfterFunc(ctx, func() { web.Close() })
+		defer stop()
+		if err := web.Serve(httpListener); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
+			return understudy.Errorf(understudy.CodeUnavailable, "the media port stopped serving HTTP: %w", err)
+		}
+		return ctx.Err()
+	})
+	return g.Wait()
+}

@@ -1,0 +1,154 @@
+package recording
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"understudy"
+)
+
+const (
+	// receivingFor is how old the last frame of a camera that is received may be.
+	receivingFor = 3 * time.Second
+	// recordingFor is how long the watermark of a camera that is recorded may
+	// stand still: a sync each second, and a slow disk.
+	recordingFor = 5 * time.Second
+	// lostFor is how long a camera is away before people are told.
+	lostFor = 10 * time.Second
+	// watchEvery is how often progress is looked at, polled or not.
+	watchEvery = 500 * time.Millisecond
+)
+
+// progress is what is known of whether a camera is recorded. It is made of
+// numbers that others leave behind, and waits for nobody.
+type progress struct {
+	mu    sync.Mutex
+	first understudy.Watermark // when the camera was applied
+	mark  understudy.Watermark
+	moved time.Time // when mark was last seen to move; zero before that
+	heard time.Time // when it was applied or a frame last came
+	lost  bool      // and told
+}
+
+func (p *progress) begin(now time.Time, mark understudy.Watermark) {
+	p.first, p.mark, p.heard = mark, mark, now
+}
+
+// covered reports whether something is durable since the camera was applied.
+func (p *progress) covered(mark understudy.Watermark) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return mark != p.first
+}
+
+// observe takes in the watermark as it is now and returns when it last moved.
+func (p *progress) observe(now time.Time, mark understudy.Watermark) (moved time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if mark != p.mark {
+		p.mark, p.moved = mark, now
+	}
+	return p.moved
+}
+
+// turned reports a camera that was lost long enough to be told of, or that came
+// back after that, and for how long it was away.
+func (p *progress) turned(now, last time.Time) (lost, back bool, away time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	away = now.Sub(p.heard)
+	if last.After(p.heard) {
+		away, p.heard = last.Sub(p.heard), last
+		back, p.lost = p.lost, false
+		return false, back, away
+	}
+	if p.lost || away < lostFor {
+		return false, false, away
+	}
+	p.lost = true
+	return true, false, away
+}
+
+// state returns the camera's progress as the state port tells it.
+func (c *camera) state(now time.Time) understudy.CameraState {
+	mark := c.mark()
+	moved := c.progress.observe(now, mark)
+	state := understudy.CameraState{
+		Camera: c.id, Epoch: c.want.Load().epoch, Frames: c.source.Frames(), Watermark: mark,
+		Receiving: recent(now, c.source.Last(), receivingFor),
+		Recording: recent(now, moved, recordingFor),
+		Fault:     c.source.Fault(),
+	}
+	if fault := c.fault.Load(); fault != nil && state.Fault == "" {
+		state.Fault = *fault
+	}
+	return state
+}
+
+func recent(now, then time.Time, within time.Duration) bool {
+	return !then.IsZero() && now.Sub(then) <= within
+}
+
+// State returns the server's progress. It waits for no disk and no camera.
+func (s *Server) State() understudy.State {
+	now := time.Now()
+	cameras := *s.cameras.Load()
+	state := understudy.State{
+		Server: s.config.ID, Role: s.config.Role, Boot: s.boot, Started: s.started, At: now,
+		Epoch: s.epoch.Load(), Storage: s.config.Store.State(),
+		Cameras: make([]understudy.CameraState, len(cameras)),
+	}
+	if reason := s.leaving.Load(); reason != nil {
+		state.Leaving = *reason
+	}
+	for i, c := range cameras {
+		state.Cameras[i] = c.state(now)
+	}
+	return state
+}
+
+// answer is State for somebody who polls, and hears what a standby covers.
+func (s *Server) answer(observer understudy.Identity, p understudy.Poll) understudy.State {
+	if observer.Role == understudy.RoleFailover {
+		s.cover.heard(observer.Server, p.Covered, time.Now())
+	}
+	return s.State()
+}
+
+// watch looks at progress also while nobody polls, and tells of cameras that are lost and come back.
+func (s *Server) watch(ctx context.Context) error {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case now := <-ticker.C:
+			for _, c := range *s.cameras.Load() {
+				s.tell(c, now)
+			}
+		}
+	}
+}
+
+func (s *Server) tell(c *camera, now time.Time) {
+	state := c.state(now)
+	lost, back, away := c.progress.turned(now, c.source.Last())
+	away = away.Round(time.Second)
+	switch {
+	case lost && state.Fault != "":
+		s.report(c.id, "camera %s has sent nothing to %s for %s: %s", c.id, s.config.ID, away, state.Fault)
+	case lost:
+		s.report(c.id, "camera %s has sent nothing to %s for %s", c.id, s.config.ID, away)
+	case back:
+		s.report(c.id, "camera %s sends to %s again, after %s", c.id, s.config.ID, away)
+	}
+}
+
+func (s *Server) report(camera understudy.CameraID, format string, args ...any) {
+	sentence := fmt.Sprintf(format, args...)
+	s.log.Warn(sentence, "camera", camera)
+	s.config.Report(understudy.Report{Kind: understudy.EventCamera, Camera: camera, Sentence: sentence})
+}

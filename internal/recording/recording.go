@@ -1,0 +1,291 @@
+// Package recording is the recording server: it makes what runs equal an
+// assignment, one recorder a camera, serves live and recorded video (7563),
+// answers state polls from progress (11000) and receives footage that comes
+// home (5210). A failover server embeds the same Server with an assignment that
+// comes from leases; a recording server at home is driven by a Home.
+package recording
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"understudy"
+	"understudy/internal/identity"
+	"understudy/internal/poll"
+	"understudy/internal/storage"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	ID   understudy.ServerID
+	Role understudy.Role
+	// Node proves who this server is and verifies who asks.
+	Node *identity.Node
+	// Store is run by the server and closed by whoever opened it, after Run has returned.
+	Store *storage.Store
+	// The listeners of the three ports, which Run closes. A failover server has no Merge.
+	Media, State, Merge net.Listener
+	// PlainMedia also serves the media port without TLS.
+	PlainMedia bool
+	// Report is told what people should know. It must not wait. Nil tells nobody.
+	Report func(understudy.Report)
+	Log    *slog.Logger // nil is silent
+}
+
+// Server records and serves what it is assigned.
+type Server struct {
+	config  Config
+	log     *slog.Logger
+	boot    string
+	started time.Time
+
+	mu         sync.Mutex // never held while a disk or a camera is waited for
+	assignment understudy.Assignment
+	ctx        context.Context // of Run; nil while it does not run
+	recorders  sync.WaitGroup  // the cameras
+
+	cameras atomic.Pointer[[]*camera] // that run, by id; replaced, never changed
+	site    atomic.Pointer[understudy.Site]
+	homes   atomic.Pointer[map[understudy.CameraID]understudy.Camera] // of the assignment
+	leaving atomic.Pointer[string]
+	epoch   atomic.Uint64 // the highest ever seen
+	cover   coverage
+	homed   sync.Once // the store knows where cameras belong
+}
+
+// New returns a server that records nothing yet. Apply and SetSite may be called before Run.
+func New(c Config) *Server {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Report == nil {
+		c.Report = func(understudy.Report) {}
+	}
+	var boot [16]byte
+	_, _ = rand.Read(boot[:]) // never fails
+	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), cover: coverage{seen: map[understudy.ServerID]covering{}}}
+	s.cameras.Store(&[]*camera{})
+	s.homes.Store(&map[understudy.CameraID]understudy.Camera{})
+	c.Store.SetKeep(s.keep)
+	return s
+}
+
+// Run records and serves until ctx ends. It returns when everything it started
+// has returned, what was received has been written and synced included.
+func (s *Server) Run(ctx context.Context) error {
+	// The store outlives the recorders, which close their segments at the end.
+	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopStore()
+	var store errgroup.Group
+	store.Go(func() error { return s.config.Store.Run(storeCtx) })
+
+	g, ctx := errgroup.WithContext(ctx)
+	s.begin(ctx)
+	g.Go(func() error { return s.serveMedia(ctx) })
+	g.Go(func() error { return poll.Serve(ctx, s.config.State, s.config.Node.PeerTLS(), s.answer) })
+	g.Go(func() error { return s.watch(ctx) })
+	if s.config.Merge != nil {
+		g.Go(func() error { return s.serveMerge(ctx) })
+	}
+	err := g.Wait()
+	s.end()
+	stopStore()
+	if storeErr := store.Wait(); err == nil {
+		err = storeErr
+	}
+	return err
+}
+
+func (s *Server) begin(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ctx = ctx
+	s.reconcile()
+}
+
+func (s *Server) end() {
+	s.mu.Lock()
+	s.ctx = nil
+	s.mu.Unlock()
+	s.recorders.Wait()
+}
+
+// Apply makes what runs equal to a. Cameras that are the same go on untouched;
+// one whose epoch alone has changed begins another segment at its next key
+// frame, in the same session.
+func (s *Server) Apply(a understudy.Assignment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.assignment = a
+	homes := make(map[understudy.CameraID]understudy.Camera, len(a.Cameras))
+	for _, c := range a.Cameras {
+		homes[c.Camera.ID] = c.Camera
+		s.saw(c.Epoch)
+	}
+	s.homes.Store(&homes)
+	if s.config.Role == understudy.RoleRecording {
+		s.knowHomes() // its own cameras are all that it knows of, and all that it needs to
+	}
+	if s.ctx != nil && s.ctx.Err() == nil {
+		s.reconcile()
+	}
+}
+
+// reconcile starts and stops cameras; s.mu is held.
+func (s *Server) reconcile() {
+	before := map[understudy.CameraID]*camera{}
+	for _, c := range *s.cameras.Load() {
+		before[c.id] = c
+	}
+	after := make([]*camera, 0, len(s.assignment.Cameras))
+	for _, wanted := range s.assignment.Cameras {
+		id := wanted.Camera.ID
+		old := before[id]
+		if old != nil && old.settings == settingsOf(wanted) {
+			delete(before, id)
+			old.want.Store(&want{epoch: wanted.Epoch, record: wanted.Record})
+			after = append(after, old)
+			continue
+		}
+		c := newCamera(wanted, s.config.Store, s.log)
+		if old != nil {
+			c.after = old.silent // one session with a camera at a time
+		}
+		ctx, cancel := context.WithCancel(s.ctx)
+		c.cancel = cancel
+		s.recorders.Go(func() { c.run(ctx) })
+		after = append(after, c)
+	}
+	for _, old := range before {
+		old.cancel()
+	}
+	slices.SortFunc(after, func(a, b *camera) int { return strings.Compare(string(a.id), string(b.id)) })
+	s.cameras.Store(&after)
+}
+
+// SetSite tells who is there and who serves what, for redirects and for where
+// footage belongs. Recording does not depend on it.
+func (s *Server) SetSite(site understudy.Site) {
+	for _, l := range site.Leases {
+		s.saw(l.Epoch)
+	}
+	s.site.Store(&site)
+	s.knowHomes()
+}
+
+// knowHomes lets the store begin to tell its own footage from others'.
+func (s *Server) knowHomes() {
+	s.homed.Do(func() { s.config.Store.SetHome(s.home) })
+}
+
+func (s *Server) saw(epoch uint64) {
+	for {
+		highest := s.epoch.Load()
+		if epoch <= highest || s.epoch.CompareAndSwap(highest, epoch) {
+			return
+		}
+	}
+}
+
+// home returns the recording server that a camera belongs to; empty when nobody
+// knows the camera any more. The site knows better than an assignment that may be a cached one.
+func (s *Server) home(id understudy.CameraID) understudy.ServerID {
+	if c, ok := s.settings(id); ok {
+		return c.Home
+	}
+	return ""
+}
+
+// keep returns how old recordings of a camera may get.
+func (s *Server) keep(id understudy.CameraID) time.Duration {
+	c, _ := s.settings(id)
+	return c.KeepFor
+}
+
+func (s *Server) settings(id understudy.CameraID) (understudy.Camera, bool) {
+	if site := s.site.Load(); site != nil {
+		if c, ok := site.Camera(id); ok {
+			return c, true
+		}
+	}
+	c, ok := (*s.homes.Load())[id]
+	return c, ok
+}
+
+// Assignment returns what was applied last.
+func (s *Server) Assignment() understudy.Assignment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.assignment
+}
+
+// Covered names the cameras of which samples were made durable since they were applied, by id.
+func (s *Server) Covered() []understudy.CameraID {
+	var covered []understudy.CameraID
+	for _, c := range *s.cameras.Load() {
+		if c.progress.covered(c.mark()) {
+			covered = append(covered, c.id)
+		}
+	}
+	return covered
+}
+
+// find returns a camera that runs here.
+func (s *Server) find(id understudy.CameraID) (*camera, bool) {
+	cameras := *s.cameras.Load()
+	i, ok := slices.BinarySearchFunc(cameras, id, func(c *camera, id understudy.CameraID) int { return strings.Compare(string(c.id), string(id)) })
+	if !ok {
+		return nil, false
+	}
+	return cameras[i], true
+}
+
+// coverage is what other servers said that they record of this one's cameras.
+type coverage struct {
+	mu   sync.Mutex
+	seen map[understudy.ServerID]covering
+}
+
+type covering struct {
+	at      time.Time
+	cameras map[understudy.CameraID]bool
+}
+
+// fresh is how old a standby's word may be. It polls four times a second.
+const fresh = 2 * time.Second
+
+func (c *coverage) heard(observer understudy.ServerID, cameras []understudy.CameraID, now time.Time) {
+	covered := make(map[understudy.CameraID]bool, len(cameras))
+	for _, id := range cameras {
+		covered[id] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen[observer] = covering{at: now, cameras: covered}
+	maps.DeleteFunc(c.seen, func(_ understudy.ServerID, old covering) bool { return now.Sub(old.at) > fresh })
+}
+
+// of returns whether anybody watches, and which cameras somebody covers.
+func (c *coverage) of(now time.Time) (watched bool, covered map[understudy.CameraID]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	covered = map[understudy.CameraID]bool{}
+	for _, one := range c.seen {
+		if now.Sub(one.at) <= fresh {
+			watched = true
+			maps.Copy(covered, one.cameras)
+		}
+	}
+	return watched, covered
+}
