@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"understudy/internal/drill"
+	"understudy/internal/site"
+)
+
+var errDrillFailed = errors.New("the drill did not pass")
+
+func drillCommand() *cobra.Command {
+	var o drill.Options
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "drill",
+		Short: "Rehearse the failure of a recording server with real processes, and account for each frame",
+		Long: "Brings up a site in a temporary folder, records, makes the fault, waits for takeover, failback and\n" +
+			"merge, exports every camera's whole range and accounts for every frame. Exit status 0 only if all\n" +
+			"promises were kept. Times count from the fault.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Say = func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s  %s\n", time.Now().Format("15:04:05"), s) }
+			result, err := drill.Run(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = json.NewEncoder(cmd.OutOrStdout()).Encode(result)
+			} else {
+				result.Print(cmd.OutOrStdout())
+			}
+			if err == nil && !result.Passed {
+				return fmt.Errorf("%w: %s", errDrillFailed, result.Why)
+			}
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar((*string)(&o.Mode), "mode", string(drill.Hot), "hot or cold standby")
+	f.StringVar((*string)(&o.Fault), "fault", string(site.FaultKill), "kill (SIGKILL), stop (SIGTERM) or hang (SIGSTOP)")
+	f.IntVar(&o.Cameras, "cameras", 4, "how many test cameras")
+	f.StringArrayVar(&o.Real, "camera", nil, "NAME=rtsp://[USER:PASSWORD@]HOST/PATH of a real camera, instead of test cameras; as often as there are cameras")
+	f.Var((*seconds)(&o.GOP), "gop", "seconds between the key frames of the cameras")
+	f.StringVar(&o.Keep, "keep", "", "keep stores, logs and exports in this folder")
+	f.BoolVar(&asJSON, "json", false, "print one JSON object")
+	o.GOP = 2 * time.Second
+	return c
+}
+
+// seconds is a duration given as a number of seconds.
+type seconds time.Duration
+
+func (s *seconds) String() string { return fmt.Sprint(time.Duration(*s).Seconds()) }
+func (*seconds) Type() string     { return "seconds" }
+
+func (s *seconds) Set(text string) error {
+	var n float64
+	if _, err := fmt.Sscanf(text, "%g", &n); err != nil {
+		return fmt.Errorf("a number of seconds such as 2 or 0.5 is expected, found %q", text)
+	}
+	*s = seconds(n * float64(time.Second))
+	return nil
+}

@@ -1,0 +1,210 @@
+// Package drill rehearses the failure of a recording server with real processes
+// and measures what it cost: it brings up a site, makes the fault, waits for
+// takeover, failback and merge, exports every camera's whole range through the
+// client, and accounts for each frame.
+package drill
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"understudy"
+	"understudy/internal/site"
+)
+
+// Mode is the standby that is rehearsed.
+type Mode string
+
+// The modes.
+const (
+	Hot  Mode = "hot"
+	Cold Mode = "cold"
+)
+
+// Options say what is rehearsed.
+type Options struct {
+	Mode    Mode
+	Fault   site.Fault // kill, stop or hang
+	Cameras int        // test cameras; not used when Real is given
+	Real    []string   // NAME=rtsp://HOST/PATH of cameras that this project did not write
+	GOP     time.Duration
+	Keep    string       // folder to keep stores, logs and exports in; empty keeps nothing
+	Binary  string       // the understudy program; empty is this one
+	Say     func(string) // progress, a sentence each
+}
+
+// The servers of a drill.
+const (
+	home    = understudy.ServerID("rec1")
+	standby = understudy.ServerID("fo1")
+)
+
+// Bounds of what is waited for. A drill that hangs tells less than one that fails.
+const (
+	patience  = 60 * time.Second
+	mergeTime = 120 * time.Second
+	holdDown  = 3 * time.Second
+)
+
+// rehearsal is one drill under way.
+type rehearsal struct {
+	options  Options
+	site     *site.Site
+	watchers []*watcher
+	truths   map[understudy.CameraID]*truth
+	log      *eventLog
+
+	from, fault, cured, failback, emptied time.Time
+	durable                               map[understudy.CameraID]time.Time
+	merged                                map[understudy.SegmentID]int64
+}
+
+// Run rehearses and measures. An error means that the drill itself could not
+// be done; a failure that was not mastered is a Result that has not passed.
+func Run(ctx context.Context, o Options) (Result, error) {
+	if err := o.validate(); err != nil {
+		return Result{}, err
+	}
+	dir := o.Keep
+	if dir == "" {
+		temporary, err := os.MkdirTemp("", "understudy-drill-")
+		if err != nil {
+			return Result{}, understudy.Errorf(understudy.CodeUnavailable, "there is no room for the drill: %w", err)
+		}
+		defer os.RemoveAll(temporary)
+		dir = temporary
+	}
+	layout, err := o.layout()
+	if err != nil {
+		return Result{}, err
+	}
+	up, err := site.Up(ctx, site.Options{
+		Dir: dir, Binary: o.Binary, Layout: layout, Network: network(), Ports: [2]int{8080, 8443},
+		GOP: o.testGOP(), HoldDown: holdDown, Say: o.Say,
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	defer up.Down()
+	r := &rehearsal{
+		options: o, site: up, truths: map[understudy.CameraID]*truth{},
+		durable: map[understudy.CameraID]time.Time{}, merged: map[understudy.SegmentID]int64{},
+	}
+	return r.run(ctx, filepath.Join(dir, "exports"))
+}
+
+func (o *Options) validate() error {
+	if o.Say == nil {
+		o.Say = func(string) {}
+	}
+	switch {
+	case o.Mode != Hot && o.Mode != Cold:
+		return understudy.Errorf(understudy.CodeInvalid, "the mode of a drill is hot or cold, found %q", o.Mode)
+	case o.Fault != site.FaultKill && o.Fault != site.FaultStop && o.Fault != site.FaultHang:
+		return understudy.Errorf(understudy.CodeInvalid, "the fault of a drill is kill, stop or hang, found %q", o.Fault)
+	case len(o.Real) == 0 && (o.Cameras < 1 || o.Cameras > 500):
+		return understudy.Errorf(understudy.CodeInvalid, "a drill takes 1 to 500 test cameras, found %d", o.Cameras)
+	case o.GOP < 200*time.Millisecond || o.GOP > 20*time.Second:
+		return understudy.Errorf(understudy.CodeInvalid, "a GOP lasts 0.2 to 20 s, found %s", o.GOP)
+	}
+	if o.Keep != "" {
+		if left, err := os.ReadDir(o.Keep); err == nil && len(left) > 0 {
+			return understudy.Errorf(understudy.CodeInvalid, "%s is not empty; a drill keeps its stores in a folder of its own", o.Keep)
+		}
+		keep, err := filepath.Abs(o.Keep)
+		if err != nil {
+			return understudy.Errorf(understudy.CodeInvalid, "the folder to keep could not be found: %w", err)
+		}
+		o.Keep = keep
+	}
+	return nil
+}
+
+// clipGOP is the GOP of the embedded clip, which is played as it is.
+const clipGOP = 2 * time.Second
+
+func (o *Options) testGOP() time.Duration {
+	if o.GOP == clipGOP {
+		return 0
+	}
+	return o.GOP
+}
+
+func (o *Options) layout() (site.Layout, error) {
+	layout := site.Layout{
+		Recording: []understudy.RecordingServer{{ID: home, Name: "Home"}},
+		Failover:  []understudy.FailoverServer{{ID: standby, Name: "Standby"}},
+	}
+	if o.Mode == Hot {
+		layout.Recording[0].HotStandby = standby
+	} else {
+		layout.Groups = []understudy.FailoverGroup{{ID: "spares", Name: "Spares", Members: []understudy.ServerID{standby}}}
+		layout.Recording[0].PrimaryGroup = "spares"
+	}
+	if len(o.Real) > 0 {
+		err := layout.AddCameras(o.Real, home)
+		return layout, err
+	}
+	for i := range o.Cameras {
+		layout.Cameras = append(layout.Cameras, understudy.Camera{ID: understudy.CameraID(fmt.Sprintf("cam%d", i+1)), Home: home})
+	}
+	return layout, nil
+}
+
+// network returns a loopback network of its own, so that drills and a demo run side by side.
+func network() string {
+	var b [2]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return fmt.Sprintf("127.%d.%d.", 1+int(b[0])%254, b[1])
+}
+
+func (r *rehearsal) run(ctx context.Context, exports string) (Result, error) {
+	watching, stop := context.WithCancelCause(ctx)
+	defer r.join()
+	defer stop(errors.New("the drill is over"))
+	for _, act := range []struct {
+		say string
+		do  func(context.Context) error
+	}{
+		{"recording, until every camera is durable and watched", r.begin(watching)},
+		{fmt.Sprintf("%s: %s", r.options.Fault, home), r.strike},
+		{"waiting for the takeover", r.awaitTakeover},
+		{"bringing the recording server back", r.cure},
+		{"waiting for the failback", r.awaitFailback},
+		{"waiting for the footage to go home", r.awaitMerge},
+	} {
+		r.options.Say(act.say)
+		if err := act.do(ctx); err != nil {
+			// What was not mastered in time is the result of the drill.
+			if ctx.Err() != nil {
+				return Result{}, err
+			}
+			result := r.measure()
+			result.Why = fmt.Sprintf("while %s: %v", act.say, err)
+			return result, nil
+		}
+	}
+	r.options.Say("exporting and accounting for each frame")
+	result := r.measure()
+	if err := r.export(ctx, exports, &result); err != nil {
+		result.Why = err.Error()
+		return result, nil
+	}
+	result.judge(r.options)
+	return result, nil
+}
+
+// join waits for the watchers, after they were told to stop.
+func (r *rehearsal) join() {
+	for _, w := range r.watchers {
+		<-w.done
+	}
+	for _, t := range r.truths {
+		<-t.done
+	}
+}

@@ -1,0 +1,142 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"understudy"
+	"understudy/internal/fmp4"
+	"understudy/internal/testcam"
+)
+
+// tailTolerance is how much of the newest footage an export may lack: what was
+// not durable yet when it began.
+const tailTolerance = 3 * time.Second
+
+// measure turns the noted moments into figures.
+func (r *rehearsal) measure() Result {
+	o := r.options
+	result := Result{Mode: o.Mode, Fault: o.Fault, Cameras: len(r.site.Layout.Cameras), GOP: o.GOP.Seconds()}
+	if r.fault.IsZero() {
+		return result
+	}
+	if events, arrived := r.log.of(understudy.EventTakeover, r.fault); len(events) > 0 {
+		result.Decision = events[0].Decided.Sub(r.fault).Milliseconds()
+		result.Claim = arrived[0].Sub(r.fault).Milliseconds()
+	}
+	var durable, resumed []time.Duration
+	for _, w := range r.watchers {
+		if at, ok := r.durable[w.camera]; ok {
+			durable = append(durable, at.Sub(r.fault))
+		}
+		if at, ok := w.sawFrom(standby); ok {
+			resumed = append(resumed, at.Sub(r.fault))
+		}
+	}
+	result.FirstDurable, result.ClientResume = spread(durable), spread(resumed)
+	result.MergedSegments = len(r.merged)
+	for _, size := range r.merged {
+		result.MergedBytes += size
+	}
+	if !r.emptied.IsZero() {
+		result.MergeSeconds = r.emptied.Sub(r.failback).Seconds()
+	}
+	result.events = r.log.since(r.fault)
+	return result
+}
+
+// export takes every camera's whole range through the client and accounts for
+// what is in it.
+func (r *rehearsal) export(ctx context.Context, dir string, result *Result) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return understudy.Errorf(understudy.CodeUnavailable, "the folder for exports could not be made: %w", err)
+	}
+	left, err := r.left(ctx)
+	if err != nil {
+		return err
+	}
+	result.LeftSegments = len(left)
+	result.ExportedOK = true
+	var gaps []time.Duration
+	for _, camera := range r.site.Layout.Cameras {
+		p, err := r.exportCamera(ctx, camera, filepath.Join(dir, string(camera.ID)+".mp4"))
+		if err != nil {
+			result.ExportedOK = false
+			return fmt.Errorf("camera %s could not be exported: %w", camera.ID, err)
+		}
+		a := p.account
+		lost, gap := a.lostBetween(time.Time{}, r.cured)
+		result.LostTakeover += lost
+		gaps = append(gaps, gap)
+		lostLater, _ := a.lostBetween(r.cured, time.Now().Add(time.Hour))
+		result.LostFailback += lostLater
+		result.Duplicates += a.Duplicates
+		if a.Foreign > 0 || a.Frames == 0 {
+			result.ExportedOK = false
+		}
+		result.pictures = append(result.pictures, p)
+	}
+	result.GapTakeover = spread(gaps)
+	return nil
+}
+
+func (r *rehearsal) exportCamera(ctx context.Context, camera understudy.Camera, path string) (picture, error) {
+	to := time.Now()
+	p := picture{camera: camera.ID, from: r.from, to: to, fault: r.fault, home: home}
+	file, err := os.Create(path)
+	if err != nil {
+		return p, understudy.Errorf(understudy.CodeUnavailable, "the export could not be written: %w", err)
+	}
+	defer file.Close()
+	exported, err := r.site.Client.Export(ctx, camera.ID, r.from, to, file, nil)
+	if err != nil {
+		return p, err
+	}
+	p.pieces = exported.Pieces
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return p, understudy.Errorf(understudy.CodeUnavailable, "the export could not be read again: %w", err)
+	}
+	frames, err := readFrames(file)
+	if err != nil {
+		return p, err
+	}
+	if len(frames) == 0 || to.Sub(frames[len(frames)-1].At) > r.options.GOP+tailTolerance {
+		return p, understudy.Errorf(understudy.CodeInternal, "the export of %d frames does not reach the end of its range", len(frames))
+	}
+	if t, ok := r.truths[camera.ID]; ok {
+		p.account = accountHashed(t.seen(), frames)
+	} else {
+		p.account = accountStamped(frames)
+	}
+	return p, nil
+}
+
+// readFrames reads the video samples of an exported file.
+func readFrames(file io.Reader) ([]frame, error) {
+	reader := fmp4.NewReader(file)
+	if _, _, err := reader.Header(); err != nil {
+		return nil, err
+	}
+	var frames []frame
+	for {
+		fragment, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return frames, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range fragment.Samples {
+			if s.Track != understudy.VideoTrack {
+				continue
+			}
+			stamp, ok := testcam.ParseStamp(s.Payload)
+			frames = append(frames, frame{At: s.At, Hash: s.Hash, Number: stamp.Frame, Stamped: ok})
+		}
+	}
+}

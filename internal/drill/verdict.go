@@ -1,0 +1,55 @@
+package drill
+
+import (
+	"fmt"
+	"time"
+
+	"understudy/internal/site"
+)
+
+// What a takeover may cost, beyond the GOP that a camera makes us wait for its
+// next key frame.
+const (
+	decisionKill = 500 * time.Millisecond
+	decisionHang = 3500 * time.Millisecond
+	startUp      = 300 * time.Millisecond // decision to durable, without the GOP
+	coldExtra    = time.Second            // the configuration has to come first
+	resume       = 500 * time.Millisecond // durable to seen by a client
+)
+
+// judge decides whether the drill passed and says why.
+func (r *Result) judge(o Options) {
+	gop := o.GOP.Milliseconds()
+	extra := int64(0)
+	if o.Mode == Cold {
+		extra = coldExtra.Milliseconds()
+	}
+	decision := decisionKill.Milliseconds()
+	if o.Fault == site.FaultHang {
+		decision = decisionHang.Milliseconds()
+	}
+	for _, limit := range []struct {
+		ok  bool
+		why string
+	}{
+		{r.Decision <= decision+extra, fmt.Sprintf("the decision took %d ms, more than %d", r.Decision, decision+extra)},
+		{r.FirstDurable.Max <= r.Decision+startUp.Milliseconds()+gop+extra, fmt.Sprintf(
+			"a camera was durable again after %d ms, more than decision + %s + GOP", r.FirstDurable.Max, startUp)},
+		{r.ClientResume.Max <= r.FirstDurable.Max+resume.Milliseconds(), fmt.Sprintf(
+			"a client saw a picture again after %d ms, more than %s behind the last durable camera", r.ClientResume.Max, resume)},
+		{o.Fault != site.FaultStop || r.GapTakeover.Max <= gop+startUp.Milliseconds(), fmt.Sprintf(
+			"the planned stop left a gap of %d ms, more than GOP + %s", r.GapTakeover.Max, startUp)},
+		{r.LostFailback == 0, fmt.Sprintf("%d frames were lost in the failback", r.LostFailback)},
+		{r.Duplicates == 0, fmt.Sprintf("%d frames stand twice in the exported timeline", r.Duplicates)},
+		{r.LeftSegments == 0, fmt.Sprintf("%d segments are left on the failover server", r.LeftSegments)},
+		{r.ExportedOK, "an export is incomplete"},
+	} {
+		if !limit.ok {
+			r.Why = limit.why
+			return
+		}
+	}
+	r.Passed = true
+	r.Why = fmt.Sprintf("every camera was durable again %d ms after the fault; %d frames lost in the takeover, none in the failback, none twice; all footage is home",
+		r.FirstDurable.Max, r.LostTakeover)
+}
