@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"understudy"
+	"understudy/client"
+	"understudy/internal/config"
+	"understudy/internal/identity"
+	"understudy/internal/recording"
+	"understudy/internal/storage"
+)
+
+// mediaServer is what a recording and a failover server have in common: an
+// identity, a store, three ports and a recorder.
+type mediaServer struct {
+	config   config.Media
+	log      *slog.Logger
+	node     *identity.Node
+	site     *client.Client
+	store    *storage.Store
+	reporter *recording.Reporter
+	recorder *recording.Server
+}
+
+func openMediaServer(ctx context.Context, role understudy.Role, file, token string) (*mediaServer, error) {
+	c, err := config.LoadMedia(file, role)
+	if err != nil {
+		return nil, err
+	}
+	m := &mediaServer{config: c}
+	if m.log, err = newLog(c.Log); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, understudy.Errorf(understudy.CodeUnavailable, "the data folder could not be made; name another as `data` in the configuration: %w", err)
+	}
+	m.node, m.site, err = membership{Data: c.Data, Role: role, Hosts: c.Hosts, Listen: c.Listen, Token: token}.member(ctx, m.log)
+	if err != nil {
+		return nil, err
+	}
+	m.log = m.log.With("server", m.node.ID())
+	m.reporter = recording.NewReporter(m.node.ID(), m.site.Report, m.log)
+	m.store, err = storage.Open(ctx, storage.Config{
+		Dir: c.Storage.Dir, Server: m.node.ID(), MaxBytes: int64(c.Storage.MaxSize), MinFreeBytes: int64(c.Storage.MinFree),
+		SegmentLength: c.Storage.Segment, Log: m.log, Events: m.reporter.Report,
+	})
+	if err != nil {
+		return nil, err
+	}
+	listeners, err := listenAll(ctx, c.Listen)
+	if err != nil {
+		return nil, errors.Join(err, m.store.Close())
+	}
+	m.recorder = recording.New(recording.Config{
+		ID: m.node.ID(), Role: role, Node: m.node, Store: m.store, Media: listeners[0], State: listeners[1], Merge: listeners[2],
+		PlainMedia: c.PlainMedia, Report: m.reporter.Report, Log: m.log,
+	})
+	return m, nil
+}
+
+func listenAll(ctx context.Context, at config.Listen) ([3]net.Listener, error) {
+	var listeners [3]net.Listener
+	for i, address := range []string{at.Media, at.State, at.Merge} {
+		l, err := listenOn(ctx, address)
+		if err != nil {
+			for _, open := range listeners[:i] {
+				open.Close()
+			}
+			return listeners, err
+		}
+		listeners[i] = l
+	}
+	return listeners, nil
+}
+
+// listenOn listens, and says what to do when it cannot.
+func listenOn(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, understudy.Errorf(understudy.CodeConflict, "%s is in use by another program; stop it, or choose another port in the configuration: %w", address, err)
+	case errors.Is(err, syscall.EACCES):
+		return nil, understudy.Errorf(understudy.CodeForbidden, "this user may not listen on %s; choose a port above 1023, or grant CAP_NET_BIND_SERVICE: %w", address, err)
+	case err != nil:
+		return nil, understudy.Errorf(understudy.CodeInvalid, "it is not possible to listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// run runs a role together with what keeps a member a member. ctx's end is a
+// planned stop: leave does what must be done before the role ends.
+func (m *mediaServer) run(ctx context.Context, role func(context.Context) error, leave func(context.Context)) error {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	context.AfterFunc(ctx, func() {
+		m.log.Info("asked to stop; recording goes on until somebody covers the cameras")
+		leave(running)
+		stop()
+	})
+	g, running := errgroup.WithContext(running)
+	g.Go(func() error { return role(running) })
+	g.Go(func() error { return m.reporter.Run(running) })
+	g.Go(func() error { return keepMembership(running, m.node, m.site, m.log) })
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, m.store.Close())
+}
+
+// membershipCheck is how often trust is refreshed and the certificate's age is looked at.
+const membershipCheck = 10 * time.Minute
+
+// keepMembership renews the certificate before it expires and refreshes whom
+// to trust. Failing is no reason to stop recording: it tries again.
+func keepMembership(ctx context.Context, node *identity.Node, site *client.Client, log *slog.Logger) error {
+	ticker := time.NewTicker(membershipCheck)
+	defer ticker.Stop()
+	for {
+		if err := refresh(ctx, node, site); err != nil && ctx.Err() == nil {
+			log.Warn("the membership could not be refreshed; it will be tried again", "error", err, "certificate expires after", node.RenewAt())
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
