@@ -3,7 +3,17 @@ package rtsp
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"log/slog"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5"
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
+	"github.com/bluenviron/gortsplib/v5/pkg/description"
+	"github.com/bluenviron/gortsplib/v5/pkg/headers"
 
 	"understudy"
 )
@@ -21,12 +31,188 @@ type Config struct {
 	Transport understudy.Transport // empty: TCP
 	Username  string
 	Password  understudy.Secret
-	Log       *slog.Logger
+	Log       *slog.Logger // nil is silent
 }
+
+// How long a camera may take, and how much it may send us elsewhere.
+const (
+	dialTimeout    = 3 * time.Second
+	answerTimeout  = 5 * time.Second
+	silenceTimeout = 5 * time.Second  // without a frame, where the GOP is short
+	keyTimeout     = 20 * time.Second // without a key frame at the start
+	longestSilence = time.Minute      // whatever the GOP
+	maxRedirects   = 3
+)
 
 // Pull runs one session with a camera and ends with what ended it, an
 // *understudy.Error of one sentence, or ctx's error.
 func Pull(ctx context.Context, c Config, sink Sink) error {
-	<-ctx.Done()
-	return ctx.Err()
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	u, err := base.ParseURL(c.URL)
+	if err != nil {
+		return understudy.Errorf(understudy.CodeInvalid, "a camera's URL is rtsp://host[:port]/path, and is %q", c.URL)
+	}
+	if c.Username != "" {
+		u.User = url.UserPassword(c.Username, string(c.Password))
+	}
+	p := &pull{config: c, sink: sink, url: u, anchor: time.Now()}
+	err = p.run(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return explain(err, c)
+}
+
+// pull is one session with a camera.
+type pull struct {
+	config Config
+	sink   Sink
+	url    *base.URL
+	client *gortsplib.Client
+	dials  int
+	refuse error // why the session was given up on our side
+
+	inlet
+	anchor time.Time // wall time from which the session's clock counts on monotonically
+}
+
+func (p *pull) run(ctx context.Context) error {
+	protocol := gortsplib.ProtocolTCP
+	if p.config.Transport == understudy.TransportUDP {
+		protocol = gortsplib.ProtocolUDP
+	}
+	p.client = &gortsplib.Client{
+		Scheme:          p.url.Scheme,
+		Host:            p.url.Host,
+		Protocol:        &protocol, // given, so that nothing is probed and nothing switches
+		ReadTimeout:     answerTimeout,
+		WriteTimeout:    answerTimeout,
+		UserAgent:       "understudy",
+		TLSConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
+		DialContext:     p.dial,
+		OnResponse:      p.refuseBasic,
+		OnDecodeError:   func(err error) { p.config.Log.Debug("a packet cannot be read", "url", p.config.URL, "error", err) },
+		OnPacketsLost:   func(lost uint64) { p.config.Log.Debug("packets lost", "url", p.config.URL, "lost", lost) },
+		OnServerRequest: func(*base.Request) {},
+	}
+	if err := p.client.Start(); err != nil {
+		return err
+	}
+	defer p.client.Close()
+	defer context.AfterFunc(ctx, p.client.Close)()
+	if err := p.play(); err != nil {
+		return errors.Join(p.refuse, err)
+	}
+	return p.watch(ctx)
+}
+
+// dial connects to the camera's own host and no other: whoever answers there
+// may not send us, and the camera's password, elsewhere.
+func (p *pull) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	p.dials++
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host != p.url.Hostname() {
+		p.refuse = understudy.Errorf(understudy.CodeForbidden,
+			"camera %s redirects to %s, another host, where its password is not sent: set the camera's URL to where it is now", p.config.URL, address)
+		return nil, p.refuse
+	}
+	if p.dials > maxRedirects {
+		p.refuse = understudy.Errorf(understudy.CodeInvalid, "camera %s redirects more than %d times: correct its URL", p.config.URL, maxRedirects)
+		return nil, p.refuse
+	}
+	dialer := net.Dialer{Timeout: dialTimeout}
+	return dialer.DialContext(ctx, network, address)
+}
+
+// refuseBasic strikes out offers of Basic authentication where everyone could
+// read the password on its way.
+func (p *pull) refuseBasic(response *base.Response) {
+	if p.url.Scheme == "rtsps" || response.StatusCode != base.StatusUnauthorized {
+		return
+	}
+	var kept base.HeaderValue
+	for _, offer := range response.Header["WWW-Authenticate"] {
+		var parsed headers.Authenticate
+		if parsed.Unmarshal(base.HeaderValue{offer}) == nil && parsed.Method == headers.AuthMethodBasic {
+			continue
+		}
+		kept = append(kept, offer)
+	}
+	if len(kept) == 0 && len(response.Header["WWW-Authenticate"]) > 0 && p.config.Username != "" {
+		p.refuse = understudy.Errorf(understudy.CodeUnauthenticated,
+			"camera %s accepts its password only unprotected (Basic authentication without TLS), so it is not sent: switch on digest authentication there, or use rtsps", p.config.URL)
+	}
+	response.Header["WWW-Authenticate"] = kept
+}
+
+// play describes, sets up and starts the tracks that are recorded.
+func (p *pull) play() error {
+	session, _, err := p.client.Describe(p.url)
+	if err != nil {
+		return err
+	}
+	var medias []*description.Media
+	for _, media := range session.Medias {
+		if p.inlet.take(media) {
+			media.Profile = headers.TransportProfileAVP // TLS encrypts already; SRTP inside it would do so twice
+			medias = append(medias, media)
+		}
+	}
+	if p.video == nil {
+		return understudy.Errorf(understudy.CodeInvalid,
+			"camera %s offers no video in H.264, H.265 or MJPEG, but %s: choose another stream of it", p.config.URL, formatsOf(session))
+	}
+	if err := p.client.SetupAll(session.BaseURL, medias); err != nil {
+		return err
+	}
+	p.connect()
+	p.began = time.Now()
+	_, err = p.client.Play(nil)
+	return err
+}
+
+// watch waits until the camera ends the session, or stops sending.
+func (p *pull) watch(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- p.client.Wait() }()
+	tick := time.NewTicker(silenceTimeout / 10)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case now := <-tick.C:
+			if err := p.silence(now); err != nil {
+				p.client.Close()
+				<-ended
+				return err
+			}
+		case <-ctx.Done():
+			p.client.Close()
+			<-ended
+			return ctx.Err()
+		}
+	}
+}
+
+// silence says what the camera has not sent for too long.
+func (p *pull) silence(now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last, limit := p.began, silenceTimeout
+	if !p.arrived.IsZero() {
+		last, limit = p.arrived, min(longestSilence, max(silenceTimeout, 3*p.gop))
+	}
+	switch {
+	case now.Sub(last) > limit:
+		return understudy.Errorf(understudy.CodeUnavailable,
+			"camera %s keeps the connection but has sent no picture for %s: see whether it has frozen", p.config.URL, now.Sub(last).Round(time.Second))
+	case p.keyed.IsZero() && now.Sub(p.began) > keyTimeout:
+		return understudy.Errorf(understudy.CodeUnavailable,
+			"camera %s has sent %d pictures in %s but none that decoding can begin with: set a key frame interval of a few seconds there",
+			p.config.URL, p.pictures, now.Sub(p.began).Round(time.Second))
+	}
+	return nil
 }

@@ -5,14 +5,22 @@ package testcam
 import (
 	"context"
 	"log/slog"
+	"net"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/bluenviron/gortsplib/v5"
+	"github.com/bluenviron/gortsplib/v5/pkg/auth"
+
+	"understudy"
 )
 
 // Config is a set of cameras on one address.
 type Config struct {
 	Listen  string // host:port of the RTSP listener; port 0 takes a free one
 	Cameras []Camera
-	Log     *slog.Logger
+	Log     *slog.Logger // nil is silent
 }
 
 // Camera is one camera.
@@ -43,20 +51,118 @@ const (
 	Busy           Misbehaviour = "busy"            // answers 453
 )
 
-// Cameras is a running, or not yet running, set of cameras.
-type Cameras struct{ config Config }
+// Cameras is a set of cameras that listens, and serves while it runs.
+type Cameras struct {
+	listener net.Listener
+	server   *gortsplib.Server
+	cameras  map[string]*camera
+	ready    chan struct{} // closed when every camera has its stream
 
-// New reads the files and opens the listener.
-func New(c Config) (*Cameras, error) { return &Cameras{config: c}, nil }
+	mu       sync.Mutex
+	sessions map[*gortsplib.ServerSession]*camera
+}
+
+// New reads the files and opens the listeners: one for RTSP and, on the same
+// host, two consecutive ports for RTP and RTCP over UDP. Run closes them.
+func New(c Config) (*Cameras, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	cs := &Cameras{cameras: map[string]*camera{}, ready: make(chan struct{}), sessions: map[*gortsplib.ServerSession]*camera{}}
+	clips := map[string]*clip{}
+	for _, settings := range c.Cameras {
+		if settings.Name == "" || len(settings.Name) > 100 || strings.ContainsAny(settings.Name, " /?#%") || cs.cameras[settings.Name] != nil {
+			return nil, understudy.Errorf(understudy.CodeInvalid,
+				"a test camera needs a name of its own of up to 100 bytes without spaces or slashes, and has %q", settings.Name)
+		}
+		if clips[settings.File] == nil {
+			loaded, err := loadClip(settings.File)
+			if err != nil {
+				return nil, err
+			}
+			clips[settings.File] = loaded
+		}
+		cs.cameras[settings.Name] = newCamera(settings, clips[settings.File])
+	}
+	if err := cs.listen(c); err != nil {
+		return nil, err
+	}
+	return cs, nil
+}
+
+func (c *Cameras) listen(config Config) error {
+	var listening net.ListenConfig
+	listener, err := listening.Listen(context.Background(), "tcp", config.Listen)
+	if err != nil {
+		return understudy.Errorf(understudy.CodeUnavailable, "the test cameras cannot listen on %s: %w", config.Listen, err)
+	}
+	rtp, rtcp, err := listenUDP(listener.Addr().(*net.TCPAddr).IP)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	packets := map[string]net.PacketConn{rtp.LocalAddr().String(): rtp, rtcp.LocalAddr().String(): rtcp}
+	c.listener = listener
+	c.server = &gortsplib.Server{
+		RTSPAddress:    listener.Addr().String(),
+		UDPRTPAddress:  rtp.LocalAddr().String(),
+		UDPRTCPAddress: rtcp.LocalAddr().String(),
+		WriteQueueSize: 1024, // packets of a session; the largest key frame fits
+		AuthMethods:    []auth.VerifyMethod{auth.VerifyMethodDigestMD5, auth.VerifyMethodDigestSHA256},
+		Listen:         func(string, string) (net.Listener, error) { return listener, nil },
+		ListenPacket:   func(_, address string) (net.PacketConn, error) { return packets[address], nil },
+		Handler:        &handler{cameras: c, log: config.Log},
+	}
+	return nil
+}
+
+// listenUDP opens an even port and the odd one that follows it (RFC 3550 §11).
+func listenUDP(ip net.IP) (rtp, rtcp *net.UDPConn, err error) {
+	for range 100 {
+		rtp, err = net.ListenUDP("udp", &net.UDPAddr{IP: ip})
+		if err != nil {
+			break
+		}
+		port := rtp.LocalAddr().(*net.UDPAddr).Port
+		if port%2 == 0 {
+			rtcp, err = net.ListenUDP("udp", &net.UDPAddr{IP: ip, Port: port + 1})
+			if err == nil {
+				return rtp, rtcp, nil
+			}
+		}
+		rtp.Close()
+	}
+	return nil, nil, understudy.Errorf(understudy.CodeUnavailable, "the test cameras need two consecutive UDP ports on %s, and found none: %w", ip, err)
+}
 
 // Address returns host:port of the RTSP listener.
-func (c *Cameras) Address() string { return c.config.Listen }
+func (c *Cameras) Address() string { return c.listener.Addr().String() }
 
 // URL returns where a camera is pulled, without credentials.
 func (c *Cameras) URL(name string) string { return "rtsp://" + c.Address() + "/" + name }
 
-// Run serves the cameras until ctx ends.
+// Run serves the cameras until ctx ends; its error is ctx's, or why serving ended before.
 func (c *Cameras) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := c.server.Start(); err != nil {
+		c.listener.Close()
+		return understudy.Errorf(understudy.CodeUnavailable, "the test cameras cannot be served: %w", err)
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer c.server.Close()
+	for _, cam := range c.cameras {
+		if err := cam.open(c.server); err != nil {
+			return understudy.Errorf(understudy.CodeInternal, "test camera %s cannot be served: %w", cam.settings.Name, err)
+		}
+	}
+	close(c.ready)
+	start := time.Now()
+	for _, cam := range c.cameras {
+		running.Go(func() { cam.run(ctx, start) })
+	}
+	running.Go(func() { cancel(c.server.Wait()) })
 	<-ctx.Done()
-	return ctx.Err()
+	return context.Cause(ctx)
 }

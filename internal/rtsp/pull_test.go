@@ -1,0 +1,149 @@
+package rtsp_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	us "understudy"
+	"understudy/internal/rtsp"
+	"understudy/internal/testcam"
+)
+
+// serve runs test cameras for the length of the test.
+func serve(t *testing.T, cameras ...testcam.Camera) *testcam.Cameras {
+	t.Helper()
+	served, err := testcam.New(testcam.Config{Listen: "127.0.0.1:0", Cameras: cameras})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, func(ctx context.Context) { _ = served.Run(ctx) })
+	return served
+}
+
+// start runs f in a goroutine and waits for its end when the test ends.
+func start(t *testing.T, f func(ctx context.Context)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); f(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
+// tape is a Sink that keeps everything.
+type tape struct {
+	mu      sync.Mutex
+	tracks  [][]us.Track
+	samples []*us.Sample
+	more    chan struct{}
+}
+
+func newTape() *tape { return &tape{more: make(chan struct{}, 1)} }
+
+func (s *tape) Tracks(tracks []us.Track) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tracks = append(s.tracks, tracks)
+}
+
+func (s *tape) Sample(sample *us.Sample) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.samples = append(s.samples, sample)
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns the first n samples, as soon as there are so many.
+func (s *tape) wait(t *testing.T, n int) []*us.Sample {
+	t.Helper()
+	limit := time.After(30 * time.Second)
+	for {
+		s.mu.Lock()
+		samples := s.samples
+		s.mu.Unlock()
+		if len(samples) >= n {
+			return samples[:n]
+		}
+		select {
+		case <-s.more:
+		case <-limit:
+			t.Fatalf("%d samples came, expected %d", len(samples), n)
+		}
+	}
+}
+
+// pull pulls a camera for the length of the test.
+func pull(t *testing.T, c rtsp.Config) *tape {
+	t.Helper()
+	got := newTape()
+	start(t, func(ctx context.Context) {
+		if err := rtsp.Pull(ctx, c, got); ctx.Err() == nil {
+			t.Errorf("the session ended: %v", err)
+		}
+	})
+	return got
+}
+
+func TestTwoSessionsCarryTheSameSamplesAtTheSameTimes(t *testing.T) {
+	for _, transport := range []us.Transport{us.TransportTCP, us.TransportUDP} {
+		t.Run(string(transport), func(t *testing.T) {
+			t.Parallel()
+			cameras := serve(t, testcam.Camera{Name: "lobby", GOP: 500 * time.Millisecond, Username: "ada", Password: "lovelace"})
+			config := rtsp.Config{URL: cameras.URL("lobby"), Transport: transport, Username: "ada", Password: "lovelace"}
+			first := pull(t, config)
+			first.wait(t, 5)
+			second := pull(t, config)
+			right := second.wait(t, 50)
+			left := first.wait(t, 60)
+			byHash := map[us.SampleHash]*us.Sample{}
+			for _, s := range left {
+				byHash[s.Hash] = s
+			}
+			common := 0
+			for _, s := range right {
+				other, ok := byHash[s.Hash]
+				if !ok {
+					continue
+				}
+				common++
+				if string(other.Payload) != string(s.Payload) || other.Key != s.Key {
+					t.Error("two samples of one hash differ")
+				}
+				if apart := other.At.Sub(s.At).Abs(); apart > 25*time.Millisecond {
+					t.Errorf("one sample has capture times %s apart", apart)
+				}
+			}
+			if common < 30 {
+				t.Errorf("the sessions have %d of 50 samples in common", common)
+			}
+			checkSamples(t, "lobby", left)
+			checkSamples(t, "lobby", right)
+		})
+	}
+}
+
+// checkSamples holds what is promised of every session.
+func checkSamples(t *testing.T, camera string, samples []*us.Sample) {
+	t.Helper()
+	if !samples[0].Key {
+		t.Error("the first sample is no key sample")
+	}
+	var before testcam.Stamp
+	for i, s := range samples {
+		stamp, ok := testcam.ParseStamp(s.Payload)
+		if !ok || stamp.Camera != camera {
+			t.Fatalf("sample %d carries stamp %+v, %v", i, stamp, ok)
+		}
+		if apart := s.At.Sub(stamp.At).Abs(); apart > 100*time.Millisecond {
+			t.Errorf("sample %d is %s away from its capture", i, apart)
+		}
+		if i > 0 && (stamp.Frame != before.Frame+1 || !s.At.After(samples[i-1].At)) {
+			t.Errorf("sample %d: frame %d at %s follows frame %d at %s", i, stamp.Frame, s.At, before.Frame, samples[i-1].At)
+		}
+		before = stamp
+	}
+}
