@@ -159,7 +159,7 @@ func claimSentence(self understudy.ServerID, ready []understudy.Lease, steady ti
 		holders = append(holders, string(l.Holder))
 	}
 	slices.Sort(holders)
-	return fmt.Sprintf("%s has recorded %s again for %s (%s) and takes it back from %s",
+	return fmt.Sprintf("%s has recorded %s again for %s (%s) and takes its part back from %s",
 		self, named(cameras), steady.Round(100*time.Millisecond), why, strings.Join(slices.Compact(holders), " and "))
 }
 

@@ -21,6 +21,8 @@ const (
 	askPatience     = 5 * time.Second // for one answer of a management server
 	minAskPause     = 500 * time.Millisecond
 	maxAskPause     = 10 * time.Second
+	minRefusedPause = 2 * time.Second
+	maxRefusedPause = time.Minute
 	// Names of what a node keeps, sealed.
 	assignmentFile = "assignment"
 	historyFile    = "history"
@@ -111,14 +113,7 @@ func (h *Home) recall() {
 			h.log.Error("the assignment that was kept here is another server's and is not used", "server", a.Server)
 		}
 	}
-	var past history
-	if h.open(historyFile, &past) && past.Planned {
-		// This start is the one it was planned for; a crash after it is no planned stop.
-		h.remember(func(kept *history) { *kept = history{Failbacks: past.Failbacks} })
-	}
-	h.mu.Lock()
-	h.history = past
-	h.mu.Unlock()
+	h.open(historyFile, &h.history)
 }
 
 func (h *Home) open(name string, v any) bool {
@@ -258,43 +253,72 @@ func (h *Home) assigned(a understudy.Assignment) {
 
 // claim decides again and again, and asks until reality agrees.
 func (h *Home) claim(ctx context.Context) error {
+	if h.history.Planned {
+		// This start is the one that was planned; a crash of it is not.
+		h.seal(historyFile, history{Failbacks: h.history.Failbacks})
+	}
 	ticker := time.NewTicker(decideEvery)
 	defer ticker.Stop()
-	var seen health
-	var last understudy.Claim
-	var next time.Time // when to ask again
-	said := ""
+	c := claimer{home: h}
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
-		}
-		s, ok := h.situation()
-		if !ok {
-			continue
-		}
-		seen = seen.observe(s.now, s.self, s.state, s.leases)
-		s.health = seen
-		d := decide(s)
-		if d.Sentence != said && d.Sentence != "" && len(d.Cameras) == 0 {
-			h.log.Info(d.Sentence)
-		}
-		said = d.Sentence
-		if len(d.Cameras) == 0 || s.now.Before(next) {
-			continue
-		}
-		if !slices.Equal(d.Cameras, last.Cameras) {
-			last = understudy.Claim{ID: newClaimID(), Claimant: h.id, Home: h.id, Kind: understudy.ClaimFailback,
-				Cameras: d.Cameras, Sentence: d.Sentence, Decided: s.now}
-			h.log.Info(d.Sentence)
-		}
-		settled := h.ask(ctx, last)
-		next = time.Now().Add(minAskPause)
-		if settled {
-			last = understudy.Claim{}
+			c.step(ctx)
 		}
 	}
+}
+
+// claimer is what the loop of claims remembers between two looks.
+type claimer struct {
+	home *Home
+	seen health
+	last understudy.Claim // that has no known outcome yet; it is repeated as it is
+	next time.Time        // when to ask again
+	wait time.Duration    // after the next refusal
+	said string
+}
+
+func (c *claimer) step(ctx context.Context) {
+	s, ok := c.home.situation()
+	if !ok {
+		return
+	}
+	c.seen = c.seen.observe(s.now, s.self, s.state, s.leases)
+	s.health = c.seen
+	d := decide(s)
+	if d.Sentence != c.said && d.Sentence != "" {
+		c.home.log.Info(d.Sentence)
+	}
+	c.said = d.Sentence
+	switch {
+	case d.Sentence == "":
+		c.home.settled()
+		return
+	case len(d.Cameras) == 0 || s.now.Before(c.next):
+		return
+	}
+	if !slices.Equal(d.Cameras, c.last.Cameras) {
+		c.last = understudy.Claim{ID: newClaimID(), Claimant: s.self, Home: s.self, Kind: understudy.ClaimFailback,
+			Cameras: d.Cameras, Sentence: d.Sentence, Decided: s.now}
+	}
+	switch c.home.ask(ctx, c.last) {
+	case unknown:
+		c.next = time.Now().Add(minAskPause)
+	case refused: // each refusal is an event: not too many of them
+		c.wait = min(max(2*c.wait, minRefusedPause), maxRefusedPause)
+		c.next, c.last = time.Now().Add(c.wait), understudy.Claim{}
+	case granted:
+		c.next, c.wait, c.last = time.Now(), 0, understudy.Claim{}
+	}
+}
+
+// settled forgets that a stop was planned once every camera is here: the next one may not be.
+func (h *Home) settled() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.history.Planned = false
 }
 
 func newClaimID() string {
@@ -321,33 +345,45 @@ func (h *Home) situation() (situation, bool) {
 	return s, true
 }
 
-// ask repeats a claim until it is answered; settled is false when the outcome is unknown.
-func (h *Home) ask(ctx context.Context, c understudy.Claim) (settled bool) {
+// outcome is what came of a claim.
+type outcome int
+
+const (
+	unknown outcome = iota // it may have been granted, and the answer lost
+	refused
+	granted // some of it at least
+)
+
+// ask claims once and takes in the answer.
+func (h *Home) ask(ctx context.Context, c understudy.Claim) outcome {
 	limited, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	answer, err := h.config.Management.Claim(limited, c)
 	if err != nil {
-		if ctx.Err() == nil {
-			h.log.Warn("the cameras could not be claimed back", "error", err)
+		if limited.Err() != nil || understudy.CodeOf(err) == understudy.CodeUnavailable {
+			h.log.Warn("it is not known what came of the claim; it is repeated", "error", err)
+			return unknown
 		}
-		return understudy.CodeOf(err) != understudy.CodeUnavailable && limited.Err() == nil
-	}
-	for _, r := range answer.Refused {
-		h.log.Warn("a camera was not given back", "camera", r.Camera, "reason", r.Reason)
+		h.log.Warn("the claim was refused", "error", err)
+		return refused
 	}
 	leases := slices.Clone(answer.Granted)
 	for _, r := range answer.Refused {
+		h.log.Warn("a camera was not given back", "camera", r.Camera, "reason", r.Reason)
 		leases = append(leases, r.Lease)
 	}
 	h.learn(leases)
-	if len(answer.Granted) > 0 {
-		h.remember(func(past *history) {
-			past.Planned = false
-			past.Failbacks = slices.DeleteFunc(append(past.Failbacks, c.Decided), func(at time.Time) bool { return c.Decided.Sub(at) >= flapWindow })
-		})
-		h.askAgain()
+	if len(answer.Granted) == 0 {
+		return refused
 	}
-	return true
+	h.remember(func(past *history) {
+		if !past.Planned {
+			past.Failbacks = append(past.Failbacks, c.Decided)
+		}
+		past.Failbacks = slices.DeleteFunc(slices.Clone(past.Failbacks), func(at time.Time) bool { return c.Decided.Sub(at) >= flapWindow })
+	})
+	h.askAgain()
+	return granted
 }
 
 // learn takes in leases ahead of the service channel.

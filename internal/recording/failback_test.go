@@ -1,0 +1,203 @@
+package recording
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"understudy"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// look is what home sees at one moment, and a play is looks at their seconds.
+type look struct {
+	healthy string // cameras that are received and recorded here, by initial
+	away    string // cameras whose lease is elsewhere
+	change  func(*situation)
+}
+
+// play looks twice a second and returns what was decided, each new sentence with its time.
+func play(seconds int, at map[int]look, base situation) string {
+	var out strings.Builder
+	var seen health
+	var now look
+	said := ""
+	for tick := range 2 * seconds {
+		if next, ok := at[tick/2]; ok && tick%2 == 0 {
+			now = next
+		}
+		s := base
+		s.now, s.self = noon.Add(time.Duration(tick)*500*time.Millisecond), "rec-1"
+		s.state.Storage.Writable = true
+		for _, c := range []string{"lobby", "yard", "vault"} {
+			initial := c[:1]
+			holder := understudy.ServerID("rec-1")
+			if strings.Contains(now.away, initial) {
+				holder = "fo-1"
+			}
+			s.leases = append(s.leases, understudy.Lease{Camera: understudy.CameraID(c), Holder: holder, Epoch: 2})
+			healthy := strings.Contains(now.healthy, initial)
+			s.state.Cameras = append(s.state.Cameras, understudy.CameraState{Camera: understudy.CameraID(c), Receiving: healthy, Recording: healthy})
+		}
+		if now.change != nil {
+			now.change(&s)
+		}
+		seen = seen.observe(s.now, s.self, s.state, s.leases)
+		s.health = seen
+		if d := decide(s); d.Sentence != said && (len(d.Cameras) == 0 || !strings.HasPrefix(said, "claims")) {
+			said = d.Sentence
+			line := said
+			if len(d.Cameras) > 0 {
+				said, line = "claims", fmt.Sprintf("claims %v: %s", d.Cameras, d.Sentence)
+			}
+			fmt.Fprintf(&out, "%5.1f %s\n", float64(tick)/2, line)
+		}
+	}
+	return out.String()
+}
+
+func TestFailback(t *testing.T) {
+	base := situation{holdDown: 10 * time.Second}
+	for name, test := range map[string]struct {
+		base situation
+		at   map[int]look
+		want string
+	}{
+		"nothing is elsewhere": {base, map[int]look{0: {healthy: "lyv"}}, ""},
+		"after the hold-down": {base, map[int]look{0: {away: "lyv"}, 3: {away: "lyv", healthy: "lyv"}}, `
+  0.0 rec-1 does not record lobby, vault, yard again yet
+  3.0 rec-1 records 3 of its 3 cameras again and waits: the hold-down is 10s
+ 13.0 claims [{lobby 2} {vault 2} {yard 2}]: rec-1 has recorded lobby, vault, yard again for 10s (the hold-down is 10s) and takes its part back from fo-1
+`},
+		"one camera is late": {base, map[int]look{0: {away: "lyv", healthy: "ly"}, 2: {away: "lyv", healthy: "lyv"}}, `
+  0.0 rec-1 records 2 of its 3 cameras again and waits: the hold-down is 10s
+  2.0 rec-1 records 3 of its 3 cameras again and waits: the hold-down is 10s
+ 12.0 claims [{lobby 2} {vault 2} {yard 2}]: rec-1 has recorded lobby, vault, yard again for 12s (the hold-down is 10s) and takes its part back from fo-1
+`},
+		"one camera is dead and does not keep the others": {base, map[int]look{0: {away: "lyv", healthy: "ly"}}, `
+  0.0 rec-1 records 2 of its 3 cameras again and waits: the hold-down is 10s
+ 15.0 claims [{lobby 2} {yard 2}]: rec-1 has recorded lobby, yard again for 15s (the hold-down is 10s) and takes its part back from fo-1
+`},
+		"an interruption begins anew": {base, map[int]look{0: {away: "l", healthy: "lyv"}, 6: {away: "l", healthy: "yv"}, 7: {away: "l", healthy: "lyv"}}, `
+  0.0 rec-1 records 1 of its 1 camera again and waits: the hold-down is 10s
+  6.0 rec-1 does not record lobby again yet
+  7.0 rec-1 records 1 of its 1 camera again and waits: the hold-down is 10s
+ 17.0 claims [{lobby 2}]: rec-1 has recorded lobby again for 10s (the hold-down is 10s) and takes its part back from fo-1
+`},
+		"health before the takeover does not count": {base, map[int]look{0: {healthy: "lyv"}, 20: {away: "lyv", healthy: "lyv"}}, `
+ 20.0 rec-1 records 3 of its 3 cameras again and waits: the hold-down is 10s
+ 30.0 claims [{lobby 2} {vault 2} {yard 2}]: rec-1 has recorded lobby, vault, yard again for 10s (the hold-down is 10s) and takes its part back from fo-1
+`},
+		"a planned stop": {situation{holdDown: 10 * time.Second, planned: true}, map[int]look{0: {away: "lyv"}, 2: {away: "lyv", healthy: "lyv"}}, `
+  0.0 rec-1 does not record lobby, vault, yard again yet
+  2.0 claims [{lobby 2} {vault 2} {yard 2}]: rec-1 has recorded lobby, vault, yard again for 0s (the stop was planned, so there is no hold-down) and takes its part back from fo-1
+`},
+		"a flapping server": {situation{holdDown: 10 * time.Second, failbacks: []time.Time{noon.Add(-2 * time.Hour), noon.Add(-9 * time.Minute), noon.Add(-4 * time.Minute)}},
+			map[int]look{0: {away: "l", healthy: "lyv"}}, `
+  0.0 rec-1 records 1 of its 1 camera again and waits: the hold-down is 40s after 2 failbacks within the hour
+ 40.0 claims [{lobby 2}]: rec-1 has recorded lobby again for 40s (the hold-down is 40s after 2 failbacks within the hour) and takes its part back from fo-1
+`},
+		"a disk that fails": {base, map[int]look{0: {away: "l", healthy: "lyv", change: func(s *situation) {
+			s.state.Storage = understudy.StorageState{Sentence: "the disk is full"}
+		}}}, `
+  0.0 rec-1 takes nothing back: its storage is not writable (the disk is full)
+`},
+		"a server that is about to stop": {base, map[int]look{0: {away: "l", healthy: "lyv", change: func(s *situation) {
+			s.state.Leaving = "maintenance"
+		}}}, `
+  0.0 rec-1 takes nothing back: it is about to stop (maintenance)
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := play(45, test.at, test.base); got != strings.TrimPrefix(test.want, "\n") {
+				t.Errorf("decided\n%s\nwant\n%s", got, test.want)
+			}
+		})
+	}
+}
+
+// A process that was stopped does not count the time it was away as healthy.
+func TestFailbackDistrustsItsOwnPause(t *testing.T) {
+	state := understudy.State{Storage: understudy.StorageState{Writable: true},
+		Cameras: []understudy.CameraState{{Camera: "lobby", Receiving: true, Recording: true}}}
+	leases := []understudy.Lease{{Camera: "lobby", Holder: "fo-1", Epoch: 2}}
+	var seen health
+	seen = seen.observe(noon, "rec-1", state, leases)
+	woken := noon.Add(time.Minute)
+	seen = seen.observe(woken, "rec-1", state, leases)
+	s := situation{now: woken, self: "rec-1", state: state, leases: leases, health: seen, holdDown: 10 * time.Second}
+	if d := decide(s); len(d.Cameras) != 0 {
+		t.Errorf("claimed after a pause of a minute: %s", d.Sentence)
+	}
+}
+
+// Whatever happens, only what is elsewhere, was recorded here without a break
+// for the hold-down, and is named with the epoch that is known is claimed; and
+// when all is well for long enough, all is claimed.
+func TestFailbackProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cameras := []understudy.CameraID{"a", "b", "c", "d"}
+		hold := time.Duration(rapid.IntRange(1, 20).Draw(t, "hold-down")) * time.Second
+		broken := map[understudy.CameraID]time.Time{} // when it was last not healthy here, or its lease was here
+		for _, c := range cameras {
+			broken[c] = noon
+		}
+		var seen health
+		now := noon
+		step := func(healthy, away map[understudy.CameraID]bool, writable bool) decision {
+			s := situation{now: now, self: "rec-1", holdDown: hold}
+			s.state.Storage.Writable = writable
+			for _, c := range cameras {
+				holder := understudy.ServerID("rec-1")
+				if away[c] {
+					holder = "fo-1"
+				}
+				s.leases = append(s.leases, understudy.Lease{Camera: c, Holder: holder, Epoch: 7})
+				s.state.Cameras = append(s.state.Cameras, understudy.CameraState{Camera: c, Receiving: healthy[c], Recording: healthy[c]})
+				if !healthy[c] || !away[c] || !writable {
+					broken[c] = now
+				}
+			}
+			seen = seen.observe(s.now, s.self, s.state, s.leases)
+			s.health = seen
+			d := decide(s)
+			for _, claimed := range d.Cameras {
+				if claimed.Epoch != 7 || now.Sub(broken[claimed.Camera]) < hold {
+					t.Fatalf("claimed %+v at %s, and it was not well or not elsewhere at %s: %s", claimed, now, broken[claimed.Camera], d.Sentence)
+				}
+			}
+			if len(d.Cameras) > 0 && d.Sentence == "" {
+				t.Fatal("a claim without a sentence")
+			}
+			return d
+		}
+		draw := func(name string) map[understudy.CameraID]bool {
+			set := map[understudy.CameraID]bool{}
+			for _, c := range rapid.SliceOfDistinct(rapid.SampledFrom(cameras), rapid.ID[understudy.CameraID]).Draw(t, name) {
+				set[c] = true
+			}
+			return set
+		}
+		for range rapid.IntRange(0, 30).Draw(t, "looks") {
+			healthy, away, writable := draw("healthy"), draw("away"), rapid.IntRange(0, 9).Draw(t, "disk") > 0
+			for range rapid.IntRange(1, 60).Draw(t, "ticks") {
+				now = now.Add(250 * time.Millisecond)
+				step(healthy, away, writable)
+			}
+		}
+		all := map[understudy.CameraID]bool{"a": true, "b": true, "c": true, "d": true}
+		var last decision
+		for range int((hold+straggle)/(250*time.Millisecond)) + 2 {
+			now = now.Add(250 * time.Millisecond)
+			last = step(all, all, true)
+		}
+		if len(last.Cameras) != len(cameras) || !slices.IsSortedFunc(last.Cameras, func(a, b understudy.CameraEpoch) int { return strings.Compare(string(a.Camera), string(b.Camera)) }) {
+			t.Fatalf("all was well for longer than needed, and the claim is %v: %s", last.Cameras, last.Sentence)
+		}
+	})
+}
