@@ -109,6 +109,10 @@ type Conn struct {
 	address string
 	server  understudy.ServerID
 
+	answers chan answer
+	broken  chan struct{} // closed when nothing more can arrive; ended says why
+	ended   error
+
 	mu   sync.Mutex // held while a question is on its way
 	lost error
 }
@@ -134,8 +138,34 @@ func Dial(ctx context.Context, address string, config *tls.Config) (*Conn, error
 		conn.Close()
 		return nil, understudy.Errorf(understudy.CodeForbidden, "whoever answers at %s shows no certificate of this installation", address)
 	}
-	return &Conn{conn: conn, address: address, server: peer.Server}, nil
+	c := &Conn{conn: conn, address: address, server: peer.Server, answers: make(chan answer, 1), broken: make(chan struct{})}
+	go c.listen()
+	return c, nil
 }
+
+// listen reads all the time, not only while an answer is waited for, so that
+// the end of the connection is noticed when it happens. It returns when the
+// connection is closed, by whichever side.
+func (c *Conn) listen() {
+	defer close(c.broken)
+	for {
+		var reply answer
+		if c.ended = wire.Read(c.conn, maxState, &reply); c.ended != nil {
+			return
+		}
+		select {
+		case c.answers <- reply:
+		default:
+			c.ended = understudy.Errorf(understudy.CodeInvalid, "%s answered what nobody asked", c.address)
+			c.conn.Close()
+			return
+		}
+	}
+}
+
+// Broken is closed when the connection has ended, whoever ended it: a server
+// that is killed is noticed at once, not at the next question.
+func (c *Conn) Broken() <-chan struct{} { return c.broken }
 
 // Poll asks once. CodeUnavailable if there is no answer before ctx ends or the
 // connection is lost, CodeForbidden if the server does not want to be asked by
@@ -160,17 +190,23 @@ func (c *Conn) poll(ctx context.Context, p understudy.Poll) (understudy.State, e
 		return understudy.State{}, failure(ctx, c.address, err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
-	var reply answer
-	err := wire.Write(c.conn, p)
-	if err == nil {
-		err = wire.Read(c.conn, maxState, &reply)
-	}
-	inTime := stop()
-	switch {
-	case err != nil:
+	defer stop()
+	if err := wire.Write(c.conn, p); err != nil {
 		return understudy.State{}, failure(ctx, c.address, err)
-	case !inTime:
+	}
+	var reply answer
+	select {
+	case reply = <-c.answers:
+	case <-ctx.Done():
 		return understudy.State{}, failure(ctx, c.address, ctx.Err())
+	case <-c.broken:
+		select {
+		case reply = <-c.answers: // it was the last one
+		default:
+			return understudy.State{}, failure(ctx, c.address, c.ended)
+		}
+	}
+	switch {
 	case reply.State == nil:
 		return understudy.State{}, &understudy.Error{Code: reply.Code, Message: reply.Message}
 	case reply.State.Server != c.server:
