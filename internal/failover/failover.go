@@ -1,2 +1,370 @@
-// Package failover decides when a failover server stands in for another, and does it.
+// Package failover decides when a failover server stands in for another, and
+// does it. The decision is Step, a pure function from what was observed to what
+// is wanted now; Server is the shell around it, which observes, and repeats the
+// wants until reality agrees with them.
 package failover
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"understudy"
+)
+
+// Observation is one thing that was seen. Besides At, one field is set, or none
+// when only time has passed. Times count from the start of the observer on a
+// monotonic clock, and never go back.
+type Observation struct {
+	At time.Duration
+	// Answer and Failure are what came of a poll.
+	Answer  *Answer
+	Failure *Failure
+	// Site is everything but history, as the service channel last told it.
+	Site *understudy.Site
+	// Duties is whom this server may have to play, all of them.
+	Duties *[]understudy.Duty
+	// Status is what the management server last saw of all servers: a second pair of eyes.
+	Status []understudy.ServerStatus
+	// Own is what this server's recorder has come to.
+	Own *Own
+	// Claimed is the answer to a claim.
+	Claimed *Claimed
+	// Proven is a proof that was asked for and found.
+	Proven *Proof
+	// Reached says whether the management server answered when it was last spoken to.
+	Reached *bool
+	// Restored is what this server recorded when it last stopped, credentials included.
+	Restored []understudy.AssignedCamera
+}
+
+// Answer is a state that a server gave.
+type Answer struct {
+	Server understudy.ServerID
+	Began  time.Duration // when it was asked
+	State  understudy.State
+}
+
+// Failure is a poll, or a connection for one, that came to nothing.
+type Failure struct {
+	Server understudy.ServerID
+	Began  time.Duration
+	Kind   FailureKind
+	Why    string // the error's own sentence
+}
+
+// FailureKind says what a failure proves.
+type FailureKind int
+
+// The kinds of failure.
+const (
+	Broken  FailureKind = iota // a connection that was open has ended: look again at once
+	Refused                    // the host answered that nobody listens there
+	Silent                     // no answer in time: proves nothing by itself
+	Unheard                    // no answer to any of the fresh connections that were to verify a suspicion
+)
+
+// Own is what this server's own recorder has come to.
+type Own struct {
+	Covered  []understudy.CameraID // cameras with durable samples since they were applied
+	Foreign  []understudy.ServerID // homes whose footage lies here
+	Writable bool
+}
+
+// Claimed is the definite answer to a claim. An unknown outcome is no answer:
+// the same claim stays wanted.
+type Claimed struct {
+	ID     string
+	Home   understudy.ServerID
+	Answer understudy.ClaimAnswer
+	Err    error
+}
+
+// Proof is a sample that another server has durably: found in the own store, it
+// proves that the two recordings of the camera overlap.
+type Proof struct {
+	Camera understudy.CameraID
+	Server understudy.ServerID
+	Mark   understudy.Watermark
+}
+
+// Want is what should be so now. All of it but Said is levels: it is wanted
+// until reality agrees, and wanting it twice does nothing more than once.
+type Want struct {
+	Watch    map[understudy.ServerID]string // whom to poll, and where
+	Verify   []understudy.ServerID          // whom to ask over fresh connections
+	Record   []understudy.AssignedCamera    // all that is recorded here, by id
+	Claims   []understudy.Claim             // leases to ask for, one claim a home
+	Prove    []Proof                        // samples to look for in the own store
+	SendHome map[understudy.ServerID]string // homes that answer, and where footage goes
+	Said     []Said                         // what this step has newly decided
+}
+
+// Said is a decision in words.
+type Said struct {
+	understudy.Report
+	Server understudy.ServerID // whom it is about
+	// Public sentences belong in the event log; the others only in the own log.
+	// A takeover is not among them: its sentence travels in the claim.
+	Public bool
+}
+
+// State is all that is remembered between steps. It is a value: Step returns
+// another, and the one before stays as it was.
+type State struct {
+	self      understudy.ServerID
+	nonce     string // of this start of the process, for claim ids
+	rankDelay time.Duration
+
+	at       time.Duration // of the last step
+	awake    time.Duration // when this server last found that it had been paused
+	reached  bool          // the management server answers
+	isolated bool          // nobody answers: it may be this server that is cut off
+	own      Own
+	site     understudy.Site
+	duties   map[understudy.ServerID]understudy.Duty
+	leases   map[understudy.CameraID]understudy.Lease
+	// material is what is needed to record a camera, credentials included.
+	material map[understudy.CameraID]understudy.AssignedCamera
+	watches  map[understudy.ServerID]watch
+	held     map[understudy.CameraID]holding
+	trials   map[understudy.CameraID]time.Duration // when recording was tried because home does not
+	claims   map[understudy.ServerID]claiming
+	refused  map[understudy.CameraID]time.Duration // not asked for again before this
+	said     []Said
+}
+
+// Bounds on time. The detectors' own are in watch.go.
+const (
+	pauseMax     = 750 * time.Millisecond // between two steps; more, and this server was paused itself
+	coverPlanned = 3 * time.Second        // after which the cameras of a leaving server are claimed though not covered
+	askAgain     = 2 * time.Second        // after a refusal
+	askForbidden = 10 * time.Second       // after a claim that was refused whole
+	trialLength  = 15 * time.Second       // for the first durable sample
+	trialPause   = 75 * time.Second       // from one trial to the next
+)
+
+// NewState is a state that has seen nothing. nonce tells this start of the
+// process from the one before; rankDelay is how long a server waits for each
+// one before it.
+func NewState(self understudy.ServerID, nonce string, rankDelay time.Duration) State {
+	return State{self: self, nonce: nonce, rankDelay: rankDelay}
+}
+
+// Step takes one observation in and says what is wanted now. It reads no clock,
+// touches no socket, and gives the same for the same.
+func Step(s State, o Observation) (State, Want) {
+	s = s.clone()
+	s.noticePause(o.At)
+	s.at = max(s.at, o.At)
+	s.observe(o)
+	s.watchWhoMatters()
+	s.suspect()
+	s.doubtSelf()
+	s.judge()
+	s.takeUp()
+	s.ask()
+	s.release()
+	want := s.want()
+	s.said = nil
+	return s, want
+}
+
+func (s State) clone() State {
+	s.duties, s.leases = cloned(s.duties), cloned(s.leases)
+	s.material, s.watches, s.held = cloned(s.material), cloned(s.watches), cloned(s.held)
+	s.trials, s.claims, s.refused = cloned(s.trials), cloned(s.claims), cloned(s.refused)
+	return s
+}
+
+func cloned[M ~map[K]V, K comparable, V any](m M) M {
+	if m == nil {
+		return M{}
+	}
+	return maps.Clone(m)
+}
+
+// sorted returns the keys of m in order: maps have none, and a step must give the same for the same.
+func sorted[M ~map[K]V, K ~string, V any](m M) []K { return slices.Sorted(maps.Keys(m)) }
+
+// noticePause clears every suspicion when this server itself stood still: the
+// silence that it finds on waking is its own.
+func (s *State) noticePause(at time.Duration) {
+	gap := at - s.at
+	if s.at == 0 || gap <= pauseMax {
+		return
+	}
+	s.awake = at
+	for id, w := range s.watches {
+		s.watches[id] = w.startOver(at)
+	}
+	s.say(understudy.EventServer, s.self, false, "%s was itself paused for %s: it starts all its observations over", s.self, seconds(gap))
+}
+
+// doubtSelf notices when nobody at all answers, the management server included:
+// then the cut may be at this end. Recording goes on, no lease is asked for, and
+// the first sign of life from anyone makes all silences count anew.
+func (s *State) doubtSelf() {
+	silent, known := 0, 0
+	for _, w := range s.watches {
+		if w.known {
+			known++
+		}
+		if w.known && !w.refusedEnough() && (w.suspected > 0 || w.unheard > 0) {
+			silent++
+		}
+	}
+	isolated := !s.reached && known > 0 && silent == known
+	if s.isolated && !isolated {
+		for id, w := range s.watches {
+			if !w.refusedEnough() {
+				s.watches[id] = w.startOver(s.at)
+			}
+		}
+		s.say(understudy.EventServer, s.self, false, "%s reaches somebody again: what was silent meanwhile is given another chance", s.self)
+	}
+	if isolated && !s.isolated {
+		s.say(understudy.EventServer, s.self, false,
+			"%s hears nobody, the management server included: it may be cut off itself, so it records what it can and asks for no lease", s.self)
+	}
+	s.isolated = isolated
+}
+
+// observe takes in what was seen.
+func (s *State) observe(o Observation) {
+	switch {
+	case o.Answer != nil:
+		s.observeAnswer(*o.Answer)
+	case o.Failure != nil:
+		s.observeFailure(*o.Failure)
+	case o.Site != nil:
+		s.observeSite(*o.Site)
+	case o.Duties != nil:
+		s.observeDuties(*o.Duties)
+	case o.Status != nil:
+		s.observeStatus(o.Status)
+	case o.Own != nil:
+		s.own = *o.Own
+	case o.Claimed != nil:
+		s.observeClaimed(*o.Claimed)
+	case o.Proven != nil:
+		if h, ok := s.held[o.Proven.Camera]; ok && h.proof == *o.Proven {
+			h.proven = true
+			s.held[o.Proven.Camera] = h
+		}
+	case o.Reached != nil:
+		s.reached = *o.Reached
+	case o.Restored != nil:
+		for _, c := range o.Restored {
+			s.material[c.Camera.ID] = c
+		}
+	}
+}
+
+func (s *State) observeSite(site understudy.Site) {
+	s.site = site
+	for _, l := range site.Leases {
+		s.learn(l)
+	}
+	for camera := range s.leases {
+		if _, exists := site.Camera(camera); !exists {
+			delete(s.leases, camera)
+		}
+	}
+}
+
+// learn keeps the newer of two leases: what a claim was answered may be ahead
+// of what the channel has told.
+func (s *State) learn(l understudy.Lease) {
+	if l.Camera != "" && l.Epoch >= s.leases[l.Camera].Epoch {
+		s.leases[l.Camera] = l
+	}
+}
+
+func (s *State) observeDuties(duties []understudy.Duty) {
+	s.duties = make(map[understudy.ServerID]understudy.Duty, len(duties))
+	for _, d := range duties {
+		s.duties[d.Home.ID] = d
+		for _, c := range d.Cameras {
+			// A site that was never seen has its leases at home, as the duty tells them.
+			if _, ok := s.leases[c.Camera.ID]; !ok {
+				s.leases[c.Camera.ID] = understudy.Lease{Camera: c.Camera.ID, Holder: d.Home.ID, Epoch: c.Epoch}
+			}
+			if old, ok := s.material[c.Camera.ID]; d.Standby == understudy.StandbyHot {
+				s.material[c.Camera.ID] = c
+			} else if ok { // cold: a new address, the credentials that a claim brought
+				c.Credentials = old.Credentials
+				s.material[c.Camera.ID] = c
+			}
+		}
+	}
+}
+
+// lease returns who serves a camera, its home when nothing else is known.
+func (s *State) lease(camera understudy.CameraID, home understudy.ServerID) understudy.Lease {
+	if l, ok := s.leases[camera]; ok {
+		return l
+	}
+	return understudy.Lease{Camera: camera, Holder: home}
+}
+
+// watchWhoMatters makes the watches those of the homes that may have to be
+// played, of the others that stand in for them now, and of the homes whose
+// footage lies here.
+func (s *State) watchWhoMatters() {
+	matters := map[understudy.ServerID]bool{}
+	for home, d := range s.duties {
+		matters[home] = true
+		for _, c := range d.Cameras {
+			matters[s.lease(c.Camera.ID, home).Holder] = true
+		}
+	}
+	for _, home := range s.own.Foreign {
+		matters[home] = true
+	}
+	for _, h := range s.held {
+		matters[h.home] = true
+	}
+	delete(matters, s.self)
+	for id := range matters {
+		if _, ok := s.watches[id]; !ok && s.address(id).State != "" {
+			s.watches[id] = watch{first: s.at, quiet: s.at}
+		}
+	}
+	for id := range s.watches {
+		if !matters[id] {
+			delete(s.watches, id)
+		}
+	}
+}
+
+func (s *State) address(id understudy.ServerID) understudy.Addresses {
+	if a, ok := s.site.Addresses(id); ok {
+		return a
+	}
+	return s.duties[id].Home.Addresses
+}
+
+func (s *State) want() Want {
+	w := Want{Watch: map[understudy.ServerID]string{}, SendHome: map[understudy.ServerID]string{}}
+	for _, id := range sorted(s.watches) {
+		watch, address := s.watches[id], s.address(id)
+		w.Watch[id] = address.State
+		if watch.suspected > 0 && watch.unheard == 0 && !watch.refusedEnough() {
+			w.Verify = append(w.Verify, id)
+		}
+		if watch.verdict.answers() && watch.state.Storage.Writable && address.Merge != "" && slices.Contains(s.own.Foreign, id) {
+			w.SendHome[id] = address.Merge
+		}
+	}
+	for _, id := range sorted(s.held) {
+		h := s.held[id]
+		w.Record = append(w.Record, h.camera)
+		if h.proof.Camera != "" && !h.proven {
+			w.Prove = append(w.Prove, h.proof)
+		}
+	}
+	w.Claims = s.wantClaims()
+	w.Said = s.said
+	return w
+}

@@ -2,11 +2,17 @@ package failover
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
 	"log/slog"
+	"net"
+	"slices"
+	"sync"
 	"time"
 
 	"understudy"
-	"understudy/internal/identity"
+	"understudy/internal/merge"
 )
 
 // Recorder is the recording server inside a failover server: *recording.Server.
@@ -16,16 +22,18 @@ type Recorder interface {
 	// Apply makes what runs equal to a.
 	Apply(a understudy.Assignment)
 	SetSite(s understudy.Site)
-	State() understudy.State
 	// Covered names the cameras with durable samples since they were applied.
 	Covered() []understudy.CameraID
 }
 
-// Management is the management server as a failover server needs it: *client.Client.
+// Management is the site as a failover server needs it: *client.Client.
 type Management interface {
 	understudy.LeaseService
 	understudy.AssignmentService
-	understudy.Feed
+	// Run follows the service channel until ctx ends.
+	Run(ctx context.Context) error
+	// Subscribe calls f with the site as it is and after each update, until stop is called. f must not wait.
+	Subscribe(f func(understudy.Site, understudy.Update)) (stop func())
 	Report(ctx context.Context, server understudy.ServerID, r understudy.Report) error
 }
 
@@ -39,34 +47,356 @@ type Conn interface {
 
 // Footage is what lies on the failover server's disk: *storage.Store.
 type Footage interface {
-	understudy.RecordingService
+	merge.Source
+	Segments(ctx context.Context, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error)
+	// Foreign returns the closed segments that belong to another server, oldest first.
+	Foreign() []understudy.Segment
+	// State never waits for the disk.
 	State() understudy.StorageState
+}
+
+// Node is who this server is, and what keeps its secrets: *identity.Node.
+type Node interface {
+	ID() understudy.ServerID
+	// ClientTLS connects to that server and to no other.
+	ClientTLS(server understudy.ServerID) *tls.Config
+	// SealFile and OpenFile keep a file that only this server can read.
+	SealFile(name string, plain []byte) error
+	OpenFile(name string) ([]byte, error)
 }
 
 // Config is what a failover server is made of.
 type Config struct {
-	ID         understudy.ServerID
+	Node       Node
 	Recorder   Recorder
 	Management Management
 	Store      Footage
-	// Node proves who this server is, and seals what it keeps on disk.
-	Node *identity.Node
-	// Dial connects to a server's state port; nil dials with Node's certificate.
-	Dial func(ctx context.Context, server understudy.ServerID, address string) (Conn, error)
-	// SendHome sends the closed segments of a home to it and deletes what was
-	// received; nil uses merge.Send over a connection with Node's certificate.
-	SendHome func(ctx context.Context, home understudy.ServerID, address string) error
+	// DialState connects to a server's state port; nil does it with Node's certificate.
+	DialState func(ctx context.Context, server understudy.ServerID, address string) (Conn, error)
+	// DialMerge connects to a home's merge port; nil does it with Node's certificate.
+	DialMerge func(ctx context.Context, home understudy.ServerID, address string) (net.Conn, error)
+	// Merge says how footage is sent home.
+	Merge merge.SendOptions
 	// RankDelay is how long a server waits for each one before it in rank; 0 is 2 s.
 	RankDelay time.Duration
 	Log       *slog.Logger
 }
 
-// Server is a failover server.
-type Server struct{ config Config }
+// Server is a failover server: it watches, repeats the wants of Step on the
+// recorder and the management server, and sends footage home.
+type Server struct {
+	config   Config
+	self     understudy.ServerID
+	log      *slog.Logger
+	seen     chan Observation
+	fetch    chan struct{} // duties are to be fetched now
+	reports  chan understudy.Report
+	proofs   chan []Proof // the newest list of what is to be proven
+	keeps    chan kept    // the newest of what is to be kept
+	children sync.WaitGroup
+
+	begun time.Time
+	// What the loop alone touches.
+	state    State
+	suspends time.Duration // of the whole machine, which the monotonic clock does not count
+	wall     time.Time     // of the last step
+	applied  []understudy.AssignedCamera
+	applies  uint64
+	pollers  map[understudy.ServerID]*poller
+	verifies map[understudy.ServerID]bool
+	claims   map[understudy.ServerID]*claimRun
+	sends    map[understudy.ServerID]*sending
+	kept     kept
+}
+
+const (
+	tick         = 100 * time.Millisecond
+	rankDelay    = 2 * time.Second
+	foreignEvery = time.Second
+	reportsMax   = 256 // that wait for the management server; more are in the log only
+)
 
 // New makes a failover server; Run runs it.
-func New(c Config) *Server { return &Server{config: c} }
+func New(c Config) *Server {
+	if c.RankDelay == 0 {
+		c.RankDelay = rankDelay
+	}
+	if c.DialState == nil {
+		c.DialState = dialState(c.Node)
+	}
+	if c.DialMerge == nil {
+		c.DialMerge = dialMerge(c.Node)
+	}
+	self := c.Node.ID()
+	return &Server{
+		config: c, self: self, log: c.Log,
+		seen: make(chan Observation, 64), fetch: make(chan struct{}, 1),
+		reports: make(chan understudy.Report, reportsMax), proofs: make(chan []Proof, 1), keeps: make(chan kept, 1),
+		state:    NewState(self, rand.Text()[:12], c.RankDelay),
+		pollers:  map[understudy.ServerID]*poller{},
+		verifies: map[understudy.ServerID]bool{},
+		claims:   map[understudy.ServerID]*claimRun{},
+		sends:    map[understudy.ServerID]*sending{},
+	}
+}
 
 // Run records and serves what the leases and the state of the watched servers
-// demand, until ctx ends, and returns when all it started has returned.
-func (s *Server) Run(ctx context.Context) error { panic("being built") }
+// demand, until ctx ends or the recorder fails, and returns when all it started
+// has returned. What it knew when it last stopped is played again before
+// anybody is asked.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.begun = time.Now()
+	s.wall = s.begun.Round(0)
+	s.start(func() {
+		if err := s.config.Recorder.Run(ctx); err != nil {
+			cancel(err)
+		}
+	})
+	s.start(func() {
+		if err := s.config.Management.Run(ctx); err != nil && ctx.Err() == nil {
+			cancel(err)
+		}
+	})
+	s.restore(ctx)
+	s.start(func() { s.fetchDuties(ctx) })
+	s.start(func() { s.sendReports(ctx) })
+	s.start(func() { s.prove(ctx) })
+	s.start(func() { s.keep(ctx) })
+	stop := s.config.Management.Subscribe(s.follow(ctx))
+	s.loop(ctx)
+	stop()
+	s.children.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// start runs f as a part of Run.
+func (s *Server) start(f func()) { s.children.Go(f) }
+
+// follow makes observations of what the service channel tells. A subscriber must
+// not wait, so that the newest site and status wait here instead.
+func (s *Server) follow(ctx context.Context) func(understudy.Site, understudy.Update) {
+	var mu sync.Mutex
+	var site *understudy.Site
+	var status []understudy.ServerStatus
+	wake := make(chan struct{}, 1)
+	s.start(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-wake:
+			}
+			mu.Lock()
+			newSite, newStatus := site, status
+			site, status = nil, nil
+			mu.Unlock()
+			reached := true
+			s.observe(ctx, Observation{Reached: &reached})
+			if newSite != nil {
+				s.config.Recorder.SetSite(*newSite)
+				s.observe(ctx, Observation{Site: newSite})
+				signal(s.fetch)
+			}
+			if newStatus != nil {
+				s.observe(ctx, Observation{Status: newStatus})
+			}
+		}
+	})
+	return func(now understudy.Site, u understudy.Update) {
+		mu.Lock()
+		defer mu.Unlock()
+		if u.Status != nil {
+			status = u.Status
+		} else {
+			site = &now
+		}
+		signal(wake)
+	}
+}
+
+// signal wakes whoever waits on c, now or next.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// observe hands an observation to the loop.
+func (s *Server) observe(ctx context.Context, o Observation) {
+	select {
+	case s.seen <- o:
+	case <-ctx.Done():
+	}
+}
+
+// elapsed is the time of observations.
+func (s *Server) elapsed() time.Duration { return time.Since(s.begun) }
+
+func (s *Server) loop(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	var foreign []understudy.ServerID
+	var looked time.Time
+	for {
+		var o Observation
+		select {
+		case <-ctx.Done():
+			return
+		case o = <-s.seen:
+		case <-ticker.C:
+			if looked.IsZero() || time.Since(looked) >= foreignEvery {
+				foreign, looked = s.foreignHomes(), time.Now()
+			}
+			o.Own = &Own{Covered: s.config.Recorder.Covered(), Foreign: foreign, Writable: s.config.Store.State().Writable}
+		}
+		s.step(ctx, o)
+	}
+}
+
+// step is one observation and what follows from it.
+func (s *Server) step(ctx context.Context, o Observation) {
+	// A suspended machine's monotonic clock stands still, its wall clock does
+	// not; a wall clock that was set only makes suspicions start over.
+	wall := time.Now().Round(0)
+	o.At = s.elapsed() + s.suspends
+	if asleep := wall.Sub(s.wall) - (o.At - s.state.at); s.state.at > 0 && asleep > pauseMax {
+		s.suspends += asleep
+		o.At += asleep
+	}
+	s.wall = wall
+	shift(&o, s.suspends)
+	if o.Duties != nil {
+		s.kept.Duties = *o.Duties
+	}
+	if o.Site != nil {
+		s.kept.Site = *o.Site
+	}
+	changed := o.Duties != nil || o.Site != nil
+	var want Want
+	s.state, want = Step(s.state, o)
+	for _, said := range want.Said {
+		s.tell(said)
+	}
+	changed = s.record(want.Record) || changed
+	s.watch(ctx, want)
+	s.claim(ctx, want.Claims)
+	s.sendHome(ctx, want.SendHome)
+	replace(s.proofs, want.Prove)
+	if s.kept.Record = want.Record; changed {
+		replace(s.keeps, s.kept)
+	}
+}
+
+// shift moves the times that observers took by what the machine slept.
+func shift(o *Observation, by time.Duration) {
+	if o.Answer != nil {
+		o.Answer.Began += by
+	}
+	if o.Failure != nil {
+		o.Failure.Began += by
+	}
+}
+
+// replace puts v in c instead of what waits there.
+func replace[T any](c chan T, v T) {
+	select {
+	case <-c:
+	default:
+	}
+	select {
+	case c <- v:
+	default:
+	}
+}
+
+func (s *Server) tell(said Said) {
+	level := slog.LevelInfo
+	if said.Public || said.Kind == understudy.EventTakeover {
+		level = slog.LevelWarn
+	}
+	s.log.LogAttrs(context.Background(), level, said.Sentence, slog.String("server", string(said.Server)))
+	if !said.Public {
+		return
+	}
+	select {
+	case s.reports <- said.Report:
+	default: // it is in the log
+	}
+}
+
+// record makes the recorder's assignment equal to what is wanted, and says whether it was not.
+func (s *Server) record(cameras []understudy.AssignedCamera) bool {
+	if slices.Equal(cameras, s.applied) {
+		return false
+	}
+	s.applied = cameras
+	s.applies++
+	s.config.Recorder.Apply(understudy.Assignment{Server: s.self, Seq: s.applies, Cameras: cameras})
+	return true
+}
+
+// fetchDuties asks whom this server may have to play: when the site has changed,
+// when somebody fell silent (the answer shows that it is not this end), and now
+// and then.
+func (s *Server) fetchDuties(ctx context.Context) {
+	const usually, again, patience = 30 * time.Second, time.Second, 1500 * time.Millisecond
+	for ctx.Err() == nil {
+		asking, cancel := context.WithTimeout(ctx, patience)
+		duties, err := s.config.Management.Duties(asking, s.self)
+		cancel()
+		reached := err == nil || understudy.CodeOf(err) != understudy.CodeUnavailable && asking.Err() == nil
+		s.observe(ctx, Observation{Reached: &reached})
+		pause := usually
+		if err != nil {
+			pause = again
+			s.log.DebugContext(ctx, "the duties of this server could not be fetched", slog.Any("error", err))
+		} else {
+			s.observe(ctx, Observation{Duties: &duties})
+		}
+		if reached && err != nil {
+			pause = usually
+			s.log.WarnContext(ctx, "the management server does not tell this server its duties", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-s.fetch:
+		case <-time.After(pause):
+		}
+	}
+}
+
+// sendReports tells the event log what was decided, for as long as it takes.
+func (s *Server) sendReports(ctx context.Context) {
+	for {
+		var r understudy.Report
+		select {
+		case <-ctx.Done():
+			return
+		case r = <-s.reports:
+		}
+		for pause := pollEvery; ctx.Err() == nil; pause = min(2*pause, 10*time.Second) {
+			err := s.config.Management.Report(ctx, s.self, r)
+			if err == nil {
+				break
+			}
+			if understudy.CodeOf(err) != understudy.CodeUnavailable {
+				s.log.WarnContext(ctx, "a report was refused by the event log", slog.String("sentence", r.Sentence), slog.Any("error", err))
+				break
+			}
+			wait(ctx, pause)
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

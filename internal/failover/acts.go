@@ -1,0 +1,259 @@
+package failover
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"time"
+
+	"understudy"
+	"understudy/internal/merge"
+)
+
+// claimRun is a claim that is being asked, again and again until it is answered.
+type claimRun struct {
+	id     string
+	cancel context.CancelFunc
+}
+
+const (
+	claimPatience = 1500 * time.Millisecond
+	claimPause    = 2 * time.Second // at most, between two attempts
+	proveEvery    = 300 * time.Millisecond
+	proveWindow   = 30 * time.Second // by which two holders' capture times may differ
+	sendPatience  = 5 * time.Second  // for the connection
+	sendPause     = 30 * time.Second // at most, between two attempts
+)
+
+// claim asks for the leases that are wanted, and for no others.
+func (s *Server) claim(ctx context.Context, claims []understudy.Claim) {
+	for home, run := range s.claims {
+		if !slices.ContainsFunc(claims, func(c understudy.Claim) bool { return c.ID == run.id }) {
+			run.cancel()
+			delete(s.claims, home)
+		}
+	}
+	for _, c := range claims {
+		if _, ok := s.claims[c.Home]; ok {
+			continue
+		}
+		c.Decided = time.Now()
+		claiming, cancel := context.WithCancel(ctx)
+		s.claims[c.Home] = &claimRun{id: c.ID, cancel: cancel}
+		s.start(func() {
+			defer cancel()
+			s.askFor(claiming, c)
+		})
+	}
+}
+
+// askFor repeats one claim until its outcome is known.
+func (s *Server) askFor(ctx context.Context, c understudy.Claim) {
+	for pause := pollEvery; ctx.Err() == nil; pause = min(2*pause, claimPause) {
+		attempt, cancel := context.WithTimeout(ctx, claimPatience)
+		answer, err := s.config.Management.Claim(attempt, c)
+		late := attempt.Err() != nil
+		cancel()
+		code := understudy.CodeOf(err)
+		switch {
+		case err == nil:
+			s.observe(ctx, Observation{Claimed: &Claimed{ID: c.ID, Home: c.Home, Answer: answer}})
+			return
+		case late || code == understudy.CodeUnavailable || code == understudy.CodeInternal:
+			reached := false
+			s.observe(ctx, Observation{Reached: &reached})
+			s.log.InfoContext(ctx, "a claim has no answer yet and is repeated", slog.String("home", string(c.Home)), slog.Any("error", err))
+		default:
+			s.observe(ctx, Observation{Claimed: &Claimed{ID: c.ID, Home: c.Home, Err: err}})
+			return
+		}
+		wait(ctx, pause)
+	}
+}
+
+// prove looks for samples of others in the own store.
+func (s *Server) prove(ctx context.Context) {
+	ticker := time.NewTicker(proveEvery)
+	defer ticker.Stop()
+	var wanted []Proof
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case wanted = <-s.proofs:
+			continue
+		case <-ticker.C:
+		}
+		for _, p := range wanted {
+			if s.recorded(ctx, p) {
+				s.observe(ctx, Observation{Proven: &p})
+			}
+		}
+	}
+}
+
+// recorded reports whether the sample of p is durable here as well.
+func (s *Server) recorded(ctx context.Context, p Proof) bool {
+	segments, err := s.config.Store.Segments(ctx, p.Camera, p.Mark.At.Add(-proveWindow), p.Mark.At.Add(proveWindow), true)
+	if err != nil {
+		s.log.DebugContext(ctx, "the own footage could not be searched for an overlap", slog.Any("error", err))
+		return false
+	}
+	for _, segment := range segments {
+		if segment.ID.Holder != s.self {
+			continue
+		}
+		for _, m := range segment.Marks {
+			if m.Hash == p.Mark.Hash && m.At.Sub(p.Mark.At).Abs() <= proveWindow {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sending is the transfer of one home's footage.
+type sending struct {
+	running bool
+	done    chan bool // whether all of it went
+	pause   time.Duration
+	next    time.Time
+}
+
+// foreignHomes are the homes whose closed segments lie here.
+func (s *Server) foreignHomes() []understudy.ServerID {
+	var homes []understudy.ServerID
+	for _, segment := range s.config.Store.Foreign() {
+		if home := s.homeOf(segment.ID.Camera); home != "" && !slices.Contains(homes, home) {
+			homes = append(homes, home)
+		}
+	}
+	slices.Sort(homes)
+	return homes
+}
+
+func (s *Server) homeOf(camera understudy.CameraID) understudy.ServerID {
+	c, _ := s.kept.Site.Camera(camera)
+	return c.Home
+}
+
+// sendHome sends what lies here to the homes that answer, one session a home at a time.
+func (s *Server) sendHome(ctx context.Context, homes map[understudy.ServerID]string) {
+	for home, address := range homes {
+		run, ok := s.sends[home]
+		if !ok {
+			run = &sending{done: make(chan bool, 1)}
+			s.sends[home] = run
+		}
+		select {
+		case all := <-run.done:
+			run.running = false
+			run.pause = min(max(2*run.pause, time.Second), sendPause)
+			if all {
+				run.pause = 0
+			}
+			run.next = time.Now().Add(run.pause)
+		default:
+		}
+		if run.running || time.Now().Before(run.next) {
+			continue
+		}
+		var segments []understudy.SegmentID
+		for _, segment := range s.config.Store.Foreign() {
+			if s.homeOf(segment.ID.Camera) == home {
+				segments = append(segments, segment.ID)
+			}
+		}
+		if len(segments) == 0 {
+			continue
+		}
+		run.running = true
+		s.start(func() { run.done <- s.send(ctx, home, address, segments) })
+	}
+}
+
+// send is one session. It says whether everything arrived.
+func (s *Server) send(ctx context.Context, home understudy.ServerID, address string, segments []understudy.SegmentID) bool {
+	dialling, cancel := context.WithTimeout(ctx, sendPatience)
+	defer cancel()
+	conn, err := s.config.DialMerge(dialling, home, address)
+	if err != nil {
+		s.log.InfoContext(ctx, "footage waits to go home", slog.String("home", string(home)), slog.Int("segments", len(segments)), slog.Any("error", err))
+		return false
+	}
+	sent, err := merge.Send(ctx, conn, s.config.Store, segments, s.config.Merge)
+	if sent.Deleted > 0 {
+		s.tell(Said{Server: home, Public: true, Report: understudy.Report{Kind: understudy.EventMerge, Sentence: fmt.Sprintf(
+			"%d of %d segments (%.1f MB) that %s recorded for %s came home and were deleted here", sent.Deleted, len(segments), float64(sent.Bytes)/1e6, s.self, home)}})
+	}
+	for id, why := range sent.Refused {
+		s.log.WarnContext(ctx, "home did not take a segment", slog.String("segment", id.String()), slog.String("why", why))
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.InfoContext(ctx, "sending footage home was interrupted", slog.String("home", string(home)), slog.Any("error", err))
+	}
+	return err == nil && len(sent.Refused) == 0
+}
+
+func dialMerge(node Node) func(context.Context, understudy.ServerID, string) (net.Conn, error) {
+	return func(ctx context.Context, home understudy.ServerID, address string) (net.Conn, error) {
+		dialer := tls.Dialer{Config: node.ClientTLS(home)}
+		return dialer.DialContext(ctx, "tcp", address)
+	}
+}
+
+// kept is what a failover server must still know when it starts with nobody to ask.
+type kept struct {
+	Site   understudy.Site             `json:"site"`
+	Duties []understudy.Duty           `json:"duties"`
+	Record []understudy.AssignedCamera `json:"record"`
+}
+
+// keptFile holds camera passwords: only this server can open it.
+const keptFile = "standby.sealed"
+
+// keep seals on disk what has changed of it; the loop never waits for the disk.
+func (s *Server) keep(ctx context.Context) {
+	var last []byte
+	for {
+		var next kept
+		select {
+		case <-ctx.Done():
+			return
+		case next = <-s.keeps:
+		}
+		text, err := json.Marshal(next)
+		if err == nil && !bytes.Equal(text, last) {
+			if err = s.config.Node.SealFile(keptFile, text); err == nil {
+				last = text
+			}
+		}
+		if err != nil {
+			s.log.ErrorContext(ctx, "what this server must know to start alone could not be kept", slog.Any("error", err))
+		}
+	}
+}
+
+// restore plays what was kept when this server last ran.
+func (s *Server) restore(ctx context.Context) {
+	text, err := s.config.Node.OpenFile(keptFile)
+	if err != nil {
+		s.log.InfoContext(ctx, "nothing is kept from an earlier run", slog.Any("error", err))
+		return
+	}
+	var old kept
+	if err := json.Unmarshal(text, &old); err != nil {
+		s.log.WarnContext(ctx, "what was kept from an earlier run cannot be read and is fetched anew", slog.Any("error", err))
+		return
+	}
+	s.config.Recorder.SetSite(old.Site)
+	s.kept = old
+	s.step(ctx, Observation{Restored: old.Record})
+	s.step(ctx, Observation{Duties: &old.Duties})
+	s.step(ctx, Observation{Site: &old.Site})
+}

@@ -1,0 +1,291 @@
+package failover
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"understudy"
+)
+
+var update = flag.Bool("update", false, "write the transcripts anew")
+
+// TestTranscripts plays the stories of testdata and compares what Step wanted
+// and said at each moment. A story is read like a log: a line that begins with
+// ">" is what was observed, the lines below it are what changed by that.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts found", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := play(t, string(want))
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != string(want) {
+				t.Errorf("the transcript differs (go test -run Transcripts -update writes it anew); got:\n%s", got)
+			}
+		})
+	}
+}
+
+// story plays observations and writes down what came of them.
+type story struct {
+	t     *testing.T
+	state State
+	now   time.Duration
+	last  map[string]string
+	out   strings.Builder
+	want  Want
+	marks map[understudy.CameraID]time.Duration
+	site  understudy.Site
+	duty  []understudy.Duty
+}
+
+func play(t *testing.T, text string) string {
+	s := &story{t: t, state: NewState("fo-1", "n", 2*time.Second), last: map[string]string{}, marks: map[understudy.CameraID]time.Duration{}}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case strings.HasPrefix(line, "#") || line == "":
+			fmt.Fprintln(&s.out, line)
+		case strings.HasPrefix(line, ">"):
+			fmt.Fprintln(&s.out, line)
+			s.do(strings.Fields(line[1:]))
+		}
+	}
+	return s.out.String()
+}
+
+// do runs one line: any number of "until T" lets time pass, the rest is observed now.
+func (s *story) do(words []string) {
+	command, args := words[0], words[1:]
+	switch command {
+	case "until": // until T [answers...]: ticks each 0.1 s; servers named answer each 0.25 s, all well
+		s.until(parseSeconds(s.t, args[0]), args[1:])
+	case "pause": // this server itself stands still
+		s.now = parseSeconds(s.t, args[0])
+		s.step(Observation{})
+	case "duty":
+		s.observeDuty(args)
+	case "lease":
+		s.observeLeases(args)
+	case "answer":
+		s.answer(args)
+	case "broken", "refused", "silent", "unheard":
+		kind := map[string]FailureKind{"broken": Broken, "refused": Refused, "silent": Silent, "unheard": Unheard}[command]
+		began := s.now
+		if len(args) > 1 {
+			began = parseSeconds(s.t, args[1])
+		}
+		s.step(Observation{Failure: &Failure{Server: understudy.ServerID(args[0]), Kind: kind, Began: began, Why: "why"}})
+	case "own":
+		s.observeOwn(args)
+	case "management":
+		up := args[0] == "answers"
+		s.step(Observation{Reached: &up})
+	case "status":
+		state := understudy.State{At: at(parseSeconds(s.t, args[1])), Storage: understudy.StorageState{Writable: true}}
+		s.step(Observation{Status: []understudy.ServerStatus{{Server: understudy.ServerID(args[0]), Reachable: true, State: &state}}})
+	case "granted", "denied":
+		s.claimed(command == "granted", understudy.ServerID(args[0]), args[1:])
+	case "proven":
+		proof := s.state.held[understudy.CameraID(args[0])].proof
+		s.step(Observation{Proven: &proof})
+	default:
+		s.t.Fatalf("no such line: %s", command)
+	}
+}
+
+func at(d time.Duration) time.Time { return time.Unix(1_700_000_000, 0).Add(d) }
+
+func parseSeconds(t *testing.T, text string) time.Duration {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(f * float64(time.Second)).Round(time.Millisecond)
+}
+
+func (s *story) until(end time.Duration, answering []string) {
+	for s.now < end {
+		s.now = min(s.now.Truncate(50*time.Millisecond)+50*time.Millisecond, end)
+		switch {
+		case s.now%(250*time.Millisecond) == 0 && len(answering) > 0:
+			for _, a := range answering {
+				words := strings.Split(a, ",")
+				s.answer(words)
+			}
+		case s.now%(100*time.Millisecond) == 0 || s.now == end:
+			s.step(Observation{})
+		}
+	}
+}
+
+func (s *story) answer(args []string) {
+	id := understudy.ServerID(args[0])
+	state := understudy.State{Server: id, Boot: "1", At: at(s.now), Storage: understudy.StorageState{Writable: true}}
+	for _, word := range args[1:] {
+		key, value, set := strings.Cut(word, "=")
+		switch {
+		case key == "boot":
+			state.Boot = value
+		case key == "leaving":
+			state.Leaving = value
+		case key == "unwritable":
+			state.Storage = understudy.StorageState{Sentence: "disk full"}
+		case set:
+			s.t.Fatalf("no such word in an answer: %s", word)
+		default:
+			camera := understudy.CameraID(strings.TrimRight(word, "!-"))
+			if camera == understudy.CameraID(word) {
+				s.marks[camera] = s.now
+			}
+			c := understudy.CameraState{Camera: camera, Receiving: !strings.HasSuffix(word, "-")}
+			if m, ok := s.marks[camera]; ok {
+				c.Watermark.At = at(m)
+			}
+			state.Cameras = append(state.Cameras, c)
+		}
+	}
+	s.step(Observation{Answer: &Answer{Server: id, Began: s.now - 2*time.Millisecond, State: state}})
+}
+
+// observeDuty reads "rec-1 hot 0 a b": home, standby, rank, cameras.
+func (s *story) observeDuty(args []string) {
+	home := understudy.ServerID(args[0])
+	rank, err := strconv.Atoi(args[2])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	d := understudy.Duty{Standby: understudy.Standby(args[1]), Rank: rank, Home: understudy.RecordingServer{ID: home,
+		Addresses: understudy.Addresses{State: string(home) + ":11000", Merge: string(home) + ":5210"}}}
+	for _, c := range args[3:] {
+		d.Cameras = append(d.Cameras, understudy.AssignedCamera{
+			Camera: understudy.Camera{ID: understudy.CameraID(c), Home: home}, Epoch: 1, Record: true})
+	}
+	s.duty = append(s.duty, d)
+	s.step(Observation{Duties: &s.duty})
+}
+
+// observeLeases reads "a=rec-1/1 b=fo-2/3": the site, as the channel tells it.
+func (s *story) observeLeases(args []string) {
+	s.site.Seq++
+	s.site.FailoverServers = []understudy.FailoverServer{{ID: "fo-2", Addresses: understudy.Addresses{State: "fo-2:11000"}}}
+	s.site.Cameras, s.site.Leases = nil, nil
+	for _, word := range args {
+		camera, rest, _ := strings.Cut(word, "=")
+		holder, number, _ := strings.Cut(rest, "/")
+		epoch, err := strconv.ParseUint(number, 10, 64)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.site.Cameras = append(s.site.Cameras, understudy.Camera{ID: understudy.CameraID(camera)})
+		s.site.Leases = append(s.site.Leases, understudy.Lease{Camera: understudy.CameraID(camera), Holder: understudy.ServerID(holder), Epoch: epoch})
+	}
+	site := s.site
+	s.step(Observation{Site: &site})
+}
+
+func (s *story) observeOwn(args []string) {
+	own := Own{Writable: true}
+	for _, word := range args {
+		key, value, _ := strings.Cut(word, "=")
+		for item := range strings.SplitSeq(value, ",") {
+			switch key {
+			case "covered":
+				own.Covered = append(own.Covered, understudy.CameraID(item))
+			case "foreign":
+				own.Foreign = append(own.Foreign, understudy.ServerID(item))
+			case "unwritable":
+				own.Writable = false
+			}
+		}
+	}
+	s.step(Observation{Own: &own})
+}
+
+// claimed answers the claim of a home; denied cameras are given with their leases.
+func (s *story) claimed(granted bool, home understudy.ServerID, refused []string) {
+	i := slices.IndexFunc(s.want.Claims, func(c understudy.Claim) bool { return c.Home == home })
+	if i < 0 {
+		s.t.Fatalf("no claim of %s is wanted at %s", home, s.now)
+	}
+	claim := s.want.Claims[i]
+	answer := Claimed{ID: claim.ID, Home: home}
+	for _, c := range claim.Cameras {
+		lease := understudy.Lease{Camera: c.Camera, Holder: "fo-1", Epoch: c.Epoch + 1}
+		if granted {
+			answer.Answer.Granted = append(answer.Answer.Granted, lease)
+			answer.Answer.Assignment.Cameras = append(answer.Answer.Assignment.Cameras, understudy.AssignedCamera{
+				Camera: understudy.Camera{ID: c.Camera, Home: home}, Epoch: lease.Epoch, Record: true})
+			continue
+		}
+		lease.Holder, lease.Epoch = home, c.Epoch
+		if len(refused) > 0 {
+			lease.Holder, lease.Epoch = understudy.ServerID(refused[0]), c.Epoch+1
+		}
+		answer.Answer.Refused = append(answer.Answer.Refused, understudy.Refusal{Camera: c.Camera, Reason: "as the story has it", Lease: lease})
+	}
+	s.step(Observation{Claimed: &answer})
+}
+
+func (s *story) step(o Observation) {
+	o.At = s.now
+	before := fmt.Sprintf("%+v", s.state)
+	next, want := Step(s.state, o)
+	if after := fmt.Sprintf("%+v", s.state); after != before {
+		s.t.Fatalf("Step changed the state that it was given:\n%s\n%s", before, after)
+	}
+	s.state, s.want = next, want
+	s.tell(want)
+}
+
+func (s *story) tell(w Want) {
+	for _, said := range w.Said {
+		private := map[bool]string{true: "", false: " (log)"}[said.Public]
+		fmt.Fprintf(&s.out, "%7.2f  says%s: %s\n", s.now.Seconds(), private, said.Sentence)
+	}
+	lines := map[string]string{"verify": fmt.Sprint(w.Verify), "record": "", "claim": "", "prove": "", "send home": "", "watch": ""}
+	for _, c := range w.Record {
+		lines["record"] += fmt.Sprintf(" %s/%d", c.Camera.ID, c.Epoch)
+	}
+	for _, c := range w.Claims {
+		lines["claim"] += " " + c.ID
+		for _, e := range c.Cameras {
+			lines["claim"] += fmt.Sprintf(" %s/%d", e.Camera, e.Epoch)
+		}
+	}
+	for _, p := range w.Prove {
+		lines["prove"] += fmt.Sprintf(" %s@%s", p.Camera, p.Server)
+	}
+	for _, id := range sorted(w.SendHome) {
+		lines["send home"] += " " + string(id)
+	}
+	for _, id := range sorted(w.Watch) {
+		lines["watch"] += " " + string(id)
+	}
+	lines["verify"] = strings.TrimPrefix(strings.Trim(lines["verify"], "[]"), " ")
+	for _, key := range sorted(lines) {
+		value := strings.TrimSpace(lines[key])
+		if value != s.last[key] {
+			s.last[key] = value
+			fmt.Fprintf(&s.out, "%7.2f  %s: %s\n", s.now.Seconds(), key, map[bool]string{true: "nothing", false: value}[value == ""])
+		}
+	}
+}

@@ -1,0 +1,307 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"understudy"
+)
+
+// holding is a camera that is recorded here.
+type holding struct {
+	camera  understudy.AssignedCamera
+	home    understudy.ServerID
+	wanted  bool          // by a lease, a verdict or a trial; else only until somebody else surely records it
+	trial   bool          // by a trial only
+	freed   time.Duration // no longer wanted since
+	proof   Proof         // that somebody else records it; looked for in the own store
+	proofAt time.Duration
+	proven  bool
+}
+
+// Bounds of a release.
+const (
+	overlapBound = 10 * time.Second // of both recording, where no equal sample is found
+	proofLength  = 3 * time.Second  // of looking for one sample, before a later one is looked for
+	idleBound    = time.Minute      // of nobody getting a frame
+)
+
+// demand is a reason to take a camera over.
+type demand struct {
+	why     string
+	since   time.Duration
+	planned bool
+}
+
+// demanded says whether a camera is to be taken from its holder now. The holder
+// must have failed; if that is another failover server, the home as well.
+func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (demand, bool) {
+	duty, ok := s.duties[home]
+	holder := s.lease(camera, home).Holder
+	v := s.watches[home].verdict
+	if !ok || holder == s.self || !v.takes(camera) {
+		return demand{}, false
+	}
+	d := demand{why: v.Sentence, since: v.Since, planned: v.Condition == Leaving}
+	if holder != home {
+		stand := s.watches[holder].verdict
+		if stand.Condition != Dead {
+			return demand{}, false
+		}
+		d.why, d.since, d.planned = d.why+"; "+stand.Sentence, max(d.since, stand.Since), false
+	}
+	return d, s.at-d.since >= time.Duration(duty.Rank)*s.rankDelay
+}
+
+// takeUp settles what is recorded here: what is leased, what is demanded, and
+// what is tried because its home gets no frames. Nothing is put down here; that
+// is release's, and later.
+func (s *State) takeUp() {
+	for camera, home := range s.candidates() {
+		h, held := s.held[camera]
+		lease := s.lease(camera, home)
+		_, demanded := s.demanded(home, camera)
+		tried := s.tried(home, camera)
+		material, ok := s.material[camera]
+		if !ok || lease.Holder != s.self && !demanded && !tried {
+			if held && h.wanted {
+				h.wanted, h.freed, h.proof, h.proven = false, s.at, Proof{}, false
+				s.held[camera] = h
+			}
+			continue
+		}
+		material.Epoch = lease.Epoch
+		if lease.Holder != s.self { // provisional: what the claim will be granted
+			material.Epoch = max(h.camera.Epoch, lease.Epoch+1)
+		}
+		s.held[camera] = holding{camera: material, home: home, wanted: true, trial: lease.Holder != s.self && !demanded}
+	}
+}
+
+// candidates are the cameras that may be recorded here, with their homes.
+func (s *State) candidates() map[understudy.CameraID]understudy.ServerID {
+	all := map[understudy.CameraID]understudy.ServerID{}
+	for camera, h := range s.held {
+		all[camera] = h.home
+	}
+	for camera, lease := range s.leases {
+		if lease.Holder == s.self {
+			all[camera] = s.material[camera].Camera.Home
+		}
+	}
+	for home, d := range s.duties {
+		for _, c := range d.Cameras {
+			all[c.Camera.ID] = home
+		}
+	}
+	return all
+}
+
+// tried reports whether a camera that its home gets no frames of is to be
+// recorded here to see whether they can be had. Nothing is claimed for it
+// before a sample is durable here, so that a broken camera moves no lease.
+func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool {
+	w := s.watches[home]
+	p, ok := w.cameras[camera]
+	bound := standStill
+	if !p.begun {
+		bound = startUp
+		if w.restarted > 0 {
+			bound = restartGrace
+		}
+	}
+	if !ok || !w.verdict.answers() || !s.own.Writable || p.receiving || s.at-p.moved < bound || s.lease(camera, home).Holder != home {
+		delete(s.trials, camera)
+		return false
+	}
+	began, trying := s.trials[camera]
+	if !trying || s.at-began >= trialPause {
+		began = s.at
+		s.trials[camera] = began
+	}
+	return s.at-began < trialLength || slices.Contains(s.own.Covered, camera)
+}
+
+// release puts down what is recorded here without being wanted, once somebody
+// else surely records it: video only grows, and two recordings cost bandwidth,
+// none costs evidence.
+func (s *State) release() {
+	put := map[string][]understudy.CameraID{}
+	for _, camera := range sorted(s.held) {
+		h := s.held[camera]
+		if h.wanted {
+			continue
+		}
+		reason := s.releasable(camera, &h)
+		s.held[camera] = h
+		if reason != "" {
+			delete(s.held, camera)
+			put[reason] = append(put[reason], camera)
+		}
+	}
+	for _, reason := range sorted(put) {
+		s.say(understudy.EventServer, s.self, true, "%s stops recording %s: %s", s.self, naming(put[reason]), reason)
+	}
+}
+
+// releasable returns why a camera need not be recorded here any longer, nothing if it must.
+func (s *State) releasable(camera understudy.CameraID, h *holding) string {
+	covered := slices.Contains(s.own.Covered, camera)
+	other, p := s.recordedBy(camera, h.home)
+	_, exists := s.site.Camera(camera)
+	switch {
+	case s.site.Seq > 0 && !exists:
+		return "the site no longer has it"
+	case h.trial && !covered:
+		return "no frame of it can be had from here either"
+	case other == "" && !covered && s.at-h.freed >= idleBound:
+		return fmt.Sprintf("nobody had a frame of it for %s, and %s serves it", seconds(idleBound), s.lease(camera, h.home).Holder)
+	case other == "":
+		return ""
+	case !covered:
+		return fmt.Sprintf("%s records it, and nothing of it was recorded here", other)
+	case h.proven:
+		return fmt.Sprintf("%s records it, and the last of it is here as well, sample for sample", other)
+	case s.at-p.steady >= overlapBound && s.at-h.freed >= overlapBound:
+		return fmt.Sprintf("%s and %s have both recorded it for %s (no equal sample was found)", other, s.self, seconds(overlapBound))
+	}
+	if p.moved > h.freed && (h.proof.Camera == "" || s.at-h.proofAt >= proofLength) {
+		h.proof, h.proofAt = Proof{Camera: camera, Server: other, Mark: p.mark}, s.at
+	}
+	return ""
+}
+
+// recordedBy returns who else is seen recording a camera: the lease's holder, else its home.
+func (s *State) recordedBy(camera understudy.CameraID, home understudy.ServerID) (understudy.ServerID, progress) {
+	for _, id := range []understudy.ServerID{s.lease(camera, home).Holder, home} {
+		w, watched := s.watches[id]
+		if p := w.cameras[camera]; watched && w.verdict.answers() && p.steady > 0 && s.at-p.moved <= moving {
+			return id, p
+		}
+	}
+	return "", progress{}
+}
+
+// claiming is the claim that is wanted of a home's cameras, kept as it is while
+// it means the same, so that repeating it is harmless.
+type claiming struct {
+	count int
+	claim understudy.Claim // no cameras: none is wanted
+}
+
+// ask settles which leases are asked for.
+func (s *State) ask() {
+	for _, home := range sorted(s.duties) {
+		c := s.claims[home]
+		cameras, why := s.claimable(home)
+		if slices.Equal(cameras, c.claim.Cameras) {
+			continue
+		}
+		c.claim = understudy.Claim{}
+		if len(cameras) > 0 {
+			c.count++
+			c.claim = understudy.Claim{
+				ID:       fmt.Sprintf("%s-%s-%s-%d", s.nonce, s.self, home, c.count),
+				Claimant: s.self, Home: home, Kind: understudy.ClaimTakeover, Cameras: cameras,
+				Sentence: fmt.Sprintf("%s; %s takes over %s", why, s.self, s.portion(home, cameras)),
+			}
+			if len(c.claim.ID) > 64 {
+				c.claim.ID = shortID(c.claim.ID)
+			}
+			s.say(understudy.EventTakeover, home, false, "%s takes over %s of %s", s.self, counted(len(cameras)), home)
+		}
+		s.claims[home] = c
+	}
+	for home := range s.claims {
+		if _, ok := s.duties[home]; !ok {
+			delete(s.claims, home)
+		}
+	}
+}
+
+// claimable returns the cameras of a home that are to be asked for now, by id.
+func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, string) {
+	if s.isolated {
+		return nil, ""
+	}
+	var cameras []understudy.CameraEpoch
+	why, wait := "", false
+	for _, c := range s.duties[home].Cameras {
+		camera := c.Camera.ID
+		d, ok := s.demanded(home, camera)
+		if !ok || s.at < s.refused[camera] {
+			continue
+		}
+		_, loaded := s.material[camera]
+		covered := slices.Contains(s.own.Covered, camera)
+		// A planned stop loses nobody the picture: clients are moved to where it already is.
+		wait = wait || d.planned && loaded && !covered && s.at-d.since < coverPlanned
+		cameras = append(cameras, understudy.CameraEpoch{Camera: camera, Epoch: s.lease(camera, home).Epoch})
+		why = d.why
+	}
+	if wait {
+		return nil, ""
+	}
+	slices.SortFunc(cameras, func(a, b understudy.CameraEpoch) int { return strings.Compare(string(a.Camera), string(b.Camera)) })
+	return cameras, why
+}
+
+// portion says how much of a home a claim is about.
+func (s *State) portion(home understudy.ServerID, cameras []understudy.CameraEpoch) string {
+	if all := len(s.duties[home].Cameras); len(cameras) == all {
+		return "its " + counted(all)
+	}
+	ids := make([]understudy.CameraID, len(cameras))
+	for i, c := range cameras {
+		ids[i] = c.Camera
+	}
+	return naming(ids) + " of " + string(home)
+}
+
+func (s *State) wantClaims() []understudy.Claim {
+	var claims []understudy.Claim
+	for _, home := range sorted(s.claims) {
+		if c := s.claims[home].claim; len(c.Cameras) > 0 {
+			claims = append(claims, c)
+		}
+	}
+	return claims
+}
+
+// observeClaimed takes in what a claim was answered, an old one's answer too:
+// leases are facts whoever asked.
+func (s *State) observeClaimed(a Claimed) {
+	for _, l := range a.Answer.Granted {
+		s.learn(l)
+	}
+	for _, c := range a.Answer.Assignment.Cameras {
+		s.material[c.Camera.ID] = c
+	}
+	for _, r := range a.Answer.Refused {
+		s.learn(r.Lease)
+	}
+	c, ok := s.claims[a.Home]
+	if !ok || c.claim.ID != a.ID {
+		return
+	}
+	pause := askAgain
+	if a.Err != nil {
+		pause = askForbidden
+		s.say(understudy.EventRefused, a.Home, false, "the claim of %s was refused whole: %s", a.Home, a.Err)
+	}
+	for _, asked := range c.claim.Cameras {
+		if s.leases[asked.Camera].Holder != s.self {
+			s.refused[asked.Camera] = s.at + pause
+		}
+	}
+	if n := len(a.Answer.Granted); n > 0 {
+		s.say(understudy.EventTakeover, a.Home, false, "%s was granted %s of %s", s.self, counted(n), a.Home)
+	}
+	for _, r := range a.Answer.Refused {
+		s.say(understudy.EventRefused, a.Home, false, "%s was not granted camera %s: %s", s.self, r.Camera, r.Reason)
+	}
+	c.claim = understudy.Claim{}
+	s.claims[a.Home] = c
+}

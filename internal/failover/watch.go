@@ -1,0 +1,325 @@
+package failover
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"understudy"
+)
+
+// Bounds of the detectors.
+const (
+	pollEvery    = 250 * time.Millisecond
+	silenceMin   = time.Second            // of silence before a server is suspected
+	silenceMax   = 3 * time.Second        // however irregularly it usually answers
+	verifyFor    = 750 * time.Millisecond // for one of the fresh connections to be answered
+	refusalsMin  = 3                      // refused connections in a row that make a server dead
+	neverHeard   = 10 * time.Second       // before a server that was never heard counts as lost
+	restartGrace = 3 * time.Second        // for a restarted server to record again
+	standStill   = 5 * time.Second        // of a watermark before the camera counts as not recorded
+	startUp      = 15 * time.Second       // instead, for a camera that was not recorded yet
+	moving       = 2 * time.Second        // at most between two moves of a watermark that moves
+	unwritable   = 1500 * time.Millisecond
+	statusFresh  = 2500 * time.Millisecond // age of what the management server saw
+	statusAhead  = 750 * time.Millisecond  // that it must have seen later than this server did
+)
+
+// Condition is what a watched server is in.
+type Condition string
+
+// The conditions.
+const (
+	Unknown   Condition = "unknown"   // not heard yet
+	Well      Condition = "well"      // answers and records
+	Suspect   Condition = "suspect"   // silent, and being verified
+	Blind     Condition = "blind"     // lost from here, but the management server sees it at work
+	Restarted Condition = "restarted" // answers again as a new process, and has a moment to record
+	Leaving   Condition = "leaving"   // stops on purpose
+	Sick      Condition = "sick"      // answers, and does not record what could be recorded
+	Dead      Condition = "dead"      // gone, hanging or cut off
+)
+
+// Verdict is what is held of a watched server, in one sentence.
+type Verdict struct {
+	Condition Condition
+	Since     time.Duration
+	Sentence  string
+	// Cameras that a sick server does not record; empty when it is all of them.
+	Cameras []understudy.CameraID
+}
+
+// takes says whether the verdict is reason to take over a camera of that server.
+func (v Verdict) takes(camera understudy.CameraID) bool {
+	switch v.Condition {
+	case Dead, Leaving:
+		return true
+	case Sick:
+		return len(v.Cameras) == 0 || slices.Contains(v.Cameras, camera)
+	}
+	return false
+}
+
+func (v Verdict) answers() bool {
+	return v.Condition == Well || v.Condition == Restarted || v.Condition == Sick || v.Condition == Leaving
+}
+
+// watch is what is remembered of one watched server.
+type watch struct {
+	first     time.Duration // watched since
+	known     bool          // has ever answered
+	heard     time.Duration // last answer
+	quiet     time.Duration // silence counts from here: the last answer, or a later fresh start
+	suspected time.Duration // silence became suspicious; 0: it is not
+	unheard   time.Duration // no fresh connection was answered either; 0: not so
+	refusals  int           // in a row
+	refusedAt time.Duration // first of them
+	why       string        // the last failure's own words
+	state     understudy.State
+	restarted time.Duration // first answer of a new process; 0: none yet
+	broken    time.Duration // storage not writable since; 0: it is
+	trip      time.Duration // smoothed round trip of a poll
+	jitter    time.Duration // its mean deviation
+	cameras   map[understudy.CameraID]progress
+	status    understudy.ServerStatus // what the management server saw
+	statusAt  time.Duration
+	verdict   Verdict
+}
+
+// progress is what the answers showed of one camera.
+type progress struct {
+	mark      understudy.Watermark
+	epoch     uint64
+	receiving bool
+	begun     bool          // the watermark has moved since this process started
+	moved     time.Duration // last; when the camera was first seen, if never
+	steady    time.Duration // moving without a stop since; 0: it stands
+}
+
+// startOver forgets what silence and failures have proven so far.
+func (w watch) startOver(at time.Duration) watch {
+	w.quiet, w.suspected, w.unheard, w.refusals = at, 0, 0, 0
+	w.statusAt, w.status = 0, understudy.ServerStatus{}
+	cameras := maps.Clone(w.cameras)
+	for id, p := range cameras {
+		p.moved = at
+		cameras[id] = p
+	}
+	w.cameras = cameras
+	return w
+}
+
+func (w watch) refusedEnough() bool { return w.refusals >= refusalsMin }
+
+// timeout is how long a server may be silent. It grows with how irregularly the
+// answers come, as TCP's own retransmission timer does (RFC 6298 §2).
+func (w watch) timeout() time.Duration {
+	usual := w.trip + 4*w.jitter
+	return min(max(3*pollEvery+4*usual, silenceMin), silenceMax)
+}
+
+func (s *State) observeAnswer(a Answer) {
+	w, ok := s.watches[a.Server]
+	if !ok {
+		return
+	}
+	if trip := s.at - a.Began; w.known {
+		w.jitter += ((trip - w.trip).Abs() - w.jitter) / 4
+		w.trip += (trip - w.trip) / 8
+	} else {
+		w.trip, w.jitter = trip, trip/2
+	}
+	reborn := w.known && a.State.Boot != w.state.Boot
+	if reborn {
+		w.restarted = s.at
+	}
+	w.known, w.heard, w.quiet = true, s.at, s.at
+	w.suspected, w.unheard, w.refusals, w.why = 0, 0, 0, ""
+	switch {
+	case a.State.Storage.Writable:
+		w.broken = 0
+	case w.broken == 0:
+		w.broken = s.at
+	}
+	cameras := make(map[understudy.CameraID]progress, len(a.State.Cameras))
+	for _, c := range a.State.Cameras {
+		old, seen := w.cameras[c.Camera]
+		cameras[c.Camera] = old.next(c, s.at, !seen || reborn)
+	}
+	w.cameras, w.state = cameras, a.State
+	s.watches[a.Server] = w
+}
+
+func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) progress {
+	moved := c.Watermark.At.After(p.mark.At) && !c.Watermark.At.IsZero()
+	switch {
+	case fresh:
+		p = progress{moved: at}
+	case moved:
+		p.begun, p.moved = true, at
+		if p.steady == 0 {
+			p.steady = at
+		}
+	case at-p.moved > moving:
+		p.steady = 0
+	}
+	p.mark, p.epoch, p.receiving = c.Watermark, c.Epoch, c.Receiving
+	return p
+}
+
+func (s *State) observeFailure(f Failure) {
+	w, ok := s.watches[f.Server]
+	if !ok || f.Began < s.awake || f.Began < w.quiet && f.Kind != Broken {
+		return // it says nothing about the time since
+	}
+	w.why = f.Why
+	switch f.Kind {
+	case Refused:
+		if w.refusals == 0 {
+			w.refusedAt = s.at
+		}
+		w.refusals++
+	case Unheard:
+		if w.suspected > 0 && f.Began >= w.suspected {
+			w.unheard = s.at
+		}
+	case Broken, Silent:
+		w.refusals = 0 // in a row
+	}
+	s.watches[f.Server] = w
+}
+
+func (s *State) observeStatus(statuses []understudy.ServerStatus) {
+	for _, status := range statuses {
+		if w, ok := s.watches[status.Server]; ok {
+			w.status, w.statusAt = status, s.at
+			s.watches[status.Server] = w
+		}
+	}
+}
+
+// witnessed reports whether the management server has just seen the server at
+// work, later than this server did. Both times are the watched server's own.
+func (w watch) witnessed(at time.Duration) bool {
+	state := w.status.State
+	return w.status.Reachable && state != nil && at-w.statusAt < statusFresh && w.known &&
+		state.Storage.Writable && state.Leaving == "" && state.At.Sub(w.state.At) >= statusAhead
+}
+
+// suspect notices silence.
+func (s *State) suspect() {
+	for id, w := range s.watches {
+		bound := w.timeout()
+		if !w.known {
+			bound = neverHeard
+		}
+		if w.suspected == 0 && s.at-w.quiet > bound {
+			w.suspected = s.at
+			s.watches[id] = w
+		}
+	}
+}
+
+// judge gives each watched server its verdict; a sentence is made when a verdict changes.
+func (s *State) judge() {
+	for _, id := range sorted(s.watches) {
+		w := s.watches[id]
+		verdict := s.verdict(id, w)
+		if verdict.Condition == w.verdict.Condition && slices.Equal(verdict.Cameras, w.verdict.Cameras) {
+			continue
+		}
+		verdict.Since = s.at
+		w.verdict = verdict
+		s.watches[id] = w
+		public := verdict.Condition == Blind || verdict.Condition == Restarted || verdict.Condition == Sick
+		s.say(understudy.EventServer, id, public, "%s", verdict.Sentence)
+	}
+}
+
+// verdict asks the questions in the order in which an answer makes the next one idle.
+func (s *State) verdict(id understudy.ServerID, w watch) Verdict {
+	lost := w.refusedEnough() || w.unheard > 0
+	switch {
+	case lost && !w.known && s.at-w.first < neverHeard:
+		return Verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s yet: %s", id, s.self, w.why)}
+	case lost && w.witnessed(s.at):
+		return Verdict{Condition: Blind, Sentence: fmt.Sprintf(
+			"%s has not answered %s for %s, but the management server saw it at work later than that: "+
+				"%s is blind, %s is not dead, nothing is taken over", id, s.self, seconds(s.at-w.quiet), s.self, id)}
+	case lost:
+		return Verdict{Condition: Dead, Sentence: s.obituary(id, w)}
+	case w.suspected > 0 && w.known:
+		return Verdict{Condition: Suspect, Sentence: fmt.Sprintf(
+			"%s has not answered for %s, and is given at most %s; %s asks it over fresh connections",
+			id, seconds(s.at-w.quiet), seconds(w.timeout()), s.self)}
+	case !w.known:
+		return Verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s yet", id, s.self)}
+	case w.heard < w.quiet:
+		return Verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s since it started over", id, s.self)}
+	case w.state.Leaving != "":
+		return Verdict{Condition: Leaving, Sentence: fmt.Sprintf("%s is about to stop on purpose (%.200s)", id, w.state.Leaving)}
+	case w.broken > 0 && s.at-w.broken >= unwritable && s.own.Writable:
+		return Verdict{Condition: Sick, Sentence: fmt.Sprintf("%s answers, but has not been able to write recordings for %s (%.300s)",
+			id, seconds(s.at-w.broken), w.state.Storage.Sentence)}
+	}
+	return s.verdictOfAnswer(id, w)
+}
+
+// obituary says of what a server died.
+func (s *State) obituary(id understudy.ServerID, w watch) string {
+	since := "it has never answered " + string(s.self)
+	if w.known {
+		since = seconds(s.at-w.heard) + " after its last answer to " + string(s.self)
+	}
+	if w.refusedEnough() {
+		return fmt.Sprintf("%s refused %d connections within %s, %s: its process is gone", id, w.refusals, seconds(s.at-w.refusedAt), since)
+	}
+	return fmt.Sprintf("%s has been silent for %s (it is given %s), and no fresh connection was answered within %s: it hangs or is cut off",
+		id, seconds(s.at-w.quiet), seconds(w.timeout()), seconds(w.unheard-w.suspected))
+}
+
+// verdictOfAnswer judges a server by what it says of its cameras.
+func (s *State) verdictOfAnswer(id understudy.ServerID, w watch) Verdict {
+	recorded, all := 0, 0
+	var sick []understudy.CameraID
+	for _, c := range s.duties[id].Cameras {
+		p, ok := w.cameras[c.Camera.ID]
+		if s.lease(c.Camera.ID, id).Holder != id {
+			continue
+		}
+		all++
+		if ok && p.steady > 0 {
+			recorded++
+		}
+		if ok && s.own.Writable && s.neglected(w, c.Camera.ID, p) {
+			sick = append(sick, c.Camera.ID)
+		}
+	}
+	slices.Sort(sick)
+	switch {
+	case len(sick) > 0:
+		return Verdict{Condition: Sick, Cameras: sick, Sentence: fmt.Sprintf(
+			"%s answers, but does not record %s, whose pictures can be had", id, naming(sick))}
+	case w.restarted > 0 && s.at-w.restarted < restartGrace && recorded < all:
+		return Verdict{Condition: Restarted, Sentence: fmt.Sprintf(
+			"%s answers again as a new process; it is not stood in for if it records again within %s", id, seconds(restartGrace))}
+	}
+	return Verdict{Condition: Well, Sentence: fmt.Sprintf("%s answers %s and nothing is wrong with it", id, s.self)}
+}
+
+// neglected reports whether a camera's watermark stands although its frames can
+// be had: the server receives them, or this one has recorded some.
+func (s *State) neglected(w watch, camera understudy.CameraID, p progress) bool {
+	stands := s.at - p.moved
+	covered := slices.Contains(s.own.Covered, camera) && s.trials[camera] > 0
+	switch {
+	case p.begun && stands < standStill:
+		return false
+	case !p.begun && stands < restartGrace:
+		return false
+	case !p.begun && !covered && stands < startUp:
+		return false
+	}
+	return p.receiving || covered
+}
