@@ -1,0 +1,176 @@
+package media
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"understudy"
+	"understudy/internal/fmp4"
+)
+
+// partLength is how much of a recording a part of a playlist holds, if there
+// are key frames to cut at.
+const partLength = 6 * time.Second
+
+// part is a media segment of a playlist (RFC 8216 §3.3).
+type part struct {
+	understudy.Piece
+	gap  bool // does not continue the part before
+	init bool // its codecs may be others than before
+}
+
+// servePlaylist answers with a playlist of a range (RFC 8216 §4.3). It says all
+// that its parts need, so that nothing is kept here between two requests.
+func (h *handler) servePlaylist(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
+	from, to, err := timeRange(r, maxPlaylist)
+	if err != nil {
+		return err
+	}
+	var parts []part
+	for run, err := range h.footage(r.Context(), camera, from, to) {
+		if err != nil {
+			return err
+		}
+		parts = append(parts, cut(run, parts)...)
+	}
+	if len(parts) == 0 {
+		return nothing(camera, from, to)
+	}
+	w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
+	_, err = w.Write([]byte(playlist(parts, r.URL.Query().Get("token"))))
+	return err
+}
+
+// cut divides a run at key frames.
+func cut(run understudy.Run, before []part) []part {
+	var parts []part
+	for n := range run.Marks {
+		m := run.Marks[n]
+		if n == 0 || m.Key && m.At.Sub(parts[len(parts)-1].From) >= partLength {
+			p := run.Piece
+			p.First, p.Count, p.From = run.First+n, 0, m.At
+			p.Joined = run.Joined && n == 0
+			parts = append(parts, part{Piece: p})
+		}
+		last := &parts[len(parts)-1]
+		last.Count++
+		last.To = m.At.Add(m.Duration)
+	}
+	const tolerance = 500 * time.Millisecond // beyond it a player must be told
+	first := &parts[0]
+	if len(before) == 0 {
+		first.init = true
+		return parts
+	}
+	previous := before[len(before)-1]
+	first.init = previous.Segment != run.Segment && !run.Joined
+	first.gap = run.From.Sub(previous.To).Abs() > tolerance
+	return parts
+}
+
+func playlist(parts []part, token string) string {
+	var b strings.Builder
+	longest := time.Second
+	for _, p := range parts {
+		longest = max(longest, p.To.Sub(p.From))
+	}
+	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n",
+		int(math.Ceil(longest.Seconds())))
+	query := func(p part) url.Values {
+		v := url.Values{"segment": {p.Segment.String()[len(p.Segment.Camera)+1:]}}
+		if token != "" {
+			v.Set("token", token)
+		}
+		return v
+	}
+	for i, p := range parts {
+		if p.gap {
+			b.WriteString("#EXT-X-DISCONTINUITY\n")
+		}
+		if p.init {
+			fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"init.mp4?%s\"\n", query(p).Encode())
+		}
+		if i == 0 || p.gap {
+			fmt.Fprintf(&b, "#EXT-X-PROGRAM-DATE-TIME:%s\n", p.From.UTC().Format("2006-01-02T15:04:05.000Z"))
+		}
+		v := query(p)
+		v.Set("first", strconv.Itoa(p.First))
+		v.Set("count", strconv.Itoa(p.Count))
+		v.Set("number", strconv.Itoa(i+1))
+		v.Set("base", parts[0].From.UTC().Format(time.RFC3339Nano))
+		fmt.Fprintf(&b, "#EXTINF:%.6f,\npart.m4s?%s\n", p.To.Sub(p.From).Seconds(), v.Encode())
+	}
+	b.WriteString("#EXT-X-ENDLIST\n")
+	return b.String()
+}
+
+func querySegment(r *http.Request, camera understudy.CameraID) (understudy.SegmentID, error) {
+	return understudy.ParseSegmentID(string(camera) + "/" + r.URL.Query().Get("segment"))
+}
+
+// serveInit answers with the init segment of the parts of a segment.
+func (h *handler) serveInit(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
+	id, err := querySegment(r, camera)
+	if err != nil {
+		return err
+	}
+	segment, err := h.Library.OpenSegment(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	defer segment.Close()
+	_, tracks, err := fmp4.NewReader(segment).Header()
+	if err != nil {
+		return err
+	}
+	init, err := fmp4.MarshalInit(tracks)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "video/mp4")
+	_, err = w.Write(init)
+	return err
+}
+
+// servePart answers with the fragments of one part.
+func (h *handler) servePart(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
+	id, err := querySegment(r, camera)
+	if err != nil {
+		return err
+	}
+	first, err := queryNumber(r, "first")
+	if err != nil {
+		return err
+	}
+	count, err := queryNumber(r, "count")
+	if err != nil {
+		return err
+	}
+	number, err := queryNumber(r, "number")
+	if err != nil {
+		return err
+	}
+	base, err := queryTime(r, "base")
+	if err != nil {
+		return err
+	}
+	const fragments = 1 << 10 // of a part; numbers of fragments only have to grow
+	w.Header().Set("Content-Type", "video/iso.segment")
+	composer := fmp4.NewPartComposer(w, base, uint32(number)*fragments) //nolint:gosec // queryNumber bounds it
+	return h.compose(r.Context(), composer, understudy.Piece{Segment: id, First: first, Count: count})
+}
+
+func queryNumber(r *http.Request, name string) (int, error) {
+	const most = 1 << 20
+	text := r.URL.Query().Get(name)
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > most {
+		return 0, understudy.Errorf(understudy.CodeInvalid, "%s is a number from 0 to %d, found %.40q; take the address from the playlist", name, most, text)
+	}
+	return n, nil
+}

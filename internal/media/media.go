@@ -1,0 +1,45 @@
+// Package media serves live and recorded video over HTTP and WebSocket on the
+// media port. Every object (camera, segment, part of a playlist) is authorized
+// by itself; whoever asks for the live picture of a camera that is held
+// elsewhere is sent there.
+package media
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+
+	"understudy"
+	"understudy/internal/stream"
+)
+
+// Library is what a server has to show.
+type Library interface {
+	understudy.RecordingService
+	// Authorize decides whether the bearer of a media token may do a to c:
+	// nil, CodeUnauthenticated or CodeForbidden. An empty token is nobody's.
+	Authorize(token string, a understudy.Action, c understudy.CameraID) error
+	// Live returns the hub of a camera that is received here.
+	Live(c understudy.CameraID) (*stream.Hub, bool)
+	// Redirect returns the media address (host:port) of the server that holds c; not ok
+	// when that is nobody, this server, or unknown.
+	Redirect(c understudy.CameraID) (mediaAddress string, ok bool)
+	// Home returns the recording server that c belongs to; empty when unknown.
+	Home(c understudy.CameraID) understudy.ServerID
+	// Epoch returns the epoch under which c is served here; 0 when it is not.
+	Epoch(c understudy.CameraID) uint64
+}
+
+// Config is what a handler needs.
+type Config struct {
+	Server  understudy.ServerID
+	Library Library
+	// Peer returns the server behind a verified client certificate; nil when servers are not let in by certificate.
+	Peer func(*tls.ConnectionState) (understudy.Identity, bool)
+	Log  *slog.Logger
+}
+
+// New returns the handler of the media port's HTTP side.
+func New(c Config) http.Handler {
+	return newHandler(c)
+}

@@ -1,0 +1,129 @@
+package media
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strings"
+	"time"
+
+	"understudy"
+	"understudy/internal/fmp4"
+)
+
+// Bounds of what one request may ask for. Marks are held in memory while they
+// are sent; a playlist is, too.
+const (
+	maxList     = 31 * 24 * time.Hour
+	maxMarks    = time.Hour
+	maxPlaylist = 6 * time.Hour
+	maxMedia    = 31 * 24 * time.Hour
+)
+
+// serveSegments answers with the segments that touch a range, one array, marks
+// included when asked for.
+func (h *handler) serveSegments(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
+	marks, most := r.URL.Query().Get("marks") == "1", maxList
+	if marks {
+		most = maxMarks
+	}
+	from, to, err := timeRange(r, most)
+	if err != nil {
+		return err
+	}
+	segments, err := h.Library.Segments(r.Context(), camera, from, to, marks)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	separator := "["
+	for _, s := range segments { // one at a time: the whole text would be larger than the marks
+		text, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, separator); err != nil {
+			return err
+		}
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+		separator = ",\n"
+	}
+	if len(segments) == 0 {
+		_, err = io.WriteString(w, "[")
+	}
+	if err == nil {
+		_, err = io.WriteString(w, "]\n")
+	}
+	return err
+}
+
+// serveSegment answers with the durable bytes of a segment, whole or a range.
+func (h *handler) serveSegment(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
+	id, err := understudy.ParseSegmentID(string(camera) + "/" + strings.TrimSuffix(r.PathValue("name"), ".mp4"))
+	if err != nil {
+		return err
+	}
+	segment, err := h.Library.OpenSegment(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	defer segment.Close()
+	w.Header().Set("Content-Type", "video/mp4")
+	http.ServeContent(w, r, "", time.Time{}, segment)
+	return nil
+}
+
+// serveMedia answers with one MP4 of a range, over all that lies here.
+func (h *handler) serveMedia(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
+	from, to, err := timeRange(r, maxMedia)
+	if err != nil {
+		return err
+	}
+	composer := fmp4.NewComposer(w)
+	empty := true
+	for run, err := range h.footage(r.Context(), camera, from, to) {
+		if err != nil {
+			return err
+		}
+		if empty {
+			empty = false
+			w.Header().Set("Content-Type", "video/mp4")
+			if r.URL.Query().Get("download") != "" {
+				w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-%s.mp4"`, camera, run.From.Format("20060102-150405")))
+			}
+		}
+		if err := h.compose(r.Context(), composer, run.Piece); err != nil {
+			return err
+		}
+	}
+	if empty {
+		return nothing(camera, from, to)
+	}
+	return nil
+}
+
+func nothing(camera understudy.CameraID, from, to time.Time) error {
+	return understudy.Errorf(understudy.CodeNotFound, "nothing of camera %s from %s to %s lies on this server; ask for its timeline to learn where it does",
+		camera, from.Format(time.RFC3339), to.Format(time.RFC3339))
+}
+
+func (h *handler) footage(ctx context.Context, camera understudy.CameraID, from, to time.Time) iter.Seq2[understudy.Run, error] {
+	return understudy.Footage(ctx, h.Library, h.Library.Home(camera), camera, from, to)
+}
+
+func (h *handler) compose(ctx context.Context, composer *fmp4.Composer, piece understudy.Piece) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	segment, err := h.Library.OpenSegment(ctx, piece.Segment)
+	if err != nil {
+		return err
+	}
+	defer segment.Close()
+	return composer.Add(segment, piece)
+}
