@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -95,7 +96,14 @@ func PinnedTLS(t JoinToken) *tls.Config {
 					roots.AddCert(cert)
 				}
 			}
-			_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: managementName})
+			leaf := state.PeerCertificates[0]
+			_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: managementName})
+			if err == nil {
+				var peer subject
+				if peer, err = subjectOf(leaf); err == nil && peer.role != understudy.RoleManagement {
+					err = fmt.Errorf("it is the %s server %s", peer.role, peer.id)
+				}
+			}
 			if err != nil {
 				return understudy.Errorf(understudy.CodeForbidden,
 					"the server that answered is not a management server of the installation that the join token names: %w", err)
