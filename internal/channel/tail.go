@@ -54,5 +54,8 @@ func (t tail) Follow(ctx context.Context, after understudy.Cursor, f func(unders
 		if err := t.log.Wait(ctx, seq); err != nil {
 			return err
 		}
+		if t.log.Stream() != stream {
+			return understudy.Errorf(understudy.CodeUnavailable, "the log was restored from a backup: it is followed from its beginning")
+		}
 	}
 }

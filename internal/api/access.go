@@ -1,0 +1,179 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+
+	"understudy"
+)
+
+// sessionCookie is sent by browsers only to the host that set it, only over TLS.
+const sessionCookie = "__Host-understudy"
+
+// Identifier finds out who asks: the bearer of a session, a server with a
+// certificate, or a browser with a cookie, in this order.
+type Identifier struct {
+	// Session returns who has that session (UserService.Identify).
+	Session func(ctx context.Context, token understudy.Secret) (understudy.Identity, error)
+	// Peer returns the server behind a verified certificate (identity.PeerIdentity); nil lets no server in.
+	Peer func(*tls.ConnectionState) (understudy.Identity, bool)
+	// MediaToken, when not nil, accepts media tokens, too (identity.Node.VerifyToken).
+	MediaToken func(token string) (understudy.Identity, error)
+}
+
+// Identify returns who asks; the zero Identity with CodeUnauthenticated for
+// nobody, another code when that cannot be found out now.
+func (d Identifier) Identify(r *http.Request) (understudy.Identity, error) {
+	identity, err := d.identify(r)
+	identity.Address = address(r)
+	return identity, err
+}
+
+func (d Identifier) identify(r *http.Request) (understudy.Identity, error) {
+	token, given := sessionToken(r)
+	bearer := r.Header.Get("Authorization") != ""
+	if !bearer && d.Peer != nil && r.TLS != nil {
+		if server, ok := d.Peer(r.TLS); ok {
+			return server, nil
+		}
+	}
+	switch {
+	case !given:
+		return understudy.Identity{}, understudy.Errorf(understudy.CodeUnauthenticated, "sign in first: nobody proved who is asking")
+	case d.MediaToken != nil && bearer && strings.Count(string(token), ".") == 2: // a JWT; sessions have no dots
+		return d.MediaToken(string(token))
+	}
+	asking := understudy.WithAsker(r.Context(), understudy.Identity{Address: address(r)})
+	identity, err := d.Session(asking, token)
+	if err != nil {
+		return understudy.Identity{}, err
+	}
+	return identity, nil
+}
+
+// sessionToken returns the session that a request shows.
+func sessionToken(r *http.Request) (understudy.Secret, bool) {
+	if header := r.Header.Get("Authorization"); header != "" {
+		scheme, token, _ := strings.Cut(header, " ")
+		return understudy.Secret(token), strings.EqualFold(scheme, "Bearer") && token != ""
+	}
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil || cookie.Value == "" {
+		return "", false
+	}
+	return understudy.Secret(cookie.Value), true
+}
+
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// access says who may use a route. {id} in its pattern is the object.
+type access struct {
+	text  string // for the description
+	allow func(i understudy.Identity, id string) error
+}
+
+var (
+	anyone   = access{text: "Anyone."}
+	signedIn = access{"Whoever is signed in, and servers.", func(i understudy.Identity, _ string) error {
+		if i.User == "" && i.Server == "" {
+			return understudy.Errorf(understudy.CodeUnauthenticated, "sign in first: nobody proved who is asking")
+		}
+		return nil
+	}}
+	anyUser = access{"Users who are signed in.", func(i understudy.Identity, _ string) error {
+		switch {
+		case i.User != "":
+			return nil
+		case i.Server != "":
+			return understudy.Errorf(understudy.CodeForbidden, "%s is a server, and this is for users", i)
+		}
+		return understudy.Errorf(understudy.CodeUnauthenticated, "sign in first: nobody proved who is asking")
+	}}
+)
+
+// may is for those who may do a, to some camera at least.
+func may(a understudy.Action) access {
+	return access{"Those who may: " + string(a) + ".", func(i understudy.Identity, _ string) error { return i.May(a, "") }}
+}
+
+// mayCamera is for those who may do a to the camera {id}.
+func mayCamera(a understudy.Action) access {
+	return access{"Those who may, for this camera: " + string(a) + ".", func(i understudy.Identity, id string) error {
+		if err := i.May(a, ""); err != nil { // before the id is looked at, so that nobody is told of ids
+			return err
+		}
+		if err := understudy.ValidateID("camera", understudy.CameraID(id)); err != nil {
+			return err
+		}
+		return i.May(a, understudy.CameraID(id))
+	}}
+}
+
+// actsAs is for the server {id} itself, in one of roles.
+func actsAs(roles ...understudy.Role) access {
+	return access{"The server itself, by its certificate.", func(i understudy.Identity, id string) error {
+		return i.MayActAs(understudy.ServerID(id), roles...)
+	}}
+}
+
+// anyServer is for servers in one of roles; which one, the route looks at.
+func anyServer(roles ...understudy.Role) access {
+	return access{"Servers, by their certificate.", func(i understudy.Identity, _ string) error {
+		return i.MayActAs(i.Server, roles...)
+	}}
+}
+
+// gate is the router. Nothing passes that was not given an access.
+type gate struct {
+	mux      *http.ServeMux
+	identify Identifier
+	log      *slog.Logger
+	declared map[string]access // by pattern
+	patterns []string          // registered, in order
+}
+
+func newGate(d Identifier, log *slog.Logger) *gate {
+	return &gate{mux: http.NewServeMux(), identify: d, log: log, declared: map[string]access{}}
+}
+
+// handle registers a route with its access.
+func (g *gate) handle(pattern string, a access, handler http.HandlerFunc) {
+	g.declared[pattern] = a
+	g.HandleFunc(pattern, handler)
+}
+
+// HandleFunc implements humago.Mux. A route without an access is a mistake of
+// the programmer, and no server starts with it.
+func (g *gate) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
+	a, ok := g.declared[pattern]
+	if !ok {
+		panic("api: nobody said who may use " + pattern)
+	}
+	g.patterns = append(g.patterns, pattern)
+	g.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		identity, err := g.identify.Identify(r)
+		if a.allow != nil {
+			if err == nil {
+				err = a.allow(identity, r.PathValue("id"))
+			}
+			if err != nil {
+				writeError(w, r, g.log, err)
+				return
+			}
+		}
+		handler(w, r.WithContext(understudy.WithAsker(r.Context(), identity)))
+	})
+}
+
+// ServeHTTP implements http.Handler.
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.mux.ServeHTTP(w, r) }

@@ -1,0 +1,167 @@
+// Package api is the management server over HTTP: REST with OpenAPI, the
+// service channel, the web page, and a relay to the media ports. Every route
+// says who may use it; one that does not say so cannot be registered.
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"understudy"
+)
+
+// Services are what a management server does; management.Management is them all.
+type Services interface {
+	understudy.CameraService
+	understudy.ServerService
+	understudy.LeaseService
+	understudy.AssignmentService
+	understudy.EventService
+	understudy.UserService
+	Setup(ctx context.Context, code understudy.Secret, user string, password understudy.Secret) (understudy.User, error)
+	CreateJoinToken(ctx context.Context, role understudy.Role, id understudy.ServerID, ttl time.Duration) (understudy.Secret, error)
+	UseJoinToken(ctx context.Context, secret understudy.Secret) (understudy.Role, understudy.ServerID, error)
+}
+
+// Authority signs; identity.Authority is one.
+type Authority interface {
+	CACertificate() []byte
+	Sign(csrPEM []byte, id understudy.ServerID, role understudy.Role, hosts []string, ttl time.Duration) ([]byte, error)
+	SignToken(i understudy.Identity, ttl time.Duration) (understudy.MediaToken, error)
+}
+
+// Config is what a management server's handler is made of.
+type Config struct {
+	Services  Services
+	Authority Authority
+	// Trust is what a member needs to know the others by, as JSON.
+	Trust func() (json.RawMessage, error)
+	// JoinToken makes of a secret the line that a joining server is given.
+	JoinToken func(secret understudy.Secret) (understudy.Secret, error)
+	// Identify says who asks. Media tokens are no identity here.
+	Identify Identifier
+	// Status is what was last seen of each server.
+	Status func() []understudy.ServerStatus
+	// Timelines looks at all servers; nil where there is none.
+	Timelines understudy.TimelineService
+	// Channel serves the service channel; it identifies by itself, too.
+	Channel http.Handler
+	// TLS connects the relay to a server's media port. Certificates in it are not shown.
+	TLS func(server understudy.ServerID) *tls.Config
+	// Web is the web page; nil is none.
+	Web fs.FS
+	// Demo, when not nil, serves /api/v1/demo/ for administrators; only the demo has one.
+	Demo http.Handler
+	// HTTPS is the port of users, to which plain HTTP is redirected; 0 is 443.
+	HTTPS   int
+	Version string
+	Log     *slog.Logger // nil is silent
+}
+
+// server is the handler under construction, and then what its routes share.
+type server struct {
+	Config
+	gate *gate
+	huma huma.API
+}
+
+const base = "/api/v1"
+
+// NewManagement returns the handler of a management server. Request.TLS must be
+// set on connections with TLS (listen.WithTLS).
+func NewManagement(c Config) http.Handler {
+	s := newServer(c)
+	return outside(s.gate, c.HTTPS, s.Log)
+}
+
+func newServer(c Config) *server {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Status == nil {
+		c.Status = func() []understudy.ServerStatus { return nil }
+	}
+	s := &server{Config: c, gate: newGate(c.Identify, c.Log)}
+	s.huma = humago.New(s.gate, describe(c.Version))
+	s.accessRoutes()
+	s.siteRoutes()
+	s.serverRoutes()
+	s.logRoutes()
+	s.plainRoutes()
+	s.docsRoutes()
+	return s
+}
+
+// describe configures the OpenAPI description. Unknown fields are let through,
+// since a server may be newer than its management server; what is missing is
+// told by the services, in sentences.
+func describe(version string) huma.Config {
+	h := huma.DefaultConfig("Understudy", version)
+	h.Info.Description = "A video management system whose recording survives the loss of a recording server. " +
+		"Sign in and send the token as `Authorization: Bearer`, or let the page keep it in a cookie; servers show the certificate of their installation. " +
+		"An error is `{\"code\", \"message\"}`; branch on the code, show the message."
+	h.OpenAPIPath, h.DocsPath, h.SchemasPath, h.CreateHooks = "", "", "", nil
+	h.FieldsOptionalByDefault = true
+	h.AllowAdditionalPropertiesByDefault = true
+	h.Transformers = []huma.Transformer{plainError}
+	h.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"session": {Type: "http", Scheme: "bearer", Description: "Token of POST /api/v1/sign-in"},
+		"server":  {Type: "mutualTLS", Description: "Certificate of a server of the installation"},
+	}
+	return h
+}
+
+// plainRoutes registers what is not REST.
+func (s *server) plainRoutes() {
+	s.gate.handle("GET "+base+"/health", anyone, s.health)
+	s.gate.handle("GET "+base+"/ca.pem", anyone, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-pem-file")
+		w.Header().Set("Content-Disposition", `attachment; filename="understudy-ca.pem"`)
+		_, _ = w.Write(s.Authority.CACertificate()) // the client may be gone
+	})
+	if s.Channel != nil {
+		s.gate.handle("GET "+base+"/channel", may(understudy.ActionStatus), s.Channel.ServeHTTP)
+	}
+	if s.TLS != nil {
+		s.gate.handle("GET /relay/{server}/{path...}", may(understudy.ActionStatus), newRelay(s.Services, s.TLS, s.Log).ServeHTTP)
+	}
+	if s.Demo != nil {
+		s.gate.handle(base+"/demo/", may(understudy.ActionAdminister), http.StripPrefix(base+"/demo", s.Demo).ServeHTTP)
+	}
+	s.gate.handle(base+"/", signedIn, func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, r, s.Log, understudy.Errorf(understudy.CodeNotFound, "there is no %s %s; what there is stands at /docs", r.Method, r.URL.Path))
+	})
+	if s.Web != nil {
+		s.gate.handle("GET /", anyone, http.FileServerFS(s.Web).ServeHTTP)
+	}
+}
+
+func (s *server) health(w http.ResponseWriter, _ *http.Request) { healthy(w) }
+
+func healthy(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write([]byte("{\"status\":\"ok\"}\n")) // the client may be gone
+}
+
+// NewChannel returns the handler of a service channel that runs by itself.
+func NewChannel(identify Identifier, channel http.Handler, https int, log *slog.Logger) http.Handler {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	g := newGate(identify, log)
+	g.handle("GET "+base+"/health", anyone, func(w http.ResponseWriter, _ *http.Request) { healthy(w) })
+	g.handle("GET "+base+"/channel", may(understudy.ActionStatus), channel.ServeHTTP)
+	g.handle("/", signedIn, func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, r, log, understudy.Errorf(understudy.CodeNotFound, "this is a service channel, at %s/channel; for %s ask the management server", base, r.URL.Path))
+	})
+	return outside(g, https, log)
+}
