@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"reflect"
 	"testing"
@@ -94,7 +95,7 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 func TestScanFindsTheMarksWithoutPayloads(t *testing.T) {
 	tracks, samples := fmp4test.Clip(t, "h264", 1)
 	b := write(t, segment, tracks, samples, 17)
-	_, _, marks, size, err := fmp4.Scan(bytes.NewReader(b))
+	_, _, marks, size, err := fmp4.Scan(bytes.NewReader(b), math.MaxInt64)
 	video := only(1, samples)
 	if err != nil || size != int64(len(b)) || len(marks) != len(video) {
 		t.Fatalf("%d marks, %d bytes, %v", len(marks), size, err)
@@ -140,7 +141,7 @@ func TestATornTailIsAnEnd(t *testing.T) {
 				t.Fatalf("%s at %d: ends at %d, want %d", name, at, offset, whole)
 			}
 		}
-		if _, _, _, size, err := fmp4.Scan(bytes.NewReader(b[:at])); err != nil || size != whole {
+		if _, _, _, size, err := fmp4.Scan(bytes.NewReader(b[:at]), math.MaxInt64); err != nil || size != whole {
 			t.Fatalf("scan of a file cut at %d ends at %d (%v), want %d", at, size, err, whole)
 		}
 	}

@@ -174,10 +174,10 @@ func (r *Reader) readBox(b []byte, kind string, most int) ([]byte, error) {
 	return b, nil
 }
 
-// Scan reads what a timeline needs, skipping payloads and checksums: the
-// header, the tracks, the marks of the video samples, and where the last whole
-// fragment ends.
-func Scan(r io.ReadSeeker) (Header, []understudy.Track, []understudy.SampleMark, int64, error) {
+// Scan reads what a timeline needs: the header, the tracks, the marks of the
+// video samples, and where the last whole fragment ends. Payloads and checksums
+// of fragments that begin before verifyFrom are skipped, later ones are verified.
+func Scan(r io.ReadSeeker, verifyFrom int64) (Header, []understudy.Track, []understudy.SampleMark, int64, error) {
 	reader := NewReader(r)
 	h, tracks, err := reader.Header()
 	if err != nil {
@@ -186,8 +186,12 @@ func Scan(r io.ReadSeeker) (Header, []understudy.Track, []understudy.SampleMark,
 	var marks []understudy.SampleMark
 	for {
 		m, b, err := reader.nextMoof()
-		if err == nil {
+		switch {
+		case err != nil:
+		case reader.Offset() < verifyFrom:
 			err = reader.skip(m, b)
+		default:
+			_, err = reader.payloads(m, b)
 		}
 		if errors.Is(err, io.EOF) {
 			return h, tracks, marks, reader.Offset(), nil

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 	mp4 "github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 
@@ -104,7 +106,8 @@ func samplesOf(track understudy.Track, p *mp4.PartTrack) []fmp4.TimedSample {
 	at := p.BaseTime
 	for _, s := range p.Samples {
 		payload, hash := s.Payload, understudy.SampleHash(sum(s.Payload))
-		if track.Codec.Video() && !s.IsNonSyncSample {
+		key := isKey(track, s)
+		if track.Codec.Video() && key {
 			payload = nil
 			for _, set := range [][]byte{track.VPS, track.SPS, track.PPS} {
 				if set != nil {
@@ -115,10 +118,23 @@ func samplesOf(track understudy.Track, p *mp4.PartTrack) []fmp4.TimedSample {
 		}
 		samples = append(samples, fmp4.TimedSample{Duration: length(uint64(s.Duration)), Sample: &understudy.Sample{
 			Track: track.ID, At: Start.Add(length(at)), Offset: length(uint64(s.PTSOffset)),
-			Key: !s.IsNonSyncSample, Payload: payload, Hash: hash}})
+			Key: key, Payload: payload, Hash: hash}})
 		at += uint64(s.Duration)
 	}
 	return samples
+}
+
+// isKey looks at the coded bytes, as ffmpeg marks the first sample of a
+// fragment in a way that mediacommon does not read.
+func isKey(track understudy.Track, s *mp4.Sample) bool {
+	var unit h264.AVCC
+	if !track.Codec.Video() || unit.Unmarshal(s.Payload) != nil {
+		return true
+	}
+	if track.Codec == understudy.CodecH265 {
+		return h265.IsRandomAccess(unit)
+	}
+	return h264.IsRandomAccess(unit)
 }
 
 func sum(b []byte) [16]byte {

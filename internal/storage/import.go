@@ -1,0 +1,292 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"understudy"
+	"understudy/internal/fmp4"
+	"understudy/internal/fs"
+)
+
+// importMaxBytes is more than any segment has.
+const importMaxBytes = 2 * segmentMaxBytes
+
+// Import is a segment on its way into the store. It belongs to one goroutine.
+type Import struct {
+	store *Store
+	id    understudy.SegmentID
+	size  int64
+	sum   [32]byte
+
+	mu       sync.Mutex // against a second Import of the same segment
+	file     fs.File    // nil once it is complete, sealed or given up
+	offset   int64
+	complete bool
+}
+
+// incomingPath names a part by all that it must become, so that after a restart
+// it is resumed only for the same bytes.
+func incomingPath(id understudy.SegmentID, size int64, sum [32]byte) string {
+	return fmt.Sprintf("%s%d.%s.part", incomingPrefix(id), size, hex.EncodeToString(sum[:]))
+}
+
+func incomingPrefix(id understudy.SegmentID) string {
+	return incomingDir + "/" + strings.ReplaceAll(id.String(), "/", "_") + "."
+}
+
+// Import begins or resumes taking a segment that another server recorded. A
+// part that lies here from before is resumed behind its last whole fragment. A
+// second Import of the same segment ends the first. CodeConflict if a segment
+// of that name with other bytes is here already, CodeUnavailable without room.
+func (s *Store) Import(id understudy.SegmentID, size int64, sha256 [32]byte) (*Import, error) {
+	if err := id.Validate(); err != nil {
+		return nil, err
+	}
+	if size <= 0 || size > importMaxBytes || id.Holder == s.config.Server {
+		return nil, understudy.Errorf(understudy.CodeInvalid,
+			"a segment to take in has 1 to %d bytes and was recorded elsewhere; %s has %d", int64(importMaxBytes), id, size)
+	}
+	i := &Import{store: s, id: id, size: size, sum: sha256}
+	s.mu.Lock()
+	before := s.imports[id]
+	s.imports[id] = i
+	s.mu.Unlock()
+	if before != nil {
+		before.abandon()
+	}
+	if err := i.open(); err != nil {
+		i.abandon()
+		return nil, s.explain(err)
+	}
+	return i, nil
+}
+
+func (i *Import) open() error {
+	s := i.store
+	if _, ok := s.find(i.id); ok {
+		size, sum, ok := s.Has(i.id)
+		if ok && size == i.size && sum == i.sum {
+			i.complete, i.offset = true, size
+			return nil
+		}
+		return understudy.Errorf(understudy.CodeConflict,
+			"segment %s is here already, with other bytes; both copies are kept: compare them with ffprobe and delete one", i.id)
+	}
+	if full := s.health.isFull(); full != "" {
+		return understudy.Errorf(understudy.CodeUnavailable, "%s", full)
+	}
+	if err := s.removeOtherParts(i.id, incomingPath(i.id, i.size, i.sum)); err != nil {
+		return err
+	}
+	file, err := s.fs.OpenFile(incomingPath(i.id, i.size, i.sum), os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return err
+	}
+	i.file = file
+	// What a crash left behind the last whole fragment may be anything.
+	r := fmp4.NewReader(file)
+	for err == nil {
+		_, err = r.Next()
+	}
+	if !errors.Is(err, io.EOF) && understudy.CodeOf(err) != understudy.CodeInvalid {
+		return err
+	}
+	i.offset = r.Offset()
+	if i.offset > i.size {
+		i.offset = 0
+	}
+	if err := file.Truncate(i.offset); err != nil {
+		return err
+	}
+	_, err = file.Seek(i.offset, io.SeekStart)
+	return err
+}
+
+// removeOtherParts removes parts of the same segment that were to become something else.
+func (s *Store) removeOtherParts(id understudy.SegmentID, but string) error {
+	files, err := s.fs.ReadDir(incomingDir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if name := incomingDir + "/" + f.Name(); strings.HasPrefix(name, incomingPrefix(id)) && name != but {
+			if err := s.fs.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Offset is where to go on writing: all before it is here. It is the size if nothing is lacking.
+func (i *Import) Offset() int64 { return i.offset }
+
+// Write appends. More than was announced is CodeInvalid.
+func (i *Import) Write(p []byte) (int, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.offset+int64(len(p)) > i.size {
+		return 0, understudy.Errorf(understudy.CodeInvalid, "segment %s was announced with %d bytes, and more came", i.id, i.size)
+	}
+	if i.file == nil {
+		return 0, i.superseded()
+	}
+	n := 0
+	err := i.store.health.do("a write", func() (err error) {
+		n, err = i.file.Write(p)
+		return err
+	})
+	i.offset += int64(n)
+	if err != nil {
+		return n, i.store.explain(err)
+	}
+	return n, nil
+}
+
+func (i *Import) superseded() error {
+	return understudy.Errorf(understudy.CodeUnavailable, "the transfer of segment %s was ended here; begin it again", i.id)
+}
+
+// Seal verifies, makes durable, and makes the segment part of the store: data
+// synced, read back against its hash, renamed, folder synced, index written.
+// CodeConflict if the bytes are not those announced; they are thrown away, and
+// a new Import begins at 0. Sealing twice, or what was here already, is no error.
+func (i *Import) Seal(ctx context.Context) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.complete {
+		return nil
+	}
+	if i.file == nil {
+		return i.superseded()
+	}
+	if i.offset != i.size {
+		return understudy.Errorf(understudy.CodeConflict, "segment %s has %d bytes, and %d are here", i.id, i.size, i.offset)
+	}
+	part := incomingPath(i.id, i.size, i.sum)
+	if err := i.store.health.do("a sync", i.file.Sync); err != nil {
+		i.throwAway(part)
+		return i.store.explain(err)
+	}
+	e, err := i.verify(ctx)
+	if understudy.CodeOf(err) == understudy.CodeConflict {
+		i.throwAway(part)
+	}
+	if err != nil {
+		return i.store.explain(err)
+	}
+	if err := i.install(part); err != nil {
+		return i.store.explain(err)
+	}
+	i.file.Close()
+	i.file, i.complete = nil, true
+	i.store.insert(e)
+	i.store.record(i.id.Camera, lineOf(e))
+	i.store.forget(i)
+	return nil
+}
+
+// verify reads everything back: the hash, and that it is the segment it claims to be, whole.
+func (i *Import) verify(ctx context.Context) (*entry, error) {
+	if _, err := i.file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	hash := sha256.New()
+	r := fmp4.NewReader(io.TeeReader(contextReader{ctx, i.file}, hash))
+	header, tracks, err := r.Header()
+	if understudy.CodeOf(err) == understudy.CodeInvalid {
+		return nil, understudy.Errorf(understudy.CodeConflict, "what came as segment %s is none: %w", i.id, err)
+	}
+	var first, last *fmp4.TimedSample
+	for err == nil {
+		var f fmp4.Fragment
+		f, err = r.Next()
+		for n := range f.Samples {
+			if f.Samples[n].Track == understudy.VideoTrack {
+				last = &fmp4.TimedSample{Sample: &understudy.Sample{At: f.Samples[n].At, Hash: f.Samples[n].Hash}, Duration: f.Samples[n].Duration}
+				if first == nil {
+					first = last
+				}
+			}
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	switch {
+	case first == nil || r.Offset() != i.size || header.Segment != i.id:
+		return nil, understudy.Errorf(understudy.CodeConflict,
+			"what came as segment %s names itself %s and is whole up to byte %d of %d; it is refused", i.id, header.Segment, r.Offset(), i.size)
+	case [32]byte(hash.Sum(nil)) != i.sum:
+		return nil, understudy.Errorf(understudy.CodeConflict, "the bytes of segment %s are not those that were announced; send it again", i.id)
+	}
+	return &entry{
+		Segment: understudy.Segment{ID: i.id, Start: first.At, End: last.End(), Size: i.size, Closed: true, Codec: tracks[0].Codec},
+		last:    understudy.Watermark{At: last.At, Hash: last.Hash},
+	}, nil
+}
+
+func (i *Import) install(part string) error {
+	s := i.store
+	if err := s.makeCameraDir(i.id.Camera); err != nil {
+		return err
+	}
+	if err := s.fs.Rename(part, segmentPath(i.id)); err != nil {
+		return err
+	}
+	return errors.Join(s.fs.SyncDir(cameraDir(i.id.Camera)), s.fs.SyncDir(incomingDir))
+}
+
+// throwAway removes the part: what is in it is wrong, or unknown.
+func (i *Import) throwAway(part string) {
+	i.file.Close()
+	i.file = nil
+	if err := i.store.fs.Remove(part); err != nil {
+		i.store.log.Warn("a part that is wrong could not be removed", "part", part, "err", err)
+	}
+}
+
+// Close gives up for now; what was written stays to be resumed. After Seal it does nothing.
+func (i *Import) Close() error {
+	i.abandon()
+	i.store.forget(i)
+	return nil
+}
+
+func (i *Import) abandon() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.file != nil {
+		i.file.Close()
+		i.file = nil
+	}
+}
+
+func (s *Store) forget(i *Import) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.imports[i.id] == i {
+		delete(s.imports, i.id)
+	}
+}
+
+// contextReader stops reading when ctx ends.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}

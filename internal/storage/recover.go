@@ -1,0 +1,233 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"understudy"
+	"understudy/internal/fmp4"
+)
+
+// tailVerified is how much of a segment that was open at a crash is checked
+// against its checksums: more than any queue holds unsynced.
+const tailVerified = 32 << 20
+
+// recover brings the segments of all cameras into memory.
+func (s *Store) recover(ctx context.Context) error {
+	entries, err := s.fs.ReadDir(camerasDir)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for _, e := range entries {
+		camera := understudy.CameraID(e.Name())
+		if !e.IsDir() || understudy.ValidateID("camera", camera) != nil {
+			continue
+		}
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return s.recoverCamera(camera)
+		})
+	}
+	return group.Wait()
+}
+
+// recoverCamera compares a camera's index with its folder. What the index
+// lacks, because of a crash or because the index is gone, is read from the
+// segments, and the index is written anew.
+func (s *Store) recoverCamera(camera understudy.CameraID) error {
+	content, err := s.readFile(indexPath(camera))
+	if err != nil && !isNotExist(err) {
+		return err
+	}
+	missing := err != nil
+	lines, stale := parseIndex(content)
+	sizes, err := s.segmentFiles(camera)
+	if err != nil {
+		return err
+	}
+	newest := newestOwn(s.config.Server, sizes)
+	var list []*entry
+	var read int
+	for id, size := range sizes {
+		e := entryOf(camera, lines[nameOf(id)])
+		switch {
+		case e != nil && e.ID == id && size == e.Size:
+		case e != nil && e.ID == id && size > e.Size:
+			err = s.cut(id, size, e.Size)
+		default:
+			read++
+			crashed := id.Holder == s.config.Server && (!missing || slices.Contains(newest, id))
+			e, err = s.readSegment(id, size, crashed)
+		}
+		if err != nil {
+			return err
+		}
+		if e != nil {
+			list = append(list, e)
+		}
+	}
+	slices.SortFunc(list, func(a, b *entry) int { return bySegment(a.ID, b.ID) })
+	if stale || read > 0 || len(list) != len(lines) {
+		s.rewriteIndex(camera, list)
+	}
+	if missing && read > 2 || read > 0 && stale {
+		s.report(camera, fmt.Sprintf("the index of camera %s was missing or damaged and was made anew from %d segments", camera, read))
+	}
+	s.adopt(camera, list, newest)
+	return nil
+}
+
+// segmentFiles returns the segments of a camera that are files, with their sizes.
+func (s *Store) segmentFiles(camera understudy.CameraID) (map[understudy.SegmentID]int64, error) {
+	files, err := s.fs.ReadDir(cameraDir(camera))
+	if err != nil {
+		return nil, err
+	}
+	sizes := make(map[understudy.SegmentID]int64, len(files))
+	for _, f := range files {
+		name, ok := strings.CutSuffix(f.Name(), ".mp4")
+		id, err := understudy.ParseSegmentID(string(camera) + "/" + name)
+		if !ok || err != nil || f.IsDir() {
+			continue // not ours
+		}
+		info, err := f.Info()
+		if err != nil {
+			return nil, err
+		}
+		sizes[id] = info.Size()
+	}
+	return sizes, nil
+}
+
+// newestOwn returns the last two segments that this server began, newest first:
+// those that a crash may have torn.
+func newestOwn(server understudy.ServerID, sizes map[understudy.SegmentID]int64) []understudy.SegmentID {
+	var own []understudy.SegmentID
+	for id := range sizes {
+		if id.Holder == server {
+			own = append(own, id)
+		}
+	}
+	slices.SortFunc(own, func(a, b understudy.SegmentID) int { return -bySequence(a, b) })
+	return own[:min(2, len(own))]
+}
+
+func bySequence(a, b understudy.SegmentID) int {
+	switch {
+	case a.Sequence < b.Sequence:
+		return -1
+	case a.Sequence > b.Sequence:
+		return 1
+	}
+	return 0
+}
+
+// readSegment makes an entry of a file that the index does not know. nil if
+// there is nothing in it.
+func (s *Store) readSegment(id understudy.SegmentID, size int64, crashed bool) (*entry, error) {
+	f, err := s.fs.OpenFile(segmentPath(id), os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	verifyFrom := int64(math.MaxInt64)
+	if crashed {
+		verifyFrom = max(0, size-tailVerified)
+	}
+	header, tracks, marks, whole, err := fmp4.Scan(f, verifyFrom)
+	if understudy.CodeOf(err) == understudy.CodeInvalid || err == nil && header.Segment != id {
+		return nil, s.setAside(id, size, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(marks) == 0 {
+		s.log.Info("a segment that was begun and never got a picture is removed", "segment", id)
+		return nil, s.fs.Remove(segmentPath(id))
+	}
+	if whole < size {
+		if err := s.cut(id, size, whole); err != nil {
+			return nil, err
+		}
+	}
+	first, last := marks[0], marks[len(marks)-1]
+	return &entry{
+		Segment: understudy.Segment{ID: id, Start: first.At, End: last.At.Add(last.Duration), Size: whole, Closed: true, Codec: tracks[0].Codec},
+		last:    understudy.Watermark{At: last.At, Hash: last.Hash},
+	}, nil
+}
+
+// setAside renames a file that carries a segment's name and is none, so that
+// whoever knows better can look at it. An empty one is removed.
+func (s *Store) setAside(id understudy.SegmentID, size int64, cause error) error {
+	if size == 0 {
+		return s.fs.Remove(segmentPath(id))
+	}
+	s.report(id.Camera, fmt.Sprintf("the file of segment %s cannot be read and was renamed to end in .damaged: %v", id, cause))
+	return s.fs.Rename(segmentPath(id), segmentPath(id)+".damaged")
+}
+
+// cut makes a segment end at its last whole fragment.
+func (s *Store) cut(id understudy.SegmentID, size, whole int64) error {
+	f, err := s.fs.OpenFile(segmentPath(id), os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := errors.Join(f.Truncate(whole), f.Sync()); err != nil {
+		return err
+	}
+	s.report(id.Camera, fmt.Sprintf("segment %s had a torn tail of %d bytes, which was never durable and was cut", id, size-whole))
+	return nil
+}
+
+func (s *Store) rewriteIndex(camera understudy.CameraID, list []*entry) {
+	var b []byte
+	for _, e := range list {
+		if e.Closed {
+			b = appendLine(b, lineOf(e))
+		}
+	}
+	if err := s.replaceFile(cameraDir(camera), indexPath(camera), b); err != nil {
+		s.log.Warn("the index of a camera was not written; the next start reads the segments again", "camera", camera, "err", err)
+	}
+}
+
+// adopt makes a camera's segments known.
+func (s *Store) adopt(camera understudy.CameraID, list []*entry, newest []understudy.SegmentID) {
+	s.identityMu.Lock()
+	if len(newest) > 0 {
+		s.next = max(s.next, newest[0].Sequence)
+	}
+	s.identityMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cameras[camera] = list
+	for _, e := range list {
+		s.used += e.Size
+	}
+	for _, id := range newest {
+		if i, ok := place(list, id); ok {
+			s.watermarks[camera] = watermark{Watermark: list[i].last}
+			break
+		}
+	}
+}
+
+// section is the durable part of a segment's file.
+type section struct {
+	*io.SectionReader
+	io.Closer
+}

@@ -1,0 +1,212 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"understudy"
+)
+
+// keepEvery is how often room and ages are looked at.
+const keepEvery = time.Second
+
+// probeAfter is how long a disk may do nothing before it is tried.
+const probeAfter = 5 * time.Second
+
+// Run syncs on the timer and applies retention until ctx ends.
+func (s *Store) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return every(ctx, s.config.SyncEvery, s.syncAll) })
+	// Apart from the other, because a hanging disk stops it and must not stop that.
+	group.Go(func() error { return every(ctx, keepEvery, s.upkeep) })
+	return group.Wait()
+}
+
+func every(ctx context.Context, interval time.Duration, f func()) error {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			f()
+		}
+	}
+}
+
+// syncAll tells all writers that it is time; none waits for another.
+func (s *Store) syncAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for w := range s.writers {
+		poke(w.tick)
+	}
+}
+
+// upkeep deletes what is too old or too much, and tries a disk that failed or was idle.
+func (s *Store) upkeep() {
+	s.deleteExpired(time.Now())
+	s.makeRoom()
+	if s.health.idle(probeAfter) {
+		s.probe()
+	}
+}
+
+// probe writes and syncs a small file, so that a disk that is bad is known
+// before it is needed, and one that is well again is known, too.
+func (s *Store) probe() {
+	err := s.health.do("a probe", func() error {
+		f, err := s.fs.OpenFile("probe", os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write([]byte("understudy\n"))
+		return errors.Join(err, f.Sync(), f.Close())
+	})
+	if err == nil {
+		if s.health.succeeded() {
+			s.report("", "the disk works again: recording goes on")
+		}
+		return
+	}
+	sentence := fmt.Sprintf("recordings cannot be written: %v; it is tried again every second", err)
+	if s.health.failed(sentence) {
+		s.report("", sentence)
+	}
+}
+
+// deleteExpired deletes what is older than its camera's recordings may get.
+func (s *Store) deleteExpired(now time.Time) {
+	for _, e := range s.deletable() {
+		keep := s.keepFor(e.ID.Camera)
+		if keep <= 0 || now.Sub(e.End) < keep {
+			continue
+		}
+		if _, err := s.remove(e.ID); err != nil {
+			s.log.Warn("an expired segment could not be deleted", "segment", e.ID, "err", err)
+			return
+		}
+		s.log.Debug("an expired segment was deleted", "segment", e.ID)
+	}
+}
+
+func (s *Store) keepFor(camera understudy.CameraID) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keep == nil {
+		return 0
+	}
+	return s.keep(camera)
+}
+
+// deletable returns the closed segments that retention may take, oldest first:
+// none that belongs elsewhere, and none while nobody has said what belongs where.
+func (s *Store) deletable() []understudy.Segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.home == nil {
+		return nil
+	}
+	var segments []understudy.Segment
+	for camera, list := range s.cameras {
+		if s.isForeign(camera) {
+			continue
+		}
+		for _, e := range list {
+			if e.Closed {
+				segments = append(segments, e.Segment)
+			}
+		}
+	}
+	slices.SortFunc(segments, func(a, b understudy.Segment) int {
+		return cmp.Or(a.Start.Compare(b.Start), bySegment(a.ID, b.ID))
+	})
+	return segments
+}
+
+// makeRoom deletes the oldest segments until the store fits, with a little to
+// spare, and says so if it does not.
+func (s *Store) makeRoom() {
+	excess, why, err := s.excess()
+	if err != nil {
+		sentence := fmt.Sprintf("the recordings' disk cannot be read: %v", err)
+		if s.health.failed(sentence) {
+			s.report("", sentence)
+		}
+		return
+	}
+	if excess > 0 {
+		excess -= s.deleteOldest(excess)
+	}
+	if excess <= 0 {
+		if s.health.setFull("") {
+			s.report("", "there is room again: recording goes on")
+		}
+		return
+	}
+	sentence := fmt.Sprintf("the disk is full: %s, and all that is left must still go home or is being written; add room, or let the footage go home", why)
+	if s.health.setFull(sentence) {
+		s.report("", sentence)
+	}
+}
+
+// excess returns how many bytes are too many, and in words by which bound.
+func (s *Store) excess() (int64, string, error) {
+	var free int64
+	err := s.health.do("a look at the free room", func() (err error) {
+		free, err = s.fs.FreeBytes()
+		return err
+	})
+	if err != nil {
+		return 0, "", err
+	}
+	s.health.setFree(free)
+	s.mu.Lock()
+	used := s.used
+	s.mu.Unlock()
+	if lack := s.config.MinFreeBytes - free; lack > 0 {
+		return lack, fmt.Sprintf("%d MB are free and %d MB must stay free", free>>20, s.config.MinFreeBytes>>20), nil
+	}
+	if over := used - s.config.MaxBytes; s.config.MaxBytes > 0 && over > 0 {
+		return over, fmt.Sprintf("the store has %d MB and may have %d MB", used>>20, s.config.MaxBytes>>20), nil
+	}
+	return 0, "", nil
+}
+
+// deleteOldest deletes at least so many bytes, if it may, and returns how many.
+func (s *Store) deleteOldest(bytes int64) (deleted int64) {
+	spare := min(bytes/8, 64<<20)
+	if s.config.MaxBytes > 0 {
+		spare = min(s.config.MaxBytes/100, 64<<20)
+	}
+	count := 0
+	var first, last understudy.Segment
+	for _, e := range s.deletable() {
+		if deleted >= bytes+spare {
+			break
+		}
+		size, err := s.remove(e.ID)
+		if err != nil {
+			s.log.Warn("a segment could not be deleted to make room", "segment", e.ID, "err", err)
+			break
+		}
+		if count == 0 {
+			first = e
+		}
+		last = e
+		deleted += size
+		count++
+	}
+	if count > 0 {
+		s.log.Info("the oldest recordings were deleted to make room", "segments", count, "bytes", deleted, "from", first.Start, "to", last.End)
+	}
+	return deleted
+}

@@ -1,0 +1,201 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"time"
+
+	"understudy"
+	"understudy/internal/fmp4"
+)
+
+// Cameras returns those of which there is footage, by id.
+func (s *Store) Cameras() []understudy.CameraID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cameras := slices.Collect(maps.Keys(s.cameras))
+	cameras = slices.DeleteFunc(cameras, func(c understudy.CameraID) bool { return len(s.cameras[c]) == 0 })
+	slices.Sort(cameras)
+	return cameras
+}
+
+// Segments implements understudy.RecordingService.
+func (s *Store) Segments(ctx context.Context, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error) {
+	segments := s.list(camera, from, to)
+	if !marks {
+		return segments, nil
+	}
+	kept := segments[:0]
+	for _, segment := range segments {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if segment.Marks == nil {
+			var err error
+			segment.Marks, err = s.readMarks(segment)
+			if understudy.CodeOf(err) == understudy.CodeNotFound {
+				continue // deleted meanwhile
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		kept = append(kept, segment)
+	}
+	return kept, nil
+}
+
+// list returns the segments that touch [from, to), the open ones with their marks.
+func (s *Store) list(camera understudy.CameraID, from, to time.Time) []understudy.Segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var segments []understudy.Segment
+	for _, e := range s.cameras[camera] {
+		if e.Size > 0 && e.Start.Before(to) && e.End.After(from) {
+			segment := e.Segment
+			segment.Marks = slices.Clone(e.marks)
+			segments = append(segments, segment)
+		}
+	}
+	return segments
+}
+
+// readMarks reads the marks of a closed segment from its file.
+func (s *Store) readMarks(segment understudy.Segment) ([]understudy.SampleMark, error) {
+	r, err := s.openDurable(segment.ID, segment.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	_, _, marks, _, err := fmp4.Scan(r, math.MaxInt64)
+	return marks, err
+}
+
+// OpenSegment implements understudy.RecordingService: the durable bytes as of now.
+func (s *Store) OpenSegment(_ context.Context, id understudy.SegmentID) (io.ReadSeekCloser, error) {
+	segment, ok := s.find(id)
+	if !ok || segment.Size == 0 {
+		return nil, notHere(id)
+	}
+	return s.openDurable(id, segment.Size)
+}
+
+func notHere(id understudy.SegmentID) error {
+	return understudy.Errorf(understudy.CodeNotFound, "segment %s is not here", id)
+}
+
+func (s *Store) openDurable(id understudy.SegmentID, size int64) (io.ReadSeekCloser, error) {
+	f, err := s.fs.OpenFile(segmentPath(id), os.O_RDONLY)
+	if isNotExist(err) {
+		return nil, notHere(id)
+	}
+	if err != nil {
+		return nil, understudy.Errorf(understudy.CodeUnavailable, "segment %s cannot be read; check the disk: %w", id, err)
+	}
+	return section{io.NewSectionReader(f, 0, size), f}, nil
+}
+
+func (s *Store) find(id understudy.SegmentID) (understudy.Segment, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.cameras[id.Camera]
+	i, ok := place(list, id)
+	if !ok {
+		return understudy.Segment{}, false
+	}
+	return list[i].Segment, true
+}
+
+// Foreign returns the closed segments that belong to another server and have
+// not gone there yet, oldest first.
+func (s *Store) Foreign() []understudy.Segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var segments []understudy.Segment
+	for camera, list := range s.cameras {
+		if !s.isForeign(camera) {
+			continue
+		}
+		for _, e := range list {
+			if e.Closed {
+				segments = append(segments, e.Segment)
+			}
+		}
+	}
+	slices.SortFunc(segments, func(a, b understudy.Segment) int { return a.Start.Compare(b.Start) })
+	return segments
+}
+
+// Has reads a closed segment back from the disk and returns its size and
+// SHA-256; not ok if it is not here whole.
+func (s *Store) Has(id understudy.SegmentID) (size int64, sum [32]byte, ok bool) {
+	segment, ok := s.find(id)
+	if !ok || !segment.Closed {
+		return 0, sum, false
+	}
+	r, err := s.openDurable(id, segment.Size)
+	if err != nil {
+		return 0, sum, false
+	}
+	defer r.Close()
+	hash := sha256.New()
+	if n, err := io.Copy(hash, r); err != nil || n != segment.Size {
+		return 0, sum, false
+	}
+	return segment.Size, [32]byte(hash.Sum(nil)), true
+}
+
+// Delete removes a closed segment and reports why. Deleting what is not here is
+// no error; an open one is CodeConflict.
+func (s *Store) Delete(id understudy.SegmentID, why string) error {
+	size, err := s.remove(id)
+	if err == nil && size > 0 {
+		s.report(id.Camera, fmt.Sprintf("segment %s (%d bytes) was deleted: %s", id, size, why))
+	}
+	return err
+}
+
+// remove deletes a closed segment: from the list first, so that nobody opens
+// it, then the file, then the index. A crash in between leaves a file that the
+// next start lists again, never a list that lies.
+func (s *Store) remove(id understudy.SegmentID) (size int64, err error) {
+	s.mu.Lock()
+	list := s.cameras[id.Camera]
+	i, ok := place(list, id)
+	if !ok {
+		s.mu.Unlock()
+		return 0, nil
+	}
+	e := list[i]
+	if !e.Closed {
+		s.mu.Unlock()
+		return 0, understudy.Errorf(understudy.CodeConflict, "segment %s is being written and cannot be deleted", id)
+	}
+	s.cameras[id.Camera] = slices.Delete(list, i, i+1)
+	s.used -= e.Size
+	s.mu.Unlock()
+	err = s.health.do("a deletion", func() error { return s.fs.Remove(segmentPath(id)) })
+	if err != nil && !isNotExist(err) {
+		s.insert(e)
+		return 0, understudy.Errorf(understudy.CodeUnavailable, "segment %s could not be deleted; check the disk: %w", id, err)
+	}
+	s.record(id.Camera, indexLine{Name: nameOf(id), Gone: true})
+	return e.Size, nil
+}
+
+// insert makes a segment known.
+func (s *Store) insert(e *entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.cameras[e.ID.Camera]
+	if i, ok := place(list, e.ID); !ok {
+		s.cameras[e.ID.Camera] = slices.Insert(list, i, e)
+		s.used += e.Size
+	}
+}

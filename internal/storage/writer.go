@@ -1,0 +1,300 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"understudy"
+	"understudy/internal/fmp4"
+)
+
+// Bounds of what may wait for the disk, written but not synced included.
+const (
+	writerQueue = 16 << 20  // bytes of one writer
+	storeQueue  = 512 << 20 // bytes of all
+)
+
+// retryAfter is how long a writer leaves a disk alone that failed.
+const retryAfter = time.Second
+
+// Writer records one session of one camera. Write puts samples in a queue; a
+// goroutine makes fragments of them, writes and syncs.
+type Writer struct {
+	store  *Store
+	camera understudy.CameraID
+	epoch  uint64
+	tracks []understudy.Track
+	number uint64        // of the store's writers
+	wake   chan struct{} // the queue has something, or closing
+	tick   chan struct{} // time to sync
+	done   chan struct{} // the goroutine has returned
+
+	mu       sync.Mutex
+	queue    []queued
+	bytes    int64     // of all samples not yet durable
+	dropping bool      // until a key frame finds room
+	lost     int       // samples dropped in this episode
+	lostFrom time.Time // capture time of the first of them
+	closing  bool
+
+	// Of the goroutine only.
+	cutter   *cutter
+	ready    []fragment // cut, not written
+	unsynced []fragment // written, not synced
+	segment  *openSegment
+	retryAt  time.Time // leave the disk alone until then
+}
+
+type queued struct {
+	sample *understudy.Sample
+	cut    bool // samples before it were dropped
+	came   time.Time
+}
+
+// NewWriter begins a session: a new segment at the first key frame.
+// CodeInvalid for tracks that cannot be stored.
+func (s *Store) NewWriter(camera understudy.CameraID, epoch uint64, tracks []understudy.Track) (*Writer, error) {
+	id := understudy.SegmentID{Camera: camera, Epoch: epoch, Holder: s.config.Server}
+	if err := id.Validate(); err != nil {
+		return nil, err
+	}
+	if _, err := fmp4.MarshalInit(tracks); err != nil {
+		return nil, err
+	}
+	w := &Writer{
+		store: s, camera: camera, epoch: epoch, tracks: tracks,
+		wake: make(chan struct{}, 1), tick: make(chan struct{}, 1), done: make(chan struct{}),
+		cutter: newCutter(camera, s.config.SegmentLength, tracks),
+	}
+	s.mu.Lock()
+	s.writerID++
+	w.number = s.writerID
+	s.writers[w] = struct{}{}
+	s.mu.Unlock()
+	go w.run()
+	return w, nil
+}
+
+// Write takes a sample and never waits for the disk. What does not fit in the
+// queue is dropped by whole GOPs, and reported. CodeConflict after Close.
+func (w *Writer) Write(sample *understudy.Sample) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closing {
+		return understudy.Errorf(understudy.CodeConflict, "the recording of camera %s was closed", w.camera)
+	}
+	size := int64(len(sample.Payload))
+	limit := int64(writerQueue)
+	begins := sample.Track == understudy.VideoTrack && sample.Key
+	if w.dropping {
+		limit /= 2 // a GOP is begun only if it is likely to end
+	}
+	if w.bytes+size > limit || w.store.queued.Load()+size > storeQueue || w.dropping && !begins {
+		w.drop(sample)
+		return nil
+	}
+	w.queue = append(w.queue, queued{sample, w.dropping, time.Now()})
+	if w.dropping {
+		w.dropping = false
+		w.store.report(w.camera, fmt.Sprintf("%d samples of camera %s from %s to %s were lost: the disk was too slow or failed, and the queue was full",
+			w.lost, w.camera, clock(w.lostFrom), clock(sample.At)))
+		w.lost = 0
+	}
+	w.bytes += size
+	w.store.queued.Add(size)
+	poke(w.wake)
+	return nil
+}
+
+func (w *Writer) drop(sample *understudy.Sample) {
+	if w.lost == 0 {
+		w.lostFrom = sample.At
+	}
+	w.dropping = true
+	w.lost++
+	w.store.health.drop(fmt.Sprintf("the disk is too slow or fails: samples of camera %s are being lost since %s", w.camera, clock(w.lostFrom)))
+}
+
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Close writes what is held, syncs it and ends the segment. When ctx ends
+// first, because the disk hangs, it returns; the goroutine ends when the disk answers.
+func (w *Writer) Close(ctx context.Context) error {
+	w.mu.Lock()
+	w.closing = true
+	w.mu.Unlock()
+	poke(w.wake)
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		return understudy.Errorf(understudy.CodeUnavailable, "the recording of camera %s could not be brought to the disk in time: %w", w.camera, ctx.Err())
+	}
+	if w.ready != nil || w.unsynced != nil {
+		return understudy.Errorf(understudy.CodeUnavailable, "the last samples of camera %s could not be written, the disk fails: they are lost", w.camera)
+	}
+	return nil
+}
+
+func (w *Writer) run() {
+	defer close(w.done)
+	defer func() {
+		w.store.mu.Lock()
+		delete(w.store.writers, w)
+		w.store.mu.Unlock()
+		w.mu.Lock()
+		w.store.queued.Add(-w.bytes)
+		w.bytes = 0
+		w.mu.Unlock()
+	}()
+	for {
+		tick := false
+		select {
+		case <-w.wake:
+		case <-w.tick:
+			tick = true
+		}
+		batch, closing := w.take()
+		for _, q := range batch {
+			w.cutter.add(q.sample, q.cut, q.came)
+		}
+		switch {
+		case closing:
+			w.cutter.flush(time.Now())
+			w.cutter.emit()
+		case tick:
+			w.cutter.flush(time.Now().Add(-fragmentLength))
+		}
+		w.ready = append(w.ready, w.cutter.take()...)
+		w.settle()
+		if closing || time.Now().After(w.retryAt) {
+			if err := w.advance(tick || closing); err != nil {
+				w.fail(err)
+			}
+		}
+		if closing {
+			w.endSegment()
+			return
+		}
+	}
+}
+
+func (w *Writer) take() ([]queued, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	batch := w.queue
+	w.queue = nil
+	return batch, w.closing
+}
+
+// settle makes the count of bytes that wait agree with what does, as samples
+// before the first key frame leave without being written.
+func (w *Writer) settle() {
+	held := w.cutter.heldBytes()
+	for _, f := range w.ready {
+		held += f.bytes
+	}
+	for _, f := range w.unsynced {
+		held += f.bytes
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, q := range w.queue {
+		held += int64(len(q.sample.Payload))
+	}
+	w.store.queued.Add(held - w.bytes)
+	w.bytes = held
+}
+
+// advance writes what is ready, and syncs if it is time or a fragment is urgent.
+func (w *Writer) advance(sync bool) error {
+	for len(w.ready) > 0 {
+		f := w.ready[0]
+		if err := w.write(f); err != nil {
+			return err
+		}
+		w.ready = w.ready[1:]
+		w.unsynced = append(w.unsynced, f)
+		if f.urgent {
+			if err := w.sync(); err != nil {
+				return err
+			}
+		}
+	}
+	w.ready = nil
+	if !sync {
+		return nil
+	}
+	return w.sync()
+}
+
+// write appends a fragment to the open segment, or to a new one.
+func (w *Writer) write(f fragment) error {
+	if full := w.store.health.isFull(); full != "" {
+		return understudy.Errorf(understudy.CodeUnavailable, "%s", full)
+	}
+	if f.begins || w.segment == nil {
+		if err := w.sync(); err != nil {
+			return err
+		}
+		w.endSegment()
+		segment, err := w.store.beginSegment(w, f)
+		if err != nil {
+			return err
+		}
+		w.segment = segment
+	}
+	return w.segment.append(f.samples)
+}
+
+// sync makes what was written durable, and only then lets it be seen.
+func (w *Writer) sync() error {
+	if w.segment == nil || len(w.unsynced) == 0 {
+		return nil
+	}
+	w.store.slots <- struct{}{}
+	err := w.segment.sync()
+	<-w.store.slots
+	if err != nil {
+		return err
+	}
+	w.unsynced = nil
+	w.settle()
+	w.store.publish(w)
+	if w.store.health.succeeded() {
+		w.store.report("", "the disk works again: recording goes on")
+	}
+	return nil
+}
+
+// endSegment closes the segment at its last durable byte.
+func (w *Writer) endSegment() {
+	if w.segment != nil {
+		w.store.closeSegment(w.segment)
+		w.segment = nil
+	}
+}
+
+// fail leaves the file, for good: what a failed write or sync left in it is
+// unknown. What was not durable is written again, to a new file, later.
+func (w *Writer) fail(err error) {
+	w.endSegment()
+	w.ready = append(w.unsynced, w.ready...)
+	w.unsynced = nil
+	w.retryAt = time.Now().Add(retryAfter)
+	if full := w.store.health.isFull(); full != "" {
+		return // retention has said so
+	}
+	sentence := fmt.Sprintf("recordings cannot be written: %v; recording goes on in memory for some seconds and resumes by itself", err)
+	if w.store.health.failed(sentence) {
+		w.store.report(w.camera, sentence)
+	}
+}
