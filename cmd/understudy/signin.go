@@ -96,7 +96,7 @@ func trustedCA(cmd *cobra.Command, address, file, fingerprint string) (string, e
 // what the user is about to verify. Nothing else is ever sent this way.
 func fetchCA(ctx context.Context, address string) ([]byte, error) {
 	unverified := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/ca.pem", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/api/v1/ca.pem", nil)
 	if err != nil {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "an address is https://host or https://host:port, found %q", address)
 	}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"understudy"
+	"understudy/internal/api"
+	"understudy/internal/channel"
+	"understudy/internal/config"
+	"understudy/internal/identity"
+)
+
+func channelCommand() *cobra.Command {
+	var file, token string
+	c := &cobra.Command{
+		Use:   "channel",
+		Short: "Run a service channel in a process of its own, chained to the management server",
+		Long: "Follows the management server's channel and tells any number of clients. It verifies their media tokens\n" +
+			"without asking anyone; sessions are known to the management server only.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.LoadChannel(file)
+			if err != nil {
+				return err
+			}
+			return runChannel(cmd.Context(), c, token)
+		},
+	}
+	mediaFlags(c, &file, &token)
+	return c
+}
+
+func runChannel(ctx context.Context, c config.Channel, token string) error {
+	log, err := newLog(c.Log)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return understudy.Errorf(understudy.CodeUnavailable, "the data folder could not be made; name another as `data` in the configuration: %w", err)
+	}
+	node, site, err := membership{Data: c.Data, Role: understudy.RoleChannel, Hosts: c.Hosts, Token: token}.member(ctx, log)
+	if err != nil {
+		return err
+	}
+	identify := api.Identifier{
+		Session: func(context.Context, understudy.Secret) (understudy.Identity, error) {
+			return understudy.Identity{}, understudy.Errorf(understudy.CodeUnauthenticated, "this service channel takes media tokens (POST /api/v1/media-tokens of the management server)")
+		},
+		Peer: identity.PeerIdentity, MediaToken: node.VerifyToken,
+	}
+	hub := channel.NewHub(channel.Config{Feed: site, History: site, Identify: identify.Identify, Log: log})
+	handler := api.NewChannel(identify, hub, 0, log)
+	g, ctx := errgroup.WithContext(ctx)
+	for _, address := range []string{c.HTTP, c.HTTPS} {
+		l, err := listenOn(ctx, address)
+		if err != nil {
+			return err
+		}
+		g.Go(func() error { return serveHTTP(ctx, l, node.ServerTLS(), handler, log) })
+	}
+	g.Go(func() error { return hub.Run(ctx) })
+	g.Go(func() error { return keepMembership(ctx, node, site, log) })
+	if err := g.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"understudy/internal/api"
+	"understudy/internal/listen"
+)
+
+// drainTime is how long a stopping server lets requests finish. The service
+// channel's never do; its clients come back by themselves.
+const drainTime = time.Second
+
+// serveHTTP serves HTTP on l, with TLS and without, until ctx ends.
+func serveHTTP(ctx context.Context, l net.Listener, config *tls.Config, handler http.Handler, log *slog.Logger) error {
+	mux := listen.New(l, config, listen.Options{AllowPlain: true, Log: log})
+	server := api.Server(listen.WithTLS(handler), log)
+	server.ConnContext = listen.ConnContext
+	connections := mux.HTTP()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return mux.Run(ctx) })
+	g.Go(func() error {
+		if err := server.Serve(connections); ctx.Err() == nil && !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		if err := server.Shutdown(drain); err != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// demoControl relays to the demo that runs this management server.
+func demoControl(socket string) http.Handler {
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", "demo"
+			r.Out.Header.Del("Cookie")
+			r.Out.Header.Del("Authorization")
+		},
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		}},
+	}
+}
