@@ -113,7 +113,11 @@ func (h *Home) recall() {
 			h.log.Error("the assignment that was kept here is another server's and is not used", "server", a.Server)
 		}
 	}
-	h.open(historyFile, &h.history)
+	var past history
+	h.open(historyFile, &past)
+	h.mu.Lock()
+	h.history = past
+	h.mu.Unlock()
 }
 
 func (h *Home) open(name string, v any) bool {
@@ -253,9 +257,12 @@ func (h *Home) assigned(a understudy.Assignment) {
 
 // claim decides again and again, and asks until reality agrees.
 func (h *Home) claim(ctx context.Context) error {
-	if h.history.Planned {
+	h.mu.Lock()
+	past := h.history
+	h.mu.Unlock()
+	if past.Planned {
 		// This start is the one that was planned; a crash of it is not.
-		h.seal(historyFile, history{Failbacks: h.history.Failbacks})
+		h.seal(historyFile, history{Failbacks: past.Failbacks})
 	}
 	ticker := time.NewTicker(decideEvery)
 	defer ticker.Stop()
