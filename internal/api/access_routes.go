@@ -31,13 +31,9 @@ type setCookie struct {
 	SetCookie http.Cookie `header:"Set-Cookie"`
 }
 
-type withPassword struct {
-	Password *understudy.Secret `json:"password,omitempty" maxLength:"1000" doc:"Left out, the one that is stored stays; it is never returned"`
-}
-
 type userBody struct {
 	understudy.User
-	withPassword
+	Password *understudy.Secret `json:"password,omitempty" maxLength:"1000" doc:"Left out, the one that is stored stays; it is never returned"`
 }
 
 type joinToken struct {

@@ -140,7 +140,14 @@ func (s *server) plainRoutes() {
 		writeError(w, r, s.Log, understudy.Errorf(understudy.CodeNotFound, "there is no %s %s; what there is stands at /docs", r.Method, r.URL.Path))
 	})
 	if s.Web != nil {
-		s.gate.handle("GET /", anyone, http.FileServerFS(s.Web).ServeHTTP)
+		files := http.FileServerFS(s.Web)
+		s.gate.handle("/", anyone, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet && r.Method != http.MethodHead {
+				writeError(w, r, s.Log, understudy.Errorf(understudy.CodeNotFound, "there is no %s %s; what there is stands at /docs", r.Method, r.URL.Path))
+				return
+			}
+			files.ServeHTTP(w, r)
+		})
 	}
 }
 

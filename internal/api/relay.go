@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,7 +65,7 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Transport:      l.transport(id),
 		FlushInterval:  -1, // video is passed on as it comes
 		Rewrite:        func(p *httputil.ProxyRequest) { rewrite(p, addresses.Media) },
-		ModifyResponse: func(response *http.Response) error { return relocate(response, site) },
+		ModifyResponse: func(response *http.Response) error { return relocate(response, site, id) },
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if errors.Is(err, context.Canceled) {
 				return // the browser is gone
@@ -87,7 +88,7 @@ func rewrite(p *httputil.ProxyRequest, media string) {
 
 // relocate keeps redirects to other servers of the site on the relay's way. The
 // media port's own headers would say twice, and otherwise, what this server says.
-func relocate(response *http.Response, site understudy.Site) error {
+func relocate(response *http.Response, site understudy.Site, from understudy.ServerID) error {
 	for _, name := range []string{"Access-Control-Allow-Origin", "Set-Cookie", "Content-Security-Policy"} {
 		response.Header.Del(name)
 	}
@@ -100,17 +101,18 @@ func relocate(response *http.Response, site understudy.Site) error {
 		response.Header.Del("Location")
 		return nil
 	}
+	holder, ok := from, target.Host == ""
 	for id, addresses := range site.MediaServers() {
-		if target.Host == "" || target.Host == addresses.Media {
-			if target.Host == "" {
-				break // relative: stays below the server it came from only if it says so itself
-			}
-			target.Scheme, target.Host, target.Path = "", "", "/relay/"+string(id)+target.Path
-			response.Header.Set("Location", target.String())
-			return nil
+		if target.Host == addresses.Media {
+			holder, ok = id, true
 		}
 	}
-	response.Header.Del("Location")
+	if !ok || !strings.HasPrefix(target.Path, "/") {
+		response.Header.Del("Location")
+		return nil
+	}
+	target.Scheme, target.Host, target.Path, target.RawPath = "", "", "/relay/"+string(holder)+target.Path, ""
+	response.Header.Set("Location", target.String())
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 
 type cameraBody struct {
 	understudy.Camera
-	withPassword
+	Password *understudy.Secret `json:"password,omitempty" maxLength:"1000" doc:"Left out, the one that is stored stays; it is never returned"`
 }
 
 // The inputs of routes about one object.
@@ -45,7 +45,7 @@ func (s *server) siteRoutes() {
 		})
 	operation(s, route{method: "PUT", path: "/cameras/{id}", access: administer, tag: "cameras", summary: "Create or change a camera"},
 		func(ctx context.Context, in *struct {
-			cameraPath
+			ID   understudy.CameraID `path:"id"`
 			Body cameraBody
 		}) (*answer[understudy.Camera], error) {
 			if err := sameName("camera", in.ID, &in.Body.ID); err != nil {
@@ -67,9 +67,9 @@ func (s *server) siteRoutes() {
 const maxTimeline = 31 * 24 * time.Hour
 
 func (s *server) timeline(ctx context.Context, in *struct {
-	cameraPath
-	From time.Time `query:"from" required:"true"`
-	To   time.Time `query:"to" required:"true"`
+	ID   understudy.CameraID `path:"id"`
+	From time.Time           `query:"from" required:"true"`
+	To   time.Time           `query:"to" required:"true"`
 }) (*answer[understudy.Timeline], error) {
 	if !in.To.After(in.From) || in.To.Sub(in.From) > maxTimeline {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "a timeline is asked for from a time to a later one, at most 31 days; found %s to %s",
@@ -98,7 +98,7 @@ func (s *server) serverRoutes() {
 	administer := may(understudy.ActionAdminister)
 	operation(s, route{method: "PUT", path: "/recording-servers/{id}", access: administer, tag: "servers", summary: "Create or change a recording server"},
 		func(ctx context.Context, in *struct {
-			serverPath
+			ID   understudy.ServerID `path:"id"`
 			Body understudy.RecordingServer
 		}) (*answer[understudy.RecordingServer], error) {
 			if err := sameName("server", in.ID, &in.Body.ID); err != nil {
@@ -108,7 +108,7 @@ func (s *server) serverRoutes() {
 		})
 	operation(s, route{method: "PUT", path: "/failover-servers/{id}", access: administer, tag: "servers", summary: "Create or change a failover server"},
 		func(ctx context.Context, in *struct {
-			serverPath
+			ID   understudy.ServerID `path:"id"`
 			Body understudy.FailoverServer
 		}) (*answer[understudy.FailoverServer], error) {
 			if err := sameName("server", in.ID, &in.Body.ID); err != nil {
@@ -122,7 +122,7 @@ func (s *server) serverRoutes() {
 		})
 	operation(s, route{method: "PUT", path: "/groups/{id}", access: administer, tag: "servers", summary: "Create or change a failover group"},
 		func(ctx context.Context, in *struct {
-			groupPath
+			ID   understudy.GroupID `path:"id"`
 			Body understudy.FailoverGroup
 		}) (*answer[understudy.FailoverGroup], error) {
 			if err := sameName("group", in.ID, &in.Body.ID); err != nil {
@@ -165,7 +165,7 @@ func (s *server) logRoutes() {
 	operation(s, route{method: "GET", path: "/events", access: may(understudy.ActionStatus), tag: "events", summary: "Read the log, as far as you may see it"}, s.events)
 	operation(s, route{method: "POST", path: "/servers/{id}/events", access: actsAs(claimants...), tag: "events", summary: "Report what a server saw"},
 		func(ctx context.Context, in *struct {
-			serverPath
+			ID   understudy.ServerID `path:"id"`
 			Body understudy.Report
 		}) (*nothing, error) {
 			return done(s.Services.Report(ctx, in.ID, in.Body))
