@@ -1,0 +1,234 @@
+package rtsp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"understudy"
+	"understudy/internal/fmp4"
+)
+
+const (
+	// playWindow is how much of a timeline is looked up at a time: its marks
+	// take some 50 bytes a frame.
+	playWindow = 10 * time.Minute
+	// Holes longer than maxHole are played as if they were shownHole long.
+	maxHole   = 2 * time.Second
+	shownHole = time.Second
+)
+
+// firstTracks returns the tracks with which a span begins; CodeNotFound if
+// nothing of it is here.
+func firstTracks(ctx context.Context, library Library, camera understudy.CameraID, asked span) ([]understudy.Track, error) {
+	segments, err := library.Segments(ctx, camera, asked.from, asked.end(), false)
+	if err != nil {
+		return nil, err
+	}
+	if len(segments) == 0 {
+		return nil, understudy.Errorf(understudy.CodeNotFound, "nothing is recorded here of camera %s from %s on", camera, asked.from.Format(time.RFC3339Nano))
+	}
+	first := slices.MinFunc(segments, func(a, b understudy.Segment) int { return a.Start.Compare(b.Start) })
+	file, err := library.OpenSegment(ctx, first.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	_, tracks, err := fmp4.NewReader(file).Header()
+	return tracks, err
+}
+
+// end returns the end of a span; what has none ends with what there is.
+func (s span) end() time.Time {
+	if s.to.IsZero() {
+		return time.Now().Add(time.Hour)
+	}
+	return s.to
+}
+
+// recorded sends recordings in their own time.
+func (s *sending) recorded(ctx context.Context, asked span) error {
+	p := &playing{sending: s, ctx: ctx, asked: asked, cursor: asked.from}
+	for {
+		pieces, segments, err := p.window()
+		if err != nil {
+			return err
+		}
+		for _, piece := range pieces {
+			if err := p.piece(piece, segments); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// playing is where a playback stands.
+type playing struct {
+	*sending
+	ctx    context.Context
+	asked  span
+	cursor time.Time // capture time of what comes next
+
+	began time.Time     // when the first sample was sent
+	shift time.Duration // by which holes were shortened
+	last  time.Time     // end of the last video sample sent
+	heard time.Time     // end of the last audio sample sent
+}
+
+// window returns the next stretch of the timeline; io.EOF when nothing is left.
+func (p *playing) window() ([]understudy.Piece, []understudy.Segment, error) {
+	camera, library := p.viewer.camera, p.viewer.library()
+	from, end := p.cursor, p.asked.end()
+	for from.Before(end) {
+		to := from.Add(playWindow)
+		if to.After(end) {
+			to = end
+		}
+		segments, err := library.Segments(p.ctx, camera, from, to, true)
+		if err != nil {
+			return nil, nil, err
+		}
+		pieces := understudy.Join(library.Home(camera), segments)
+		pieces = slices.DeleteFunc(pieces, func(piece understudy.Piece) bool {
+			return !piece.To.After(p.cursor) || !piece.From.Before(end)
+		})
+		if len(pieces) > 0 {
+			return pieces, segments, nil
+		}
+		later, err := library.Segments(p.ctx, camera, to, end, false)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(later) == 0 {
+			break
+		}
+		first := slices.MinFunc(later, func(a, b understudy.Segment) int { return a.Start.Compare(b.Start) })
+		from = to
+		if first.Start.After(to) {
+			from = first.Start
+		}
+	}
+	return nil, nil, io.EOF
+}
+
+// piece sends what is left of a piece; io.EOF when the span ends inside it.
+func (p *playing) piece(piece understudy.Piece, segments []understudy.Segment) error {
+	i := slices.IndexFunc(segments, func(s understudy.Segment) bool { return s.ID == piece.Segment })
+	if i < 0 || piece.First+piece.Count > len(segments[i].Marks) {
+		return understudy.Errorf(understudy.CodeInternal, "the timeline names samples %d to %d of segment %s, which has none such", piece.First, piece.First+piece.Count, piece.Segment)
+	}
+	first := piece.First + p.skip(segments[i].Marks[piece.First:piece.First+piece.Count])
+	file, err := p.viewer.library().OpenSegment(p.ctx, piece.Segment)
+	if understudy.CodeOf(err) == understudy.CodeNotFound {
+		p.cursor = later(p.cursor, piece.To) // retention was quicker
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	reader := fmp4.NewReader(file)
+	_, tracks, err := reader.Header()
+	if err != nil {
+		return err
+	}
+	if err := p.sameCodecs(tracks); err != nil {
+		return err
+	}
+	for index := 0; index < piece.First+piece.Count; {
+		fragment, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if index, err = p.fragment(fragment, index, first, piece); err != nil {
+			return err
+		}
+	}
+	p.cursor = later(p.cursor, piece.To)
+	return nil
+}
+
+// skip returns how many samples of a piece come before what is to be sent: at
+// the start those before the last key sample that shows the cursor, later those
+// that end before it.
+func (p *playing) skip(marks []understudy.SampleMark) int {
+	if p.last.IsZero() {
+		for i := len(marks) - 1; i >= 0; i-- {
+			if marks[i].Key && !marks[i].At.After(p.cursor) {
+				return i
+			}
+		}
+		return max(0, slices.IndexFunc(marks, func(m understudy.SampleMark) bool { return m.Key }))
+	}
+	for i, mark := range marks {
+		if mark.At.Add(mark.Duration / 2).After(p.cursor) {
+			return i
+		}
+	}
+	return len(marks)
+}
+
+// fragment sends the samples of a fragment that belong to the piece, from its
+// first-th video sample on; index is that of the fragment's first video sample.
+func (p *playing) fragment(fragment fmp4.Fragment, index, first int, piece understudy.Piece) (next int, err error) {
+	samples := slices.Clone(fragment.Samples)
+	slices.SortStableFunc(samples, func(a, b fmp4.TimedSample) int { return a.At.Compare(b.At) })
+	for _, sample := range samples {
+		if sample.Track != understudy.VideoTrack {
+			if p.began.IsZero() || sample.At.Before(p.heard) || sample.At.Before(p.origin) || !sample.At.Before(piece.To) {
+				continue
+			}
+		} else {
+			n := index
+			index++
+			if n < first || n >= piece.First+piece.Count {
+				continue
+			}
+			if !sample.At.Before(p.asked.end()) {
+				return index, io.EOF
+			}
+		}
+		if err := p.send(sample); err != nil {
+			return index, err
+		}
+	}
+	return index, nil
+}
+
+// send waits for a sample's time and sends it.
+func (p *playing) send(sample fmp4.TimedSample) error {
+	if p.began.IsZero() {
+		p.began, p.origin = time.Now(), sample.At
+	}
+	video := sample.Track == understudy.VideoTrack
+	if hole := sample.At.Sub(p.last); video && !p.last.IsZero() && hole > maxHole {
+		p.shift += hole - shownHole
+	}
+	shown := sample.At.Add(-p.shift)
+	if err := wait(p.ctx, time.Until(p.began.Add(shown.Sub(p.origin)))); err != nil {
+		return err
+	}
+	if err := p.sample(p.ctx, sample.Sample, shown); err != nil {
+		return err
+	}
+	if !video {
+		p.heard = sample.End()
+		return nil
+	}
+	p.last = sample.End()
+	p.cursor = later(p.cursor, p.last)
+	p.viewer.resume = p.cursor
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
