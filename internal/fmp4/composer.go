@@ -24,7 +24,7 @@ const contiguous = 500 * time.Millisecond
 // before it exactly, whatever the two holders' clocks said.
 type Composer struct {
 	w        io.Writer
-	init     bool               // init goes before the first fragment
+	whole    bool               // a file of its own, with a header
 	tracks   []understudy.Track // of the first piece
 	sequence uint32             // of the last fragment
 	base     time.Time          // decode time 0; zero until it is known
@@ -34,9 +34,11 @@ type Composer struct {
 	audioEnd time.Time
 }
 
-// NewComposer returns a Composer that writes a whole file to w: init once, then
-// fragments whose time 0 is the first sample of the first piece.
-func NewComposer(w io.Writer) *Composer { return &Composer{w: w, init: true} }
+// NewComposer returns a Composer that writes a whole file to w: a header as a
+// segment has it, then fragments whose time 0 is the first sample of the first
+// piece. A Reader reads it like a segment; its header names the first piece's
+// segment with the sequence 0, which no segment has.
+func NewComposer(w io.Writer) *Composer { return &Composer{w: w, whole: true} }
 
 // NewPartComposer returns a Composer that writes media fragments only (no
 // init), numbered from sequence, with times that count from base: a part of a playlist.
@@ -77,6 +79,9 @@ func (c *Composer) Add(segment io.ReadSeeker, piece understudy.Piece) error {
 			if !placed {
 				from = c.place(piece, videoSample(f.Samples, max(first, 0)).At)
 				placed = true
+				if err := c.head(piece.Segment); err != nil {
+					return err
+				}
 			}
 			if err := c.write(cut(f.Samples, first, end, from)); err != nil {
 				return err
@@ -101,14 +106,21 @@ func (c *Composer) begin(tracks []understudy.Track) error {
 		return c.compare(tracks)
 	}
 	c.tracks = tracks
-	if !c.init {
+	return nil
+}
+
+// head writes the header of a whole file, once.
+func (c *Composer) head(first understudy.SegmentID) error {
+	if !c.whole {
 		return nil
 	}
-	init, err := MarshalInit(tracks)
+	c.whole = false
+	first.Sequence = 0
+	b, err := MarshalHeader(Header{Segment: first, Start: c.base}, c.tracks)
 	if err != nil {
 		return err
 	}
-	_, err = c.w.Write(init)
+	_, err = c.w.Write(b)
 	return err
 }
 

@@ -88,7 +88,7 @@ func trackOf(t testing.TB, track *mp4.InitTrack) understudy.Track {
 			t.Fatal(err)
 		}
 		return understudy.Track{ID: track.ID, Codec: understudy.CodecAAC, TimeScale: track.TimeScale, Config: config,
-			SampleRate: c.Config.SampleRate, Channels: c.Config.ChannelCount}
+			SampleRate: c.Config.SampleRate, Channels: int(c.Config.ChannelConfig)}
 	}
 	t.Fatalf("the clip has a track of %T", track.Codec)
 	return understudy.Track{}
