@@ -45,8 +45,8 @@ type Client struct {
 	mu         sync.Mutex
 	preferred  int // index of the management server that answered last
 	token      understudy.Secret
-	media      understudy.MediaToken
-	mediaFresh time.Time // until when media is used without asking for another
+	shown      understudy.MediaToken // to media ports
+	shownFresh time.Time             // until when it is shown without asking for another
 	connection map[understudy.ServerID]*http.Client
 
 	follow following
@@ -166,7 +166,7 @@ func (c *Client) MediaToken(ctx context.Context) (understudy.Secret, error) {
 		return "", nil
 	}
 	c.mu.Lock()
-	media, fresh := c.media, c.mediaFresh
+	media, fresh := c.shown, c.shownFresh
 	c.mu.Unlock()
 	now := time.Now()
 	if media.Token != "" && now.Before(fresh) {
@@ -180,7 +180,7 @@ func (c *Client) MediaToken(ctx context.Context) (understudy.Secret, error) {
 		return "", err
 	}
 	c.mu.Lock()
-	c.media, c.mediaFresh = next, now.Add(next.Expires.Sub(now)/2)
+	c.shown, c.shownFresh = next, now.Add(next.Expires.Sub(now)/2)
 	c.mu.Unlock()
 	return next.Token, nil
 }

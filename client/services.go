@@ -188,7 +188,7 @@ func (c *Client) SignIn(ctx context.Context, name string, password understudy.Se
 		return understudy.Session{}, err
 	}
 	c.mu.Lock()
-	c.token, c.media, c.mediaFresh = session.Token, understudy.MediaToken{}, time.Time{}
+	c.token, c.shown, c.shownFresh = session.Token, understudy.MediaToken{}, time.Time{}
 	c.mu.Unlock()
 	return session, nil
 }
