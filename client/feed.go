@@ -57,9 +57,9 @@ func (c *Client) followOne(ctx context.Context, channel *url.URL, after understu
 		err := refusal(response)
 		return understudy.CodeOf(err) != understudy.CodeUnavailable, err
 	}
-	messages := newMessages(readAlive{response.Body, func() { watchdog.Reset(silence) }})
+	all := newNotices(readAlive{response.Body, func() { watchdog.Reset(silence) }})
 	for {
-		m, err := messages.next()
+		m, err := all.next()
 		if err != nil {
 			return true, ended(ctx, channel, err)
 		}
@@ -98,8 +98,8 @@ func (r readAlive) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// message is one server-sent event (HTML Standard §9.2).
-type message struct {
+// notice is one server-sent event (HTML Standard §9.2).
+type notice struct {
 	event string
 	id    string
 	data  []byte
@@ -107,7 +107,7 @@ type message struct {
 
 // update reads a message of the channel; ok is false for one that this version
 // does not know.
-func (m message) update() (u understudy.Update, ok bool, err error) {
+func (m notice) update() (u understudy.Update, ok bool, err error) {
 	switch m.event {
 	case "site":
 		u.Site = new(understudy.Site)
@@ -130,21 +130,21 @@ func (m message) update() (u understudy.Update, ok bool, err error) {
 	return u, true, nil
 }
 
-// messages reads server-sent events.
-type messages struct {
+// notices reads server-sent events.
+type notices struct {
 	scanner *bufio.Scanner
 }
 
-func newMessages(r io.Reader) *messages {
+func newNotices(r io.Reader) *notices {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(make([]byte, 0, 4096), maxMessage)
-	return &messages{scanner}
+	return &notices{scanner}
 }
 
 // next returns the next message that has an event or data; io.EOF at the end.
 // A message that the end cut short is not one.
-func (r *messages) next() (message, error) {
-	var m message
+func (r *notices) next() (notice, error) {
+	var m notice
 	size := 0
 	for r.scanner.Scan() {
 		line := r.scanner.Bytes()
@@ -152,11 +152,11 @@ func (r *messages) next() (message, error) {
 			if m.event != "" || m.data != nil {
 				return m, nil
 			}
-			m = message{}
+			m = notice{}
 			continue
 		}
 		if size += len(line); size > maxMessage {
-			return message{}, bufio.ErrTooLong
+			return notice{}, bufio.ErrTooLong
 		}
 		field, value, _ := bytes.Cut(line, []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
@@ -176,7 +176,7 @@ func (r *messages) next() (message, error) {
 		}
 	}
 	if err := r.scanner.Err(); err != nil {
-		return message{}, err
+		return notice{}, err
 	}
-	return message{}, io.EOF
+	return notice{}, io.EOF
 }
