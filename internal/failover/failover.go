@@ -116,6 +116,7 @@ type State struct {
 	nonce     string // of this start of the process, for claim ids
 	rankDelay time.Duration
 
+	begun    bool          // there was a step
 	at       time.Duration // of the last step
 	awake    time.Duration // when this server last found that it had been paused
 	reached  bool          // the management server answers
@@ -191,7 +192,8 @@ func sorted[M ~map[K]V, K ~string, V any](m M) []K { return slices.Sorted(maps.K
 // silence that it finds on waking is its own.
 func (s *State) noticePause(at time.Duration) {
 	gap := at - s.at
-	if s.at == 0 || gap <= pauseMax {
+	if !s.begun || gap <= pauseMax {
+		s.begun = true
 		return
 	}
 	s.awake = at
@@ -328,7 +330,7 @@ func (s *State) watchWhoMatters() {
 	delete(matters, s.self)
 	for id := range matters {
 		if _, ok := s.watches[id]; !ok && s.address(id).State != "" {
-			s.watches[id] = watch{first: s.at, quiet: s.at}
+			s.watches[id] = watch{quiet: s.at}
 		}
 	}
 	for id := range s.watches {

@@ -67,7 +67,6 @@ func (v Verdict) answers() bool {
 
 // watch is what is remembered of one watched server.
 type watch struct {
-	first     time.Duration // watched since
 	known     bool          // has ever answered
 	heard     time.Duration // last answer
 	quiet     time.Duration // silence counts from here: the last answer, or a later fresh start
@@ -103,7 +102,7 @@ func (w watch) startOver(at time.Duration) watch {
 	w.statusAt, w.status = 0, understudy.ServerStatus{}
 	cameras := maps.Clone(w.cameras)
 	for id, p := range cameras {
-		p.moved = at
+		p.moved, p.steady = at, 0
 		cameras[id] = p
 	}
 	w.cameras = cameras
@@ -157,10 +156,10 @@ func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) p
 	case fresh:
 		p = progress{moved: at}
 	case moved:
-		p.begun, p.moved = true, at
-		if p.steady == 0 {
+		if p.steady == 0 || at-p.moved > moving {
 			p.steady = at
 		}
+		p.begun, p.moved = true, at
 	case at-p.moved > moving:
 		p.steady = 0
 	}
@@ -241,7 +240,7 @@ func (s *State) judge() {
 func (s *State) verdict(id understudy.ServerID, w watch) Verdict {
 	lost := w.refusedEnough() || w.unheard > 0
 	switch {
-	case lost && !w.known && s.at-w.first < neverHeard:
+	case lost && !w.known && s.at-w.quiet < neverHeard:
 		return Verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s yet: %s", id, s.self, w.why)}
 	case lost && w.witnessed(s.at):
 		return Verdict{Condition: Blind, Sentence: fmt.Sprintf(
