@@ -72,14 +72,11 @@ func validateCamera(c understudy.Camera, password *understudy.Secret) error {
 	if err := validateName("camera", c.ID, c.Name); err != nil {
 		return err
 	}
-	for _, text := range []struct {
-		noun string
-		size int
-		most int
-	}{{"URL", len(c.URL), maxURL}, {"user name", len(c.Username), maxUsername}} {
-		if text.size > text.most {
-			return understudy.Errorf(understudy.CodeInvalid, "the %s of camera %s may have %d bytes, and has %d", text.noun, c.ID, text.most, text.size)
-		}
+	if len(c.URL) > maxURL {
+		return understudy.Errorf(understudy.CodeInvalid, "the URL of camera %s may have %d bytes, and has %d", c.ID, maxURL, len(c.URL))
+	}
+	if len(c.Username) > maxUsername || !printable(c.Username) || !printable(c.URL) {
+		return understudy.Errorf(understudy.CodeInvalid, "the user name and URL of camera %s have no control characters, and the name at most %d bytes", c.ID, maxUsername)
 	}
 	if password != nil && len(*password) > maxPassword {
 		return understudy.Errorf(understudy.CodeInvalid, "the password of camera %s may have %d bytes, and has %d", c.ID, maxPassword, len(*password))

@@ -27,6 +27,9 @@ func (m *Management) Events(ctx context.Context, q understudy.EventQuery) ([]und
 	if q.Limit < 0 || q.Limit > maxEvents {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "events are asked for in lots of 1 to %d, not %d", maxEvents, q.Limit)
 	}
+	if len(q.Kind) > maxName || !printable(string(q.Kind)) {
+		return nil, understudy.Errorf(understudy.CodeInvalid, "there is no kind of event %.40q", string(q.Kind))
+	}
 	if q.Camera != "" {
 		if err := understudy.ValidateID("camera", q.Camera); err != nil {
 			return nil, err

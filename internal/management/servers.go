@@ -14,18 +14,36 @@ import (
 // maxMembers bounds a failover group.
 const maxMembers = 100
 
-// Site returns everything but history.
+// Site returns everything but history. Its lists are never nil.
 func (m *Management) Site(ctx context.Context) (understudy.Site, error) {
 	var site understudy.Site
 	err := m.store.View(ctx, func(r Reader) (err error) {
 		site, err = r.Site()
 		return err
 	})
+	site.Cameras = orEmpty(site.Cameras)
+	site.RecordingServers = orEmpty(site.RecordingServers)
+	site.FailoverServers = orEmpty(site.FailoverServers)
+	site.Groups = orEmpty(site.Groups)
+	site.Leases = orEmpty(site.Leases)
 	return site, err
 }
 
+// orEmpty keeps lists lists in JSON.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// printable reports whether a text may stand in a log, a page or a statement.
+func printable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
 func validateName[T ~string](noun string, id T, name string) error {
-	if len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+	if len(name) > maxName || !printable(name) {
 		return understudy.Errorf(understudy.CodeInvalid, "the name of %s %s is at most %d bytes of UTF-8 without control characters, found %.40q", noun, id, maxName, name)
 	}
 	return nil
@@ -98,8 +116,8 @@ func validateServer(id understudy.ServerID, name string, a understudy.Addresses)
 		return err
 	}
 	for _, address := range []string{a.Media, a.State, a.Merge} {
-		if len(address) > maxName {
-			return understudy.Errorf(understudy.CodeInvalid, "an address of %s may have %d bytes, and has %d", id, maxName, len(address))
+		if len(address) > maxName || !printable(address) {
+			return understudy.Errorf(understudy.CodeInvalid, "an address of %s is at most %d bytes without control characters, found %.40q", id, maxName, address)
 		}
 	}
 	return a.Validate()

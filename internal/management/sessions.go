@@ -38,7 +38,9 @@ func (m *Management) SignIn(ctx context.Context, name string, password understud
 	}
 	var account Account
 	err = m.store.View(ctx, func(r Reader) (err error) {
-		account, _, err = r.Account(name)
+		if userName.MatchString(name) {
+			account, _, err = r.Account(name)
+		}
 		return err
 	})
 	if err != nil {

@@ -132,9 +132,13 @@ func (tx *change) keepAdministrator(before understudy.User, role understudy.User
 // DeleteUser ends the user's sessions too.
 func (m *Management) DeleteUser(ctx context.Context, name string) error {
 	return m.update(ctx, func(tx *change) error {
-		a, ok, err := tx.Account(name)
-		if err != nil {
-			return err
+		var a Account
+		var ok bool
+		var err error
+		if userName.MatchString(name) {
+			if a, ok, err = tx.Account(name); err != nil {
+				return err
+			}
 		}
 		if !ok {
 			return understudy.Errorf(understudy.CodeNotFound, "there is no user %.80q", name)

@@ -1,0 +1,184 @@
+// Package storetest says in tests what a management.Store promises, and what
+// the authority promises over it. Each implementation runs the same suite.
+package storetest
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"testing"
+
+	us "understudy"
+	"understudy/internal/management"
+)
+
+// Open returns an empty store that is closed when the test ends.
+type Open func(t testing.TB) management.Store
+
+// Run runs the whole suite over the stores that open returns.
+func Run(t *testing.T, open Open) {
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, management.Store)
+	}{
+		{"what is read was written", roundTrip},
+		{"an update that fails leaves nothing", rollBack},
+		{"an update that panics leaves nothing", rollBackOfPanic},
+		{"updates happen one after another", oneAfterAnother},
+		{"events are selected by number, kind and camera", selectEvents},
+		{"the log makes the site", fold},
+		{"epochs only grow", epochsGrow},
+		{"a context that has ended does nothing", endedContext},
+		{"text is only text", hostileText},
+		{"cameras", cameras},
+		{"servers and groups", servers},
+		{"references are checked", references},
+		{"racing claims have one winner", race},
+		{"a repeated claim is answered alike", repeatedClaim},
+		{"claims decide each camera by itself", claims},
+		{"the log is restored", ratchet},
+		{"assignments and duties", assignments},
+		{"camera passwords are sealed", passwords},
+		{"users and sessions", users},
+		{"setup and joining", joining},
+		{"waiting for events", waiting},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
+	}
+}
+
+// New returns an authority over store with real encryption and a quick hash.
+func New(t testing.TB, store management.Store) *management.Management {
+	t.Helper()
+	m, err := management.New(context.Background(), store, management.Options{Sealer: newSealer(t), Hasher: quickHasher{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// sealer is AES-GCM with a key of its own.
+type sealer struct{ cipher.AEAD }
+
+func newSealer(t testing.TB) sealer {
+	t.Helper()
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealer{aead}
+}
+
+func (s sealer) Seal(plain, context []byte) ([]byte, error) {
+	nonce := make([]byte, s.NonceSize())
+	_, _ = rand.Read(nonce)
+	return s.AEAD.Seal(nonce, nonce, plain, context), nil
+}
+
+func (s sealer) Open(sealed, context []byte) ([]byte, error) {
+	if len(sealed) < s.NonceSize() {
+		return nil, errors.New("too short")
+	}
+	return s.AEAD.Open(nil, sealed[:s.NonceSize()], sealed[s.NonceSize():], context)
+}
+
+// quickHasher is no hash for real passwords.
+type quickHasher struct{}
+
+func (quickHasher) Hash(_ context.Context, password us.Secret) (string, error) {
+	sum := sha256.Sum256([]byte(password))
+	return hex.EncodeToString(sum[:]), nil
+}
+
+func (h quickHasher) Verify(ctx context.Context, hash string, password us.Secret) (bool, error) {
+	other, err := h.Hash(ctx, password)
+	return other == hash, err
+}
+
+// want fails the test unless err has that code, or is nil for none.
+func want(t testing.TB, err error, code us.Code) {
+	t.Helper()
+	if code == "" && err != nil {
+		t.Fatalf("failed: %v", err)
+	}
+	if code != "" && (err == nil || us.CodeOf(err) != code) {
+		t.Fatalf("answered %v, want code %s", err, code)
+	}
+}
+
+// must fails the test if err is not nil.
+func must[T any](t testing.TB) func(v T, err error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+var background = context.Background()
+
+func addresses(host string) us.Addresses {
+	return us.Addresses{Media: host + ":7563", State: host + ":11000", Merge: host + ":5210"}
+}
+
+// aSite is rec1 with hot standby fo1 and group east (fo1, fo2) and cameras a, b
+// (live only) and c (none); rec2 with group east and camera d; fo3 in group west.
+func aSite(t testing.TB, store management.Store) *management.Management {
+	t.Helper()
+	m := New(t, store)
+	for _, id := range []us.ServerID{"fo1", "fo2", "fo3"} {
+		must[us.FailoverServer](t)(m.PutFailoverServer(background, us.FailoverServer{ID: id, Addresses: addresses(string(id))}))
+	}
+	must[us.FailoverGroup](t)(m.PutGroup(background, us.FailoverGroup{ID: "east", Members: []us.ServerID{"fo1", "fo2"}}))
+	must[us.FailoverGroup](t)(m.PutGroup(background, us.FailoverGroup{ID: "west", Members: []us.ServerID{"fo3"}}))
+	must[us.RecordingServer](t)(m.PutRecordingServer(background, us.RecordingServer{ID: "rec1", Addresses: addresses("rec1"), HotStandby: "fo1", PrimaryGroup: "east"}))
+	must[us.RecordingServer](t)(m.PutRecordingServer(background, us.RecordingServer{ID: "rec2", Addresses: addresses("rec2"), PrimaryGroup: "east"}))
+	for id, home := range map[us.CameraID]us.ServerID{"a": "rec1", "b": "rec1", "c": "rec1", "d": "rec2"} {
+		c := us.Camera{ID: id, Home: home, URL: "rtsp://cam/" + string(id), Username: "viewer"}
+		switch id {
+		case "b":
+			c.Failover = us.SupportLive
+		case "c":
+			c.Failover = us.SupportNone
+		}
+		password := us.Secret("password of " + id)
+		must[us.Camera](t)(m.PutCamera(background, c, &password))
+	}
+	return m
+}
+
+func lease(t testing.TB, m *management.Management, camera us.CameraID) us.Lease {
+	t.Helper()
+	site := must[us.Site](t)(m.Site(background))
+	l, ok := site.Lease(camera)
+	if !ok {
+		t.Fatalf("camera %s has no lease", camera)
+	}
+	return l
+}
+
+// history returns the whole log.
+func history(t testing.TB, m *management.Management) []us.Event {
+	t.Helper()
+	all := must[[]us.Event](t)(m.Events(background, us.EventQuery{Before: 2, Limit: 1}))
+	for len(all) > 0 {
+		more := must[[]us.Event](t)(m.Events(background, us.EventQuery{After: all[len(all)-1].Seq, Limit: 7}))
+		if len(more) == 0 {
+			break
+		}
+		all = append(all, more...)
+	}
+	return all
+}

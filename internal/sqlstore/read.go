@@ -1,0 +1,187 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"sync/atomic"
+
+	"github.com/uptrace/bun"
+
+	"understudy"
+	"understudy/internal/management"
+)
+
+// reader reads within a transaction.
+type reader struct {
+	ctx   context.Context // of the transaction, whose life the reader shares
+	db    bun.Tx
+	cache *atomic.Pointer[understudy.Site]
+	site  *understudy.Site // as this transaction sees it, once it was asked for
+}
+
+// all reads the rows that the query selects and makes of each what it means.
+func all[R, T any](r *reader, meaning func(R) T, query func(*bun.SelectQuery) *bun.SelectQuery) ([]T, error) {
+	var rows []R
+	if err := query(r.db.NewSelect().Model(&rows)).Scan(r.ctx); err != nil {
+		return nil, failed("read", err)
+	}
+	list := make([]T, len(rows))
+	for i, row := range rows {
+		list[i] = meaning(row)
+	}
+	return list, nil
+}
+
+// one reads the row of that primary key, whose fields are set in row.
+func one[R any](r *reader, row *R) (found bool, err error) {
+	err = r.db.NewSelect().Model(row).WherePK().Scan(r.ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, failed("read", err)
+	}
+	return true, nil
+}
+
+func byID(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("id") }
+
+func (r *reader) log() (logRow, error) {
+	row := logRow{ID: 1}
+	_, err := one(r, &row)
+	return row, err
+}
+
+func (r *reader) Log() (management.Log, error) {
+	row, err := r.log()
+	return management.Log{Stream: row.Stream, Floor: row.Floor}, err
+}
+
+func (r *reader) Site() (understudy.Site, error) {
+	if r.site != nil {
+		return *r.site, nil
+	}
+	log, err := r.log()
+	if err != nil {
+		return understudy.Site{}, err
+	}
+	if cached := r.cache.Load(); cached != nil && cached.Seq == log.Seq {
+		r.site = cached
+		return *cached, nil
+	}
+	site, err := r.readSite()
+	if err != nil {
+		return understudy.Site{}, err
+	}
+	site.Seq = log.Seq
+	r.site = &site
+	return site, nil
+}
+
+func (r *reader) readSite() (site understudy.Site, err error) {
+	if site.Cameras, err = all(r, cameraRow.camera, byID); err != nil {
+		return site, err
+	}
+	if site.RecordingServers, err = all(r, recordingServerRow.server, byID); err != nil {
+		return site, err
+	}
+	if site.FailoverServers, err = all(r, failoverServerRow.server, byID); err != nil {
+		return site, err
+	}
+	if site.Groups, err = all(r, groupRow.group, byID); err != nil {
+		return site, err
+	}
+	site.Leases, err = all(r, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("holder <> ''").Order("camera")
+	})
+	return site, err
+}
+
+func (r *reader) Events(q understudy.EventQuery) ([]understudy.Event, error) {
+	events, err := all(r, eventRow.event, func(s *bun.SelectQuery) *bun.SelectQuery {
+		s = s.Where("event_row.seq > ?", q.After).Limit(int64(q.Limit))
+		if q.Before > 0 {
+			s = s.Where("event_row.seq < ?", q.Before)
+		}
+		if q.Kind != "" {
+			s = s.Where("event_row.kind = ?", q.Kind)
+		}
+		if q.Camera != "" {
+			s = s.Join("JOIN event_cameras AS c ON c.seq = event_row.seq").Where("c.camera = ?", q.Camera)
+		}
+		if q.After > 0 {
+			return s.Order("event_row.seq ASC")
+		}
+		return s.Order("event_row.seq DESC")
+	})
+	if q.After == 0 {
+		slices.Reverse(events)
+	}
+	return events, err
+}
+
+func (r *reader) Epoch(camera understudy.CameraID) (epoch uint64, err error) {
+	q := r.db.NewSelect().Model((*leaseRow)(nil)).ColumnExpr("COALESCE(MAX(epoch), 0)")
+	if camera != understudy.AllCameras {
+		q = q.Where("camera = ?", camera)
+	}
+	if err := q.Scan(r.ctx, &epoch); err != nil {
+		return 0, failed("read", err)
+	}
+	return epoch, nil
+}
+
+func (r *reader) Passwords(cameras []understudy.CameraID) (map[understudy.CameraID][]byte, error) {
+	found := make(map[understudy.CameraID][]byte, len(cameras))
+	for lot := range slices.Chunk(cameras, 500) {
+		rows, err := all(r, func(p passwordRow) passwordRow { return p }, func(q *bun.SelectQuery) *bun.SelectQuery {
+			return q.Where("camera IN (?)", bun.In(lot))
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range rows {
+			found[p.Camera] = p.Sealed
+		}
+	}
+	return found, nil
+}
+
+func (r *reader) Claim(id string) (management.ClaimRecord, bool, error) {
+	row := claimRow{ID: id}
+	found, err := one(r, &row)
+	if !found {
+		return management.ClaimRecord{}, false, err
+	}
+	return row.claim(), true, nil
+}
+
+func (r *reader) Accounts() ([]management.Account, error) {
+	return all(r, accountRow.account, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("name") })
+}
+
+func (r *reader) Account(name string) (management.Account, bool, error) {
+	row := accountRow{Name: name}
+	found, err := one(r, &row)
+	if !found {
+		return management.Account{}, false, err
+	}
+	return row.account(), true, nil
+}
+
+func (r *reader) Token(hash management.TokenHash) (management.Token, bool, error) {
+	row := tokenRow{Hash: hash[:]}
+	found, err := one(r, &row)
+	if !found {
+		return management.Token{}, false, err
+	}
+	return row.token(), true, nil
+}
+
+func (r *reader) Tokens(purpose management.Purpose) ([]management.Token, error) {
+	return all(r, tokenRow.token, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("purpose = ?", purpose).Order("created", "hash")
+	})
+}

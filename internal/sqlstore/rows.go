@@ -1,0 +1,237 @@
+package sqlstore
+
+import (
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"understudy"
+	"understudy/internal/management"
+)
+
+// A row for each table, and what it means.
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func instant(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}
+
+type logRow struct {
+	bun.BaseModel `bun:"table:log"`
+	ID            int64 `bun:",pk"`
+	Stream        string
+	Floor         uint64
+	Seq           uint64
+}
+
+type eventRow struct {
+	bun.BaseModel `bun:"table:events"`
+	Seq           uint64 `bun:",pk"`
+	At            int64
+	Kind          understudy.EventKind
+	Actor         string
+	Server        understudy.ServerID
+	Camera        understudy.CameraID
+	Sentence      string
+	Decided       int64
+	Changes       []understudy.Change
+}
+
+func eventToRow(e understudy.Event) eventRow {
+	row := eventRow{Seq: e.Seq, At: micros(e.At), Kind: e.Kind, Actor: e.Actor, Server: e.Server, Camera: e.Camera,
+		Sentence: e.Sentence, Decided: micros(e.Decided), Changes: e.Changes}
+	if row.Changes == nil {
+		row.Changes = []understudy.Change{}
+	}
+	return row
+}
+
+func (r eventRow) event() understudy.Event {
+	e := understudy.Event{Seq: r.Seq, At: instant(r.At), Kind: r.Kind, Actor: r.Actor, Server: r.Server, Camera: r.Camera,
+		Sentence: r.Sentence, Decided: instant(r.Decided)}
+	if len(r.Changes) > 0 {
+		e.Changes = r.Changes
+	}
+	return e
+}
+
+type eventCameraRow struct {
+	bun.BaseModel `bun:"table:event_cameras"`
+	Camera        understudy.CameraID `bun:",pk"`
+	Seq           uint64              `bun:",pk"`
+}
+
+type cameraRow struct {
+	bun.BaseModel `bun:"table:cameras"`
+	ID            understudy.CameraID `bun:",pk"`
+	Name          string
+	Home          understudy.ServerID
+	URL           string
+	Transport     understudy.Transport
+	Username      string
+	Failover      understudy.FailoverSupport
+	Priority      int
+	KeepFor       int64
+}
+
+func cameraToRow(c understudy.Camera) cameraRow {
+	return cameraRow{ID: c.ID, Name: c.Name, Home: c.Home, URL: c.URL, Transport: c.Transport,
+		Username: c.Username, Failover: c.Failover, Priority: c.Priority, KeepFor: int64(c.KeepFor)}
+}
+
+func (r cameraRow) camera() understudy.Camera {
+	return understudy.Camera{ID: r.ID, Name: r.Name, Home: r.Home, URL: r.URL, Transport: r.Transport,
+		Username: r.Username, Failover: r.Failover, Priority: r.Priority, KeepFor: time.Duration(r.KeepFor)}
+}
+
+type passwordRow struct {
+	bun.BaseModel `bun:"table:camera_passwords"`
+	Camera        understudy.CameraID `bun:",pk"`
+	Sealed        []byte
+}
+
+type recordingServerRow struct {
+	bun.BaseModel  `bun:"table:recording_servers"`
+	ID             understudy.ServerID `bun:",pk"`
+	Name           string
+	MediaAddress   string
+	StateAddress   string
+	MergeAddress   string
+	HotStandby     understudy.ServerID
+	PrimaryGroup   understudy.GroupID
+	SecondaryGroup understudy.GroupID
+}
+
+func recordingServerToRow(s understudy.RecordingServer) recordingServerRow {
+	return recordingServerRow{ID: s.ID, Name: s.Name, MediaAddress: s.Addresses.Media, StateAddress: s.Addresses.State,
+		MergeAddress: s.Addresses.Merge, HotStandby: s.HotStandby, PrimaryGroup: s.PrimaryGroup, SecondaryGroup: s.SecondaryGroup}
+}
+
+func (r recordingServerRow) server() understudy.RecordingServer {
+	return understudy.RecordingServer{ID: r.ID, Name: r.Name, HotStandby: r.HotStandby, PrimaryGroup: r.PrimaryGroup, SecondaryGroup: r.SecondaryGroup,
+		Addresses: understudy.Addresses{Media: r.MediaAddress, State: r.StateAddress, Merge: r.MergeAddress}}
+}
+
+type failoverServerRow struct {
+	bun.BaseModel `bun:"table:failover_servers"`
+	ID            understudy.ServerID `bun:",pk"`
+	Name          string
+	MediaAddress  string
+	StateAddress  string
+	MergeAddress  string
+}
+
+func failoverServerToRow(s understudy.FailoverServer) failoverServerRow {
+	return failoverServerRow{ID: s.ID, Name: s.Name, MediaAddress: s.Addresses.Media, StateAddress: s.Addresses.State, MergeAddress: s.Addresses.Merge}
+}
+
+func (r failoverServerRow) server() understudy.FailoverServer {
+	return understudy.FailoverServer{ID: r.ID, Name: r.Name,
+		Addresses: understudy.Addresses{Media: r.MediaAddress, State: r.StateAddress, Merge: r.MergeAddress}}
+}
+
+type groupRow struct {
+	bun.BaseModel `bun:"table:failover_groups"`
+	ID            understudy.GroupID `bun:",pk"`
+	Name          string
+	Members       []understudy.ServerID
+}
+
+func groupToRow(g understudy.FailoverGroup) groupRow {
+	return groupRow{ID: g.ID, Name: g.Name, Members: g.Members}
+}
+
+func (r groupRow) group() understudy.FailoverGroup {
+	return understudy.FailoverGroup{ID: r.ID, Name: r.Name, Members: r.Members}
+}
+
+type leaseRow struct {
+	bun.BaseModel `bun:"table:leases"`
+	Camera        understudy.CameraID `bun:",pk"`
+	Holder        understudy.ServerID
+	Epoch         uint64
+	Since         int64
+	Sentence      string
+}
+
+func leaseToRow(l understudy.Lease) leaseRow {
+	return leaseRow{Camera: l.Camera, Holder: l.Holder, Epoch: l.Epoch, Since: micros(l.Since), Sentence: l.Sentence}
+}
+
+func (r leaseRow) lease() understudy.Lease {
+	return understudy.Lease{Camera: r.Camera, Holder: r.Holder, Epoch: r.Epoch, Since: instant(r.Since), Sentence: r.Sentence}
+}
+
+type claimRow struct {
+	bun.BaseModel `bun:"table:claims"`
+	ID            string `bun:",pk"`
+	Digest        []byte
+	At            int64
+	Seq           uint64
+	Granted       []understudy.Lease
+	Refused       []understudy.Refusal
+}
+
+func claimToRow(c management.ClaimRecord) claimRow {
+	return claimRow{ID: c.ID, Digest: c.Digest[:], At: micros(c.At), Seq: c.Seq, Granted: c.Granted, Refused: c.Refused}
+}
+
+func (r claimRow) claim() management.ClaimRecord {
+	c := management.ClaimRecord{ID: r.ID, At: instant(r.At), Seq: r.Seq, Granted: r.Granted, Refused: r.Refused}
+	copy(c.Digest[:], r.Digest)
+	return c
+}
+
+type accountRow struct {
+	bun.BaseModel `bun:"table:accounts"`
+	Name          string `bun:",pk"`
+	Role          understudy.UserRole
+	Cameras       []understudy.CameraID
+	Created       int64
+	Hash          string
+}
+
+func accountToRow(a management.Account) accountRow {
+	row := accountRow{Name: a.User.Name, Role: a.User.Role, Cameras: a.User.Cameras, Created: micros(a.User.Created), Hash: a.Hash}
+	if row.Cameras == nil {
+		row.Cameras = []understudy.CameraID{}
+	}
+	return row
+}
+
+func (r accountRow) account() management.Account {
+	return management.Account{Hash: r.Hash, User: understudy.User{Name: r.Name, Role: r.Role, Cameras: r.Cameras, Created: instant(r.Created)}}
+}
+
+type tokenRow struct {
+	bun.BaseModel `bun:"table:tokens"`
+	Hash          []byte `bun:",pk"`
+	Purpose       management.Purpose
+	Account       string
+	Server        understudy.ServerID
+	Role          understudy.Role
+	Created       int64
+	Expires       int64
+	Used          int64
+}
+
+func tokenToRow(t management.Token) tokenRow {
+	return tokenRow{Hash: t.Hash[:], Purpose: t.Purpose, Account: t.User, Server: t.Server, Role: t.Role,
+		Created: micros(t.Created), Expires: micros(t.Expires), Used: micros(t.Used)}
+}
+
+func (r tokenRow) token() management.Token {
+	t := management.Token{Purpose: r.Purpose, User: r.Account, Server: r.Server, Role: r.Role,
+		Created: instant(r.Created), Expires: instant(r.Expires), Used: instant(r.Used)}
+	copy(t.Hash[:], r.Hash)
+	return t
+}

@@ -1,0 +1,168 @@
+package sqlstore
+
+import (
+	"slices"
+	"time"
+
+	"understudy"
+	"understudy/internal/management"
+)
+
+// tx reads and writes within a transaction.
+type tx struct{ reader }
+
+// put replaces the row of that primary key, or inserts it.
+func put[R any](t *tx, row *R) error {
+	changed, err := affected(t.db.NewUpdate().Model(row).WherePK().Exec(t.ctx))
+	if err != nil || changed > 0 {
+		return err
+	}
+	return insert(t, row)
+}
+
+func insert[R any](t *tx, row *R) error {
+	_, err := affected(t.db.NewInsert().Model(row).Exec(t.ctx))
+	return err
+}
+
+// gone deletes the row of that primary key, if there is one.
+func gone[R any](t *tx, row *R) error {
+	_, err := affected(t.db.NewDelete().Model(row).WherePK().Exec(t.ctx))
+	return err
+}
+
+// result is what came of a statement.
+type result interface{ RowsAffected() (int64, error) }
+
+func affected(res result, err error) (int64, error) {
+	if err != nil {
+		return 0, failed("write", err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return 0, failed("write", err)
+	}
+	return n, nil
+}
+
+func (t *tx) PutLog(l management.Log) error {
+	_, err := affected(t.db.NewUpdate().Model((*logRow)(nil)).
+		Set("stream = ?, floor = ?", l.Stream, l.Floor).Where("id = 1").Exec(t.ctx))
+	return err
+}
+
+func (t *tx) Append(e understudy.Event) (understudy.Event, error) {
+	site, err := t.Site()
+	if err != nil {
+		return e, err
+	}
+	e.Seq = site.Seq + 1
+	if _, err := affected(t.db.NewUpdate().Model((*logRow)(nil)).Set("seq = ?", e.Seq).Where("id = 1").Exec(t.ctx)); err != nil {
+		return e, err
+	}
+	row := eventToRow(e)
+	if err := insert(t, &row); err != nil {
+		return e, err
+	}
+	for lot := range slices.Chunk(management.CamerasOf(e), 500) {
+		rows := make([]eventCameraRow, len(lot))
+		for i, camera := range lot {
+			rows[i] = eventCameraRow{Camera: camera, Seq: e.Seq}
+		}
+		if err := insert(t, &rows); err != nil {
+			return e, err
+		}
+	}
+	for _, c := range e.Changes {
+		if err := t.apply(c); err != nil {
+			return e, err
+		}
+	}
+	after := site.Apply(e)
+	t.site = &after
+	return e, nil
+}
+
+// apply makes one change of an event.
+func (t *tx) apply(c understudy.Change) error {
+	switch {
+	case c.Camera != nil:
+		row := cameraToRow(*c.Camera)
+		return put(t, &row)
+	case c.RecordingServer != nil:
+		row := recordingServerToRow(*c.RecordingServer)
+		return put(t, &row)
+	case c.FailoverServer != nil:
+		row := failoverServerToRow(*c.FailoverServer)
+		return put(t, &row)
+	case c.Group != nil:
+		row := groupToRow(*c.Group)
+		return put(t, &row)
+	case c.Lease != nil:
+		return t.putLease(*c.Lease)
+	case c.GoneCamera != "":
+		if err := gone(t, &cameraRow{ID: c.GoneCamera}); err != nil {
+			return err
+		}
+		_, err := affected(t.db.NewUpdate().Model((*leaseRow)(nil)).Set("holder = ''").Where("camera = ?", c.GoneCamera).Exec(t.ctx))
+		return err
+	case c.GoneServer != "":
+		if err := gone(t, &recordingServerRow{ID: c.GoneServer}); err != nil {
+			return err
+		}
+		return gone(t, &failoverServerRow{ID: c.GoneServer})
+	case c.GoneGroup != "":
+		return gone(t, &groupRow{ID: c.GoneGroup})
+	}
+	return nil
+}
+
+// putLease is the compare-and-swap below all others: whatever was read and
+// decided above, a row's epoch only grows.
+func (t *tx) putLease(l understudy.Lease) error {
+	row := leaseToRow(l)
+	changed, err := affected(t.db.NewUpdate().Model(&row).WherePK().Where("epoch < ?", l.Epoch).Exec(t.ctx))
+	if err != nil || changed > 0 {
+		return err
+	}
+	had, err := t.Epoch(l.Camera)
+	if err != nil {
+		return err
+	}
+	if had >= l.Epoch {
+		return management.EpochConflict(l, had)
+	}
+	return insert(t, &row)
+}
+
+func (t *tx) PutPassword(camera understudy.CameraID, sealed []byte) error {
+	row := passwordRow{Camera: camera, Sealed: sealed}
+	if sealed == nil {
+		return gone(t, &row)
+	}
+	return put(t, &row)
+}
+
+func (t *tx) PutClaim(c management.ClaimRecord) error {
+	row := claimToRow(c)
+	return insert(t, &row)
+}
+
+func (t *tx) ForgetClaims(before time.Time) error {
+	_, err := affected(t.db.NewDelete().Model((*claimRow)(nil)).Where("at < ?", micros(before)).Exec(t.ctx))
+	return err
+}
+
+func (t *tx) PutAccount(a management.Account) error {
+	row := accountToRow(a)
+	return put(t, &row)
+}
+
+func (t *tx) DeleteAccount(name string) error { return gone(t, &accountRow{Name: name}) }
+
+func (t *tx) PutToken(token management.Token) error {
+	row := tokenToRow(token)
+	return put(t, &row)
+}
+
+func (t *tx) DeleteToken(hash management.TokenHash) error { return gone(t, &tokenRow{Hash: hash[:]}) }
