@@ -61,11 +61,7 @@ func (f *footage) Segments(ctx context.Context, camera understudy.CameraID, from
 	if err != nil {
 		return nil, err
 	}
-	query := url.Values{"from": {from.UTC().Format(time.RFC3339Nano)}, "to": {to.UTC().Format(time.RFC3339Nano)}}
-	if marks {
-		query.Set("marks", "1")
-	}
-	path := fmt.Sprintf("/v1/cameras/%s/segments?%s", url.PathEscape(string(camera)), query.Encode())
+	path := segmentsPath(camera, from, to, marks)
 	ask := f.present()
 	answers := make(chan answer, len(ask))
 	places := make(chan struct{}, askAtOnce)
@@ -307,4 +303,29 @@ func (r *remote) Seek(offset int64, whence int) (int64, error) {
 func (r *remote) Close() error {
 	r.shut()
 	return nil
+}
+
+// Segments returns what one server alone holds of a camera. Errors as
+// understudy.RecordingService has them, and CodeUnavailable when the server does not answer.
+func (c *Client) Segments(ctx context.Context, server understudy.ServerID, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error) {
+	site, err := c.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := site.Addresses(server); !ok {
+		return nil, understudy.Errorf(understudy.CodeNotFound, "there is no recording or failover server %s", server)
+	}
+	token, err := c.MediaToken(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.footage(site).list(ctx, server, segmentsPath(camera, from, to, marks), token)
+}
+
+func segmentsPath(camera understudy.CameraID, from, to time.Time, marks bool) string {
+	query := url.Values{"from": {from.UTC().Format(time.RFC3339Nano)}, "to": {to.UTC().Format(time.RFC3339Nano)}}
+	if marks {
+		query.Set("marks", "1")
+	}
+	return fmt.Sprintf("/v1/cameras/%s/segments?%s", url.PathEscape(string(camera)), query.Encode())
 }
