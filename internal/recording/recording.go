@@ -131,7 +131,9 @@ func (s *Server) Apply(a understudy.Assignment) {
 	homes := make(map[understudy.CameraID]understudy.Camera, len(a.Cameras))
 	for _, c := range a.Cameras {
 		homes[c.Camera.ID] = c.Camera
-		s.saw(c.Epoch)
+		if s.config.Role == understudy.RoleRecording { // a standby's may be provisional, and was not granted then
+			s.saw(c.Epoch)
+		}
 	}
 	s.homes.Store(&homes)
 	if s.config.Role == understudy.RoleRecording {
