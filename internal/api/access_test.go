@@ -1,0 +1,236 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"understudy"
+	"understudy/internal/identity"
+)
+
+// The identities that every route is tried with. lobby is vera's camera, yard is not.
+const (
+	nobody       = "nobody"
+	garbage      = "a token that nobody gave out"
+	mediaToken   = "a media token, which is for media ports"
+	vera         = "a viewer of lobby"
+	veraCookie   = "the same, by cookie"
+	olga         = "an operator of lobby"
+	ada          = "an administrator"
+	rec1         = "recording server rec-1"
+	rec2         = "recording server rec-2"
+	fo1          = "failover server fo-1"
+	channelOne   = "channel ch-1"
+	otherInstall = "rec-1 of another installation"
+)
+
+var everyone = []string{nobody, garbage, mediaToken, vera, veraCookie, olga, ada, rec1, rec2, fo1, channelOne, otherInstall}
+
+var (
+	people  = []string{vera, veraCookie, olga, ada}
+	members = []string{rec1, rec2, fo1, channelOne}
+	known   = slices.Concat(people, members)
+)
+
+// rule says who may use a route; all others get 401 or 403.
+type rule struct {
+	path    string // where the pattern has parts to fill in
+	body    string
+	allowed []string
+}
+
+// rules has a row for each pattern of the router. A new route needs one.
+var rules = map[string]rule{
+	"GET /api/v1/health":                    {allowed: everyone},
+	"GET /api/v1/ca.pem":                    {allowed: everyone},
+	"GET /openapi.json":                     {allowed: everyone},
+	"GET /docs":                             {allowed: everyone},
+	"GET /docs/":                            {allowed: everyone},
+	"/":                                     {path: "GET /", allowed: everyone},
+	"POST /api/v1/sign-in":                  {body: `{"name":"ada","password":"` + string(password) + `"}`, allowed: everyone},
+	"POST /api/v1/setup":                    {body: `{"code":"x","name":"bad name!","password":"` + string(password) + `"}`, allowed: everyone},
+	"POST /api/v1/join":                     {body: `{"secret":"x","request":"no request"}`, allowed: everyone},
+	"/api/v1/":                              {path: "GET /api/v1/no-such", allowed: known},
+	"GET /api/v1/me":                        {allowed: known},
+	"GET /api/v1/trust":                     {allowed: known},
+	"GET /api/v1/site":                      {allowed: known},
+	"GET /api/v1/cameras":                   {allowed: known},
+	"GET /api/v1/cameras/{id}":              {path: "GET /api/v1/cameras/lobby", allowed: known},
+	"GET /api/v1/cameras/{id}/timeline":     {path: "GET /api/v1/cameras/lobby/timeline?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z", allowed: slices.Concat([]string{olga, ada}, members)},
+	"GET /api/v1/status":                    {allowed: known},
+	"GET /api/v1/events":                    {allowed: known},
+	"GET /api/v1/channel":                   {allowed: known},
+	"GET /relay/{server}/{path...}":         {path: "GET /relay/none-such/v1/x", allowed: known},
+	"POST /api/v1/media-tokens":             {allowed: people},
+	"POST /api/v1/sign-out":                 {allowed: people},
+	"GET /api/v1/users":                     {allowed: []string{ada}},
+	"PUT /api/v1/users/{name}":              {path: "PUT /api/v1/users/bob", body: `{}`, allowed: []string{ada}},
+	"DELETE /api/v1/users/{name}":           {path: "DELETE /api/v1/users/none-such", allowed: []string{ada}},
+	"POST /api/v1/join-tokens":              {body: `{"role":"recording","server":"rec-9"}`, allowed: []string{ada}},
+	"PUT /api/v1/cameras/{id}":              {path: "PUT /api/v1/cameras/none-such", body: `{}`, allowed: []string{ada}},
+	"DELETE /api/v1/cameras/{id}":           {path: "DELETE /api/v1/cameras/none-such", allowed: []string{ada}},
+	"PUT /api/v1/recording-servers/{id}":    {path: "PUT /api/v1/recording-servers/none-such", body: `{}`, allowed: []string{ada}},
+	"PUT /api/v1/failover-servers/{id}":     {path: "PUT /api/v1/failover-servers/none-such", body: `{}`, allowed: []string{ada}},
+	"DELETE /api/v1/servers/{id}":           {path: "DELETE /api/v1/servers/none-such", allowed: []string{ada}},
+	"PUT /api/v1/groups/{id}":               {path: "PUT /api/v1/groups/none-such", body: `{"members":["none-such"]}`, allowed: []string{ada}},
+	"DELETE /api/v1/groups/{id}":            {path: "DELETE /api/v1/groups/none-such", allowed: []string{ada}},
+	"/api/v1/demo/":                         {path: "POST /api/v1/demo/kill", allowed: []string{ada}},
+	"GET /api/v1/servers/{id}/assignment":   {path: "GET /api/v1/servers/rec-1/assignment", allowed: []string{rec1}},
+	"GET /api/v1/servers/{id}/duties":       {path: "GET /api/v1/servers/fo-1/duties", allowed: []string{fo1}},
+	"POST /api/v1/servers/{id}/events":      {path: "POST /api/v1/servers/rec-1/events", body: `{"kind":"camera","sentence":"lobby is lost."}`, allowed: []string{rec1}},
+	"POST /api/v1/servers/{id}/certificate": {path: "POST /api/v1/servers/rec-1/certificate", body: `{"request":"no request"}`, allowed: []string{rec1}},
+	"POST /api/v1/leases/claim":             {body: `{"id":"12345678","claimant":"fo-1","home":"none-such","kind":"takeover","cameras":[],"sentence":"x"}`, allowed: []string{fo1}},
+}
+
+// asker sends requests as one identity.
+type asker struct {
+	http   *http.Client
+	header http.Header
+}
+
+func (s *site) askers() map[string]asker {
+	t, ctx := s.t, s.t.Context()
+	admin := s.administrator()
+	node1, c1 := s.join(admin, understudy.RoleRecording, "rec-1", "127.0.0.1:7563")
+	_, c2 := s.join(admin, understudy.RoleRecording, "rec-2", "127.0.0.1:7565")
+	_, c3 := s.join(admin, understudy.RoleFailover, "fo-1", "127.0.0.1:7564")
+	_, c4 := s.join(admin, understudy.RoleChannel, "ch-1", "")
+	for _, camera := range []understudy.CameraID{"lobby", "yard"} {
+		_, err := admin.PutCamera(ctx, understudy.Camera{ID: camera, Home: "rec-1", URL: "rtsp://10.0.0.8/1"}, nil)
+		check(t, err)
+	}
+	viewer := s.user(admin, "vera", understudy.RoleViewer, "lobby")
+	operator := s.user(admin, "olga", understudy.RoleOperator, "lobby")
+	media, err := operator.MediaToken(ctx)
+	check(t, err)
+	if _, err := node1.VerifyToken(string(media)); err != nil {
+		t.Fatalf("the media token must be one: %v", err)
+	}
+	stranger, err := identity.OpenAuthority(t.TempDir())
+	check(t, err)
+	other, err := stranger.Node("rec-1", understudy.RoleRecording, []string{"127.0.0.1"})
+	check(t, err)
+	otherTLS := c1.TLSFor("").Clone() // trusts this site, and shows what that does not know
+	otherTLS.GetClientCertificate = other.ClientTLS("").GetClientCertificate
+	otherTLS.Certificates = other.ClientTLS("").Certificates
+
+	bearer := func(token understudy.Secret) http.Header {
+		return http.Header{"Authorization": {"Bearer " + string(token)}}
+	}
+	plain := admin.HTTP("")
+	return map[string]asker{
+		nobody: {plain, nil}, garbage: {plain, bearer("garbage")}, mediaToken: {plain, bearer(media)},
+		vera:       {plain, bearer(viewer.Token())},
+		veraCookie: {plain, http.Header{"Cookie": {sessionCookie + "=" + string(viewer.Token())}}},
+		olga:       {plain, bearer(operator.Token())}, ada: {plain, bearer(admin.Token())},
+		rec1: {c1.HTTP(""), nil}, rec2: {c2.HTTP(""), nil}, fo1: {c3.HTTP(""), nil}, channelOne: {c4.HTTP(""), nil},
+		otherInstall: {s.client(func(understudy.ServerID) *tls.Config { return otherTLS }).HTTP(""), nil},
+	}
+}
+
+// ask returns the status and the start of the answer; 0 when the connection was refused.
+func (a asker) ask(t *testing.T, method, url, body string) (status int, text string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	check(t, err)
+	request.Header = a.header.Clone()
+	if request.Header == nil {
+		request.Header = http.Header{}
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := a.http.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	if strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream") {
+		return response.StatusCode, "" // never ends
+	}
+	all, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	check(t, err)
+	return response.StatusCode, string(all)
+}
+
+// TestAccess tries every route of the router with every identity.
+func TestAccess(t *testing.T) {
+	s := newSite(t)
+	askers := s.askers()
+	patterns := slices.Clone(s.server.gate.patterns)
+	slices.SortStableFunc(patterns, func(a, b string) int { // signing out ends what the others need
+		return strings.Compare(strings.Repeat("~", strings.Count(a, "sign-out")), strings.Repeat("~", strings.Count(b, "sign-out")))
+	})
+	for _, pattern := range patterns {
+		rule, ok := rules[pattern]
+		if !ok {
+			t.Errorf("nobody says in the table who may use %s", pattern)
+			continue
+		}
+		if rule.path == "" {
+			rule.path = pattern
+		}
+		method, path, _ := strings.Cut(rule.path, " ")
+		for _, who := range everyone {
+			if strings.Contains(pattern, "sign-out") && who == veraCookie {
+				continue // her session has ended by then
+			}
+			status, text := askers[who].ask(t, method, "https://"+s.address+path, rule.body)
+			denied := status == 0 || status == http.StatusUnauthorized || status == http.StatusForbidden
+			switch allowed := slices.Contains(rule.allowed, who) && who != otherInstall; {
+			case who == otherInstall && status != 0:
+				t.Errorf("%s by %s: the connection must be refused, got %d %.200s", rule.path, who, status, text)
+			case allowed && (denied || status >= 500):
+				t.Errorf("%s by %s must be allowed, got %d %.200s", rule.path, who, status, text)
+			case !allowed && !denied:
+				t.Errorf("%s by %s must be refused, got %d %.200s", rule.path, who, status, text)
+			case denied && status != 0:
+				requireFailure(t, rule.path, text)
+			}
+		}
+	}
+	for pattern := range rules {
+		if !slices.Contains(patterns, pattern) {
+			t.Errorf("the table has %s, which is no route", pattern)
+		}
+	}
+}
+
+// requireFailure: every refusal has a code and a sentence.
+func requireFailure(t *testing.T, what, text string) {
+	t.Helper()
+	var f failure
+	if err := json.Unmarshal([]byte(text), &f); err != nil || f.Code == "" || len(f.Message) < 10 {
+		t.Errorf("%s must be refused with a code and a sentence, got %s", what, text)
+	}
+}
+
+// TestObjects: the camera's own right counts, in every list and on every object.
+func TestObjects(t *testing.T) {
+	s := newSite(t)
+	askers := s.askers()
+	for _, path := range []string{"/cameras/yard", "/cameras/yard/timeline?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z"} {
+		for _, who := range []string{vera, olga} {
+			if status, text := askers[who].ask(t, "GET", "https://"+s.address+base+path, ""); status != http.StatusForbidden {
+				t.Errorf("%s by %s must be 403, got %d %s", path, who, status, text)
+			}
+		}
+	}
+	for _, path := range []string{"/site", "/cameras", "/events", "/status"} {
+		_, text := askers[vera].ask(t, "GET", "https://"+s.address+base+path, "")
+		if strings.Contains(text, "yard") {
+			t.Errorf("%s shows vera a camera that is not hers: %s", path, text)
+		}
+		if path == "/events" && strings.Contains(text, "signed in") {
+			t.Errorf("the log shows vera who signed in: %s", text)
+		}
+	}
+}
