@@ -86,7 +86,7 @@ func (m *Mux) Run(ctx context.Context) error {
 		m.ln.Close()
 		for _, q := range []*queue{m.rtsp, m.http, m.raw} {
 			if q != nil {
-				q.Close()
+				_ = q.Close() // never fails
 			}
 		}
 		m.closePending()
@@ -119,7 +119,7 @@ func (m *Mux) Run(ctx context.Context) error {
 		greetings.Go(func() {
 			defer m.removePending(place)
 			if err := m.greet(ctx, c); err != nil {
-				c.Close()
+				_ = c.Close() // it failed already
 				m.options.Log.Debug("a connection was refused", "port", m.ln.Addr().String(), "from", raw.RemoteAddr().String(), "error", err)
 			}
 		})

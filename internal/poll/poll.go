@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -103,18 +104,20 @@ func answerAll(conn net.Conn, answerer Answerer) {
 	}
 }
 
-// Conn is one connection to a server's state port.
+// Conn is one connection to a server's state port. It reads all the time, so
+// that the end of the server's process is known when it happens and not at the
+// next question. It has to be closed.
 type Conn struct {
 	conn    *tls.Conn
 	address string
 	server  understudy.ServerID
-
+	polling sync.Mutex // held while a question is on its way
+	asked   atomic.Bool
 	answers chan answer
-	broken  chan struct{} // closed when nothing more can arrive; ended says why
-	ended   error
 
-	mu   sync.Mutex // held while a question is on its way
-	lost error
+	once   sync.Once
+	broken chan struct{}
+	cause  error // why it ended; set before broken is closed
 }
 
 // Dial connects to a server's state port (host:port) and makes the handshake.
@@ -139,84 +142,84 @@ func Dial(ctx context.Context, address string, config *tls.Config) (*Conn, error
 		return nil, understudy.Errorf(understudy.CodeForbidden, "whoever answers at %s shows no certificate of this installation", address)
 	}
 	c := &Conn{conn: conn, address: address, server: peer.Server, answers: make(chan answer, 1), broken: make(chan struct{})}
-	go c.listen()
+	go c.read()
 	return c, nil
 }
 
-// listen reads all the time, not only while an answer is waited for, so that
-// the end of the connection is noticed when it happens. It returns when the
-// connection is closed, by whichever side.
-func (c *Conn) listen() {
-	defer close(c.broken)
+func (c *Conn) read() {
 	for {
 		var reply answer
-		if c.ended = wire.Read(c.conn, maxState, &reply); c.ended != nil {
+		if err := wire.Read(c.conn, maxState, &reply); err != nil {
+			c.end(failure(context.Background(), c.address, err))
 			return
 		}
-		select {
-		case c.answers <- reply:
-		default:
-			c.ended = understudy.Errorf(understudy.CodeInvalid, "%s answered what nobody asked", c.address)
-			c.conn.Close()
+		if !c.asked.CompareAndSwap(true, false) {
+			c.end(understudy.Errorf(understudy.CodeInvalid, "%s at %s answered without being asked", c.server, c.address))
 			return
 		}
+		c.answers <- reply // has room: there is one answer to a question
 	}
 }
 
-// Broken is closed when the connection has ended, whoever ended it: a server
-// that is killed is noticed at once, not at the next question.
+func (c *Conn) end(why error) {
+	c.once.Do(func() {
+		c.cause = why
+		close(c.broken)
+		c.conn.Close()
+	})
+}
+
+// Broken is closed when the connection has ended, whoever ended it.
 func (c *Conn) Broken() <-chan struct{} { return c.broken }
+
+// Close ends the connection, and a poll that is on its way.
+func (c *Conn) Close() error {
+	c.end(understudy.Errorf(understudy.CodeUnavailable, "the connection to %s was closed here", c.address))
+	return nil
+}
 
 // Poll asks once. CodeUnavailable if there is no answer before ctx ends or the
 // connection is lost, CodeForbidden if the server does not want to be asked by
-// this one. After any error the connection is of no more use: close it and
-// dial again. Polls of one connection wait for each other.
+// this one. Any error ends the connection: a late answer must not be taken for
+// the answer to the next question. Polls of one connection wait for each other.
 func (c *Conn) Poll(ctx context.Context, p understudy.Poll) (understudy.State, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.lost == nil {
-		state, err := c.poll(ctx, p)
-		if err == nil {
-			return state, nil
-		}
-		c.lost = err
-		c.conn.Close()
-	}
-	return understudy.State{}, c.lost
-}
-
-func (c *Conn) poll(ctx context.Context, p understudy.Poll) (understudy.State, error) {
-	if err := ctx.Err(); err != nil {
-		return understudy.State{}, failure(ctx, c.address, err)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	if err := wire.Write(c.conn, p); err != nil {
-		return understudy.State{}, failure(ctx, c.address, err)
-	}
-	var reply answer
+	c.polling.Lock()
+	defer c.polling.Unlock()
 	select {
-	case reply = <-c.answers:
-	case <-ctx.Done():
-		return understudy.State{}, failure(ctx, c.address, ctx.Err())
+	case <-c.broken: // an answer that came while it ended may still lie there
+		return understudy.State{}, c.cause
+	default:
+	}
+	stop := context.AfterFunc(ctx, func() { c.end(failure(ctx, c.address, ctx.Err())) })
+	defer stop()
+	c.asked.Store(true)
+	if err := wire.Write(c.conn, p); err != nil {
+		c.end(failure(ctx, c.address, err))
+	}
+	select {
 	case <-c.broken:
 		select {
-		case reply = <-c.answers: // it was the last one
+		case reply := <-c.answers: // a refusal comes right before the end
+			return c.accept(reply)
 		default:
-			return understudy.State{}, failure(ctx, c.address, c.ended)
+			return understudy.State{}, c.cause
 		}
+	case reply := <-c.answers:
+		return c.accept(reply)
 	}
-	switch {
-	case reply.State == nil:
-		return understudy.State{}, &understudy.Error{Code: reply.Code, Message: reply.Message}
-	case reply.State.Server != c.server:
-		return understudy.State{}, understudy.Errorf(understudy.CodeForbidden, "%s at %s answered in the name of %q", c.server, c.address, reply.State.Server)
-	}
-	return *reply.State, nil
 }
 
-// Close ends the connection, and a poll that is on its way.
-func (c *Conn) Close() error { return c.conn.Close() }
+func (c *Conn) accept(reply answer) (understudy.State, error) {
+	if reply.State != nil && reply.State.Server == c.server {
+		return *reply.State, nil
+	}
+	var err error = &understudy.Error{Code: reply.Code, Message: reply.Message}
+	if reply.State != nil {
+		err = understudy.Errorf(understudy.CodeForbidden, "%s at %s answered in the name of %q", c.server, c.address, reply.State.Server)
+	}
+	c.end(err)
+	return understudy.State{}, err
+}
 
 // failure says in a sentence why there was no answer.
 func failure(ctx context.Context, address string, err error) error {

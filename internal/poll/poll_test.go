@@ -81,7 +81,7 @@ func dial(t *testing.T, address string, config *tls.Config) *Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
@@ -195,7 +195,7 @@ func TestAFailureSaysWhatKindItIs(t *testing.T) {
 		conn, err := Dial(ctx, c.address, c.config)
 		if err == nil {
 			_, err = conn.Poll(ctx, understudy.Poll{}) // with TLS 1.3 a refusal comes after the handshake
-			conn.Close()
+			_ = conn.Close()
 		}
 		if err == nil || understudy.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.sentence) || !strings.Contains(err.Error(), c.address) {
 			t.Errorf("%s: %s, %v", name, understudy.CodeOf(err), err)
@@ -247,12 +247,57 @@ func TestGarbageEndsItsOwnConnectionOnly(t *testing.T) {
 		if err := send(bad.conn); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := bad.conn.Read(make([]byte, 1)); err == nil {
-			t.Errorf("%s was answered with %d bytes", name, n)
+		select {
+		case <-bad.Broken():
+		case reply := <-bad.answers:
+			t.Errorf("%s was answered with %+v", name, reply)
 		}
 	}
 	if _, err := good.Poll(t.Context(), understudy.Poll{}); err != nil {
 		t.Errorf("another connection suffered: %v", err)
+	}
+}
+
+func TestTheEndOfAServerIsKnownAtOnce(t *testing.T) {
+	a := newAuthority(t)
+	recorder, standby := newNode(t, a, "rec-1", understudy.RoleRecording), newNode(t, a, "fo-1", understudy.RoleFailover)
+	address, stop := serve(t, listenOn(t, "127.0.0.1:0"), recorder, func(understudy.Identity, understudy.Poll) understudy.State {
+		return understudy.State{Server: "rec-1"}
+	})
+	c := dial(t, address, standby.ClientTLS("rec-1"))
+	if _, err := c.Poll(t.Context(), understudy.Poll{}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-c.Broken():
+		t.Fatal("broken while the server is there")
+	default:
+	}
+	stop()
+	<-c.Broken() // without a question
+	if _, err := c.Poll(t.Context(), understudy.Poll{}); understudy.CodeOf(err) != understudy.CodeUnavailable || !strings.Contains(err.Error(), "was lost") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAnAnswerThatNobodyAskedForEndsTheConnection(t *testing.T) {
+	a := newAuthority(t)
+	recorder, standby := newNode(t, a, "rec-1", understudy.RoleRecording), newNode(t, a, "fo-1", understudy.RoleFailover)
+	ln := tls.NewListener(listenOn(t, "127.0.0.1:0"), recorder.PeerTLS())
+	defer ln.Close()
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_ = wire.Write(conn, answer{State: &understudy.State{Server: "rec-1"}})
+		_, _ = io.Copy(io.Discard, conn)
+	}()
+	c := dial(t, ln.Addr().String(), standby.ClientTLS("rec-1"))
+	<-c.Broken()
+	if _, err := c.Poll(t.Context(), understudy.Poll{}); understudy.CodeOf(err) != understudy.CodeInvalid || !strings.Contains(err.Error(), "without being asked") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestFramesAreTheseBytes(t *testing.T) {
 	if n, err := ReadData(&b, data); err != nil || n != 2 || !bytes.Equal(data, []byte{0, 0xff}) {
 		t.Errorf("read % x, %v", data[:n], err)
 	}
-	if err := Read(&b, 19, &m); err != io.EOF {
+	if err := Read(&b, 19, &m); err != io.EOF { //nolint:errorlint // itself, not wrapped
 		t.Errorf("at the end: %v, want io.EOF itself", err)
 	}
 }
