@@ -69,13 +69,13 @@ func (c *cutter) add(s *understudy.Sample, cut bool, now time.Time) {
 		return
 	}
 	video := s.Track == understudy.VideoTrack
-	if !c.begun && !(video && s.Key) {
+	if !c.begun && (!video || !s.Key) {
 		return // nothing can be decoded before the first key frame
 	}
 	step := s.At.Sub(t.last)
 	first := t.last.IsZero()
 	back := !first && step <= 0
-	if back && !(video && s.Key) {
+	if back && (!video || !s.Key) {
 		// The clock went back inside a GOP: the next key frame begins a segment
 		// with the new time; until then the order is kept.
 		c.cutAtKey = c.cutAtKey || video

@@ -25,7 +25,7 @@ func open(t testing.TB, dir string, change ...func(*storage.Config)) *storage.St
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 

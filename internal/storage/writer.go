@@ -175,16 +175,32 @@ func (w *Writer) run() {
 		}
 		w.ready = append(w.ready, w.cutter.take()...)
 		w.settle()
-		if closing || time.Now().After(w.retryAt) {
-			if err := w.advance(tick || closing); err != nil {
+		if closing {
+			w.finish()
+			return
+		}
+		if time.Now().After(w.retryAt) {
+			if err := w.advance(tick); err != nil {
 				w.fail(err)
 			}
 		}
-		if closing {
-			w.endSegment()
-			return
-		}
 	}
+}
+
+// finish brings what is left to the disk. One that fails gets a second chance
+// at once, with a new file, and a third a little later.
+func (w *Writer) finish() {
+	for attempt := range 3 {
+		if attempt == 2 {
+			<-time.After(retryAfter)
+		}
+		err := w.advance(true)
+		if err == nil {
+			break
+		}
+		w.fail(err)
+	}
+	w.endSegment()
 }
 
 func (w *Writer) take() ([]queued, bool) {
