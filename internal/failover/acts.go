@@ -57,14 +57,16 @@ func (s *Server) askFor(ctx context.Context, c understudy.Claim) {
 	for pause := pollEvery; ctx.Err() == nil; pause = min(2*pause, claimPause) {
 		attempt, cancel := context.WithTimeout(ctx, claimPatience)
 		answer, err := s.config.Management.Claim(attempt, c)
-		late := attempt.Err() != nil
+		if err != nil {
+			err = late(attempt, err)
+		}
 		cancel()
 		code := understudy.CodeOf(err)
 		switch {
 		case err == nil:
 			s.observe(ctx, Observation{Claimed: &Claimed{ID: c.ID, Home: c.Home, Answer: answer}})
 			return
-		case late || code == understudy.CodeUnavailable || code == understudy.CodeInternal:
+		case code == understudy.CodeUnavailable || code == understudy.CodeInternal:
 			reached := false
 			s.observe(ctx, Observation{Reached: &reached})
 			s.log.InfoContext(ctx, "a claim has no answer yet and is repeated", slog.String("home", string(c.Home)), slog.Any("error", err))
@@ -253,7 +255,7 @@ func (s *Server) restore(ctx context.Context) {
 	}
 	s.config.Recorder.SetSite(old.Site)
 	s.kept = old
-	s.step(ctx, Observation{Restored: old.Record})
+	s.step(ctx, Observation{Material: old.Record})
 	s.step(ctx, Observation{Duties: &old.Duties})
 	s.step(ctx, Observation{Site: &old.Site})
 }

@@ -34,8 +34,8 @@ type Observation struct {
 	Proven *Proof
 	// Reached says whether the management server answered when it was last spoken to.
 	Reached *bool
-	// Restored is what this server recorded when it last stopped, credentials included.
-	Restored []understudy.AssignedCamera
+	// Material is what is needed to record cameras that this server holds, credentials included.
+	Material []understudy.AssignedCamera
 }
 
 // Answer is a state that a server gave.
@@ -256,8 +256,8 @@ func (s *State) observe(o Observation) {
 		}
 	case o.Reached != nil:
 		s.reached = *o.Reached
-	case o.Restored != nil:
-		for _, c := range o.Restored {
+	case o.Material != nil:
+		for _, c := range o.Material {
 			s.material[c.Camera.ID] = c
 		}
 	}

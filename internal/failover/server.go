@@ -341,26 +341,20 @@ func (s *Server) record(cameras []understudy.AssignedCamera) bool {
 	return true
 }
 
-// fetchDuties asks whom this server may have to play: when the site has changed,
-// when somebody fell silent (the answer shows that it is not this end), and now
-// and then.
+// fetchDuties asks whom this server may have to play, and for what it plays
+// already: when the site has changed, when somebody fell silent (the answer
+// shows that it is not this end), and now and then.
 func (s *Server) fetchDuties(ctx context.Context) {
-	const usually, again, patience = 30 * time.Second, time.Second, 1500 * time.Millisecond
+	const usually, again = 30 * time.Second, time.Second
 	for ctx.Err() == nil {
-		asking, cancel := context.WithTimeout(ctx, patience)
-		duties, err := s.config.Management.Duties(asking, s.self)
-		cancel()
-		reached := err == nil || understudy.CodeOf(err) != understudy.CodeUnavailable && asking.Err() == nil
+		err := s.fetchOnce(ctx)
+		reached := err == nil || understudy.CodeOf(err) != understudy.CodeUnavailable
 		s.observe(ctx, Observation{Reached: &reached})
 		pause := usually
-		if err != nil {
+		switch {
+		case !reached:
 			pause = again
-			s.log.DebugContext(ctx, "the duties of this server could not be fetched", slog.Any("error", err))
-		} else {
-			s.observe(ctx, Observation{Duties: &duties})
-		}
-		if reached && err != nil {
-			pause = usually
+		case err != nil:
 			s.log.WarnContext(ctx, "the management server does not tell this server its duties", slog.Any("error", err))
 		}
 		select {
@@ -369,6 +363,33 @@ func (s *Server) fetchDuties(ctx context.Context) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+func (s *Server) fetchOnce(ctx context.Context) error {
+	const patience = 1500 * time.Millisecond
+	asking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	duties, err := s.config.Management.Duties(asking, s.self)
+	if err != nil {
+		return late(asking, err)
+	}
+	s.observe(ctx, Observation{Duties: &duties})
+	held, err := s.config.Management.Assignment(asking, s.self)
+	if err != nil {
+		return late(asking, err)
+	}
+	if len(held.Cameras) > 0 {
+		s.observe(ctx, Observation{Material: held.Cameras})
+	}
+	return nil
+}
+
+// late makes an error of a call that took too long one of a server that cannot be reached.
+func late(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return understudy.Errorf(understudy.CodeUnavailable, "the management server did not answer in time: %w", err)
+	}
+	return err
 }
 
 // sendReports tells the event log what was decided, for as long as it takes.
