@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"understudy"
 	"understudy/client"
@@ -144,31 +143,4 @@ func (m membership) addresses() (understudy.Addresses, error) {
 	}
 	merge, err := at(m.Listen.Merge)
 	return understudy.Addresses{Media: media, State: state, Merge: merge}, err
-}
-
-// refresh brings trust and certificate up to date.
-func refresh(ctx context.Context, node *identity.Node, site *client.Client) error {
-	text, err := site.Trust(ctx)
-	if err != nil {
-		return err
-	}
-	var trust identity.Trust
-	if err := json.Unmarshal(text, &trust); err != nil {
-		return understudy.Errorf(understudy.CodeInvalid, "whom to trust could not be read: %w", err)
-	}
-	if err := node.UpdateTrust(trust); err != nil {
-		return err
-	}
-	if time.Now().Before(node.RenewAt()) {
-		return nil
-	}
-	request, err := node.RenewalRequest()
-	if err != nil {
-		return err
-	}
-	answer, err := site.Renew(ctx, node.ID(), understudy.JoinRequest{Request: string(request), Hosts: node.Hosts()})
-	if err != nil {
-		return err
-	}
-	return node.Renew([]byte(answer.Certificate))
 }

@@ -2,17 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -26,7 +20,6 @@ import (
 	"understudy/internal/management"
 	"understudy/internal/poll"
 	"understudy/internal/sqlstore"
-	"understudy/web"
 )
 
 // managementID is the name of the one management server of a site.
@@ -106,32 +99,14 @@ func (m *managementServer) identifier() api.Identifier {
 	return api.Identifier{Session: m.service.Identify, Peer: identity.PeerIdentity}
 }
 
-// welcome prints what the administrator needs, and the setup code while there is no user.
-func (m *managementServer) welcome(ctx context.Context, w io.Writer) error {
-	ca := filepath.Join(m.config.Data, "ca.pem")
-	if err := os.WriteFile(ca, m.authority.CACertificate(), 0o644); err != nil { //nolint:gosec // public: it is to be installed in browsers
-		return understudy.Errorf(understudy.CodeUnavailable, "the CA certificate could not be written for browsers: %w", err)
-	}
-	fmt.Fprintf(w, "management server of installation %s on %s and %s; CA certificate %s\n",
-		m.authority.Installation(), m.listeners[0].Addr(), m.listeners[1].Addr(), ca)
-	code, err := m.service.SetupCode(ctx)
-	file := filepath.Join(m.config.Data, "setup-code")
-	if err != nil || code == "" {
-		if removeErr := os.Remove(file); !errors.Is(removeErr, fs.ErrNotExist) {
-			err = errors.Join(err, removeErr)
-		}
-		return err
-	}
-	fmt.Fprintf(w, "no user yet: open the page and enter the setup code %s (also in %s)\n", string(code), file)
-	return os.WriteFile(file, []byte(code), 0o600)
-}
-
 func (m *managementServer) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	handler := m.handler()
 	for i, l := range m.listeners {
 		// Plain HTTP is let in to be redirected, or to be told to use TLS.
-		g.Go(func() error { return serveHTTP(ctx, l, m.node.ServerTLS(), handler, m.log.With("port", []string{"http", "https"}[i])) })
+		g.Go(func() error {
+			return serveHTTP(ctx, l, m.node.ServerTLS(), handler, m.log.With("port", []string{"http", "https"}[i]))
+		})
 	}
 	g.Go(func() error { return m.channel.Run(ctx) })
 	g.Go(func() error { return m.self.Run(ctx) })
@@ -150,33 +125,4 @@ func (m *managementServer) stateAddresses() map[understudy.ServerID]string {
 		addresses[id] = a.State
 	}
 	return addresses
-}
-
-func (m *managementServer) handler() http.Handler {
-	_, port, _ := net.SplitHostPort(m.listeners[1].Addr().String()) // an address of a listener is host:port
-	https, _ := strconv.Atoi(port)
-	var demo http.Handler
-	if m.config.DemoControl != "" {
-		demo = demoControl(m.config.DemoControl)
-	}
-	return api.NewManagement(api.Config{
-		Services: m.service, Authority: m.authority, Identify: m.identifier(), Channel: m.channel,
-		Trust:     func() (json.RawMessage, error) { return json.Marshal(m.authority.Trust()) },
-		JoinToken: m.joinToken, Status: m.self.LastStatus, Timelines: m.self, TLS: m.node.ClientTLS,
-		Web: web.Files, Demo: demo, HTTPS: https, Version: version(), Log: m.log,
-	})
-}
-
-// joinToken names the port of servers first, and that of users in case only it is let through.
-func (m *managementServer) joinToken(secret understudy.Secret) (understudy.Secret, error) {
-	if len(m.config.Hosts) == 0 {
-		return "", understudy.Errorf(understudy.CodeInvalid, "the management server's configuration needs `hosts`, so that a joining server finds it")
-	}
-	var urls []string
-	for _, l := range m.listeners {
-		_, port, _ := net.SplitHostPort(l.Addr().String()) // an address of a listener is host:port
-		urls = append(urls, "https://"+net.JoinHostPort(m.config.Hosts[0], port))
-	}
-	token, err := m.authority.JoinToken(urls, secret)
-	return token.Encode(), err
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -117,24 +116,4 @@ func (m *mediaServer) run(ctx context.Context, role func(context.Context) error,
 		err = nil
 	}
 	return errors.Join(err, m.store.Close())
-}
-
-// membershipCheck is how often trust is refreshed and the certificate's age is looked at.
-const membershipCheck = 10 * time.Minute
-
-// keepMembership renews the certificate before it expires and refreshes whom
-// to trust. Failing is no reason to stop recording: it tries again.
-func keepMembership(ctx context.Context, node *identity.Node, site *client.Client, log *slog.Logger) error {
-	ticker := time.NewTicker(membershipCheck)
-	defer ticker.Stop()
-	for {
-		if err := refresh(ctx, node, site); err != nil && ctx.Err() == nil {
-			log.Warn("the membership could not be refreshed; it will be tried again", "error", err, "certificate expires after", node.RenewAt())
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
-	}
 }

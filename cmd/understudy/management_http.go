@@ -1,0 +1,41 @@
+package main
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"strconv"
+
+	"understudy"
+	"understudy/internal/api"
+	"understudy/web"
+)
+
+func (m *managementServer) handler() http.Handler {
+	_, port, _ := net.SplitHostPort(m.listeners[1].Addr().String()) // an address of a listener is host:port
+	https, _ := strconv.Atoi(port)
+	var demo http.Handler
+	if m.config.DemoControl != "" {
+		demo = demoControl(m.config.DemoControl)
+	}
+	return api.NewManagement(api.Config{
+		Services: m.service, Authority: m.authority, Identify: m.identifier(), Channel: m.channel,
+		Trust:     func() (json.RawMessage, error) { return json.Marshal(m.authority.Trust()) },
+		JoinToken: m.joinToken, Status: m.self.LastStatus, Timelines: m.self, TLS: m.node.ClientTLS,
+		Web: web.Files, Demo: demo, HTTPS: https, Version: version(), Log: m.log,
+	})
+}
+
+// joinToken names the port of servers first, and that of users in case only it is let through.
+func (m *managementServer) joinToken(secret understudy.Secret) (understudy.Secret, error) {
+	if len(m.config.Hosts) == 0 {
+		return "", understudy.Errorf(understudy.CodeInvalid, "the management server's configuration needs `hosts`, so that a joining server finds it")
+	}
+	var urls []string
+	for _, l := range m.listeners {
+		_, port, _ := net.SplitHostPort(l.Addr().String()) // an address of a listener is host:port
+		urls = append(urls, "https://"+net.JoinHostPort(m.config.Hosts[0], port))
+	}
+	token, err := m.authority.JoinToken(urls, secret)
+	return token.Encode(), err
+}

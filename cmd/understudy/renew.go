@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"understudy"
+	"understudy/client"
+	"understudy/internal/identity"
+)
+
+// membershipCheck is how often trust is refreshed and the certificate's age is looked at.
+const membershipCheck = 10 * time.Minute
+
+// keepMembership renews the certificate before it expires and refreshes whom
+// to trust. Failing is no reason to stop recording: it tries again.
+func keepMembership(ctx context.Context, node *identity.Node, site *client.Client, log *slog.Logger) error {
+	ticker := time.NewTicker(membershipCheck)
+	defer ticker.Stop()
+	for {
+		if err := refresh(ctx, node, site); err != nil && ctx.Err() == nil {
+			log.Warn("the membership could not be refreshed; it will be tried again", "error", err, "certificate expires after", node.RenewAt())
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// refresh brings trust and certificate up to date.
+func refresh(ctx context.Context, node *identity.Node, site *client.Client) error {
+	text, err := site.Trust(ctx)
+	if err != nil {
+		return err
+	}
+	var trust identity.Trust
+	if err := json.Unmarshal(text, &trust); err != nil {
+		return understudy.Errorf(understudy.CodeInvalid, "whom to trust could not be read: %w", err)
+	}
+	if err := node.UpdateTrust(trust); err != nil {
+		return err
+	}
+	if time.Now().Before(node.RenewAt()) {
+		return nil
+	}
+	request, err := node.RenewalRequest()
+	if err != nil {
+		return err
+	}
+	answer, err := site.Renew(ctx, node.ID(), understudy.JoinRequest{Request: string(request), Hosts: node.Hosts()})
+	if err != nil {
+		return err
+	}
+	return node.Renew([]byte(answer.Certificate))
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"understudy"
+)
+
+// welcome prints what the administrator needs, and the setup code while there is no user.
+func (m *managementServer) welcome(ctx context.Context, w io.Writer) error {
+	ca := filepath.Join(m.config.Data, "ca.pem")
+	if err := os.WriteFile(ca, m.authority.CACertificate(), 0o644); err != nil { //nolint:gosec // public: it is to be installed in browsers
+		return understudy.Errorf(understudy.CodeUnavailable, "the CA certificate could not be written for browsers: %w", err)
+	}
+	fmt.Fprintf(w, "management server of installation %s on %s and %s; CA certificate %s\n",
+		m.authority.Installation(), m.listeners[0].Addr(), m.listeners[1].Addr(), ca)
+	code, err := m.service.SetupCode(ctx)
+	file := filepath.Join(m.config.Data, "setup-code")
+	if err != nil || code == "" {
+		if removeErr := os.Remove(file); !errors.Is(removeErr, fs.ErrNotExist) {
+			err = errors.Join(err, removeErr)
+		}
+		return err
+	}
+	fmt.Fprintf(w, "no user yet: open the page and enter the setup code %s (also in %s)\n", string(code), file)
+	return os.WriteFile(file, []byte(code), 0o600)
+}
