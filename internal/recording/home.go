@@ -114,7 +114,10 @@ func (h *Home) recall() {
 		}
 	}
 	var past history
-	h.open(historyFile, &past)
+	if h.open(historyFile, &past) && past.Planned {
+		// This start is the one that was planned; a crash of it is not.
+		h.seal(historyFile, history{Failbacks: past.Failbacks})
+	}
 	h.mu.Lock()
 	h.history = past
 	h.mu.Unlock()
@@ -257,13 +260,6 @@ func (h *Home) assigned(a understudy.Assignment) {
 
 // claim decides again and again, and asks until reality agrees.
 func (h *Home) claim(ctx context.Context) error {
-	h.mu.Lock()
-	past := h.history
-	h.mu.Unlock()
-	if past.Planned {
-		// This start is the one that was planned; a crash of it is not.
-		h.seal(historyFile, history{Failbacks: past.Failbacks})
-	}
 	ticker := time.NewTicker(decideEvery)
 	defer ticker.Stop()
 	c := claimer{home: h}

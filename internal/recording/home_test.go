@@ -85,6 +85,7 @@ func atHome(m Management, home **Home) func(*running) func(context.Context) erro
 
 // It fetches its assignment, and after a restart records with what it kept, asking nobody.
 func TestRecordsWithoutAskingAnyone(t *testing.T) {
+	t.Parallel()
 	site := newInstallation(t)
 	authority := newManagement(t, site)
 	a := cameras(t, "rec-1", "lobby", "yard")
@@ -109,6 +110,7 @@ func TestRecordsWithoutAskingAnyone(t *testing.T) {
 
 // It takes its cameras back when it records them, says why, and loses no frame by it.
 func TestTakesItsCamerasBack(t *testing.T) {
+	t.Parallel()
 	site := newInstallation(t)
 	authority := newManagement(t, site)
 	a := cameras(t, "rec-1", "lobby", "yard")
@@ -146,6 +148,7 @@ func TestTakesItsCamerasBack(t *testing.T) {
 
 // A planned stop is remembered over the restart, once.
 func TestPlannedStopIsRemembered(t *testing.T) {
+	t.Parallel()
 	site := newInstallation(t)
 	authority := newManagement(t, site)
 	authority.furnish(t, understudy.Assignment{})

@@ -106,7 +106,7 @@ func (s *Server) serveMedia(ctx context.Context) error {
 		return rtsp.NewServer(rtsp.ServerConfig{Library: shown, Log: s.log}).Serve(ctx, rtspListener)
 	})
 	g.Go(func() error {
-		stop := context.AfterFunc(ctx, func() { web.Close() })
+		stop := context.AfterFunc(ctx, func() { _ = web.Close() })
 		defer stop()
 		if err := web.Serve(httpListener); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
 			return understudy.Errorf(understudy.CodeUnavailable, "the media port stopped serving HTTP: %w", err)

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // It records what a player opens, the open segment included, and shows it live.
 func TestRecordsAndServes(t *testing.T) {
+	t.Parallel()
 	site := newInstallation(t)
 	a := cameras(t, "rec-1", "lobby", "yard")
 	r := site.start(site.join("rec-1", understudy.RoleRecording), options{})
@@ -91,14 +92,16 @@ func watchWebSocket(t *testing.T, r *running, token string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	url := "ws://" + r.addresses.Media + "/v1/cameras/%s/live?token=%s"
+	//nolint:bodyclose // the library closes it
 	if _, response, err := websocket.Dial(ctx, fmt.Sprintf(url, "yard", token), nil); err == nil || response == nil || response.StatusCode != http.StatusForbidden {
 		t.Errorf("another camera's token was answered with %v, %v", response, err)
 	}
-	conn, _, err := websocket.Dial(ctx, fmt.Sprintf(url, "lobby", token), nil)
+	conn, _, err := websocket.Dial( //nolint:bodyclose // the library closes it
+		ctx, fmt.Sprintf(url, "lobby", token), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.CloseNow()
+	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(16 << 20)
 	_, text, err := conn.Read(ctx)
 	if err != nil {
@@ -145,6 +148,7 @@ func watchRTSP(t *testing.T, r *running, token string) {
 
 // An assignment that is applied again, or with another epoch, disturbs nobody.
 func TestApplyLeavesAloneWhatIsTheSame(t *testing.T) {
+	t.Parallel()
 	site := newInstallation(t)
 	a := cameras(t, "rec-1", "lobby", "yard")
 	r := site.start(site.join("rec-1", understudy.RoleRecording), options{})
@@ -181,6 +185,7 @@ func TestApplyLeavesAloneWhatIsTheSame(t *testing.T) {
 
 // A camera that cannot be reached is told of, and delays no other.
 func TestDeadCameraDelaysNobody(t *testing.T) {
+	t.Parallel()
 	site := newInstallation(t)
 	a := cameras(t, "rec-1", "lobby")
 	dead := listener(t) // accepts and never answers
@@ -200,6 +205,7 @@ func TestDeadCameraDelaysNobody(t *testing.T) {
 // The holder is named only when the site is known to say so, and never while
 // the news of a takeover is still on its way.
 func TestRedirects(t *testing.T) {
+	t.Parallel()
 	site := newInstallation(t)
 	a := cameras(t, "rec-1", "lobby")
 	r := site.start(site.join("fo-1", understudy.RoleFailover), options{})
@@ -237,6 +243,7 @@ func TestRedirects(t *testing.T) {
 
 // A planned stop waits until a standby says that it covers the camera, and records meanwhile.
 func TestLeaveIsMakeBeforeBreak(t *testing.T) {
+	t.Parallel()
 	site := newInstallation(t)
 	a := cameras(t, "rec-1", "lobby")
 	r := site.start(site.join("rec-1", understudy.RoleRecording), options{})
@@ -246,7 +253,7 @@ func TestLeaveIsMakeBeforeBreak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	ask := func(covered ...understudy.CameraID) understudy.State {
 		t.Helper()
 		state, err := conn.Poll(t.Context(), understudy.Poll{Observer: "fo-1", Covered: covered})
@@ -278,16 +285,21 @@ func TestLeaveIsMakeBeforeBreak(t *testing.T) {
 
 // Without a standby there is nobody to wait for.
 func TestLeaveAlone(t *testing.T) {
+	t.Parallel()
 	site := newInstallation(t)
 	a := cameras(t, "rec-1", "lobby")
 	r := site.start(site.join("rec-1", understudy.RoleRecording), options{})
 	r.Apply(a)
 	until(t, "the camera is recorded", r.recordsAll(a))
-	r.Leave(t.Context(), "an upgrade") // the test would time out
+	if wait, why := r.needed(time.Now()); wait {
+		t.Errorf("it waits: %s", why)
+	}
+	r.Leave(t.Context(), "an upgrade")
 }
 
 // Footage goes home over TLS, is there byte for byte, and is deleted where it was made.
 func TestMergeBetweenServers(t *testing.T) {
+	t.Parallel()
 	site := newInstallation(t)
 	a := cameras(t, "rec-1", "lobby", "yard")
 	home := site.start(site.join("rec-1", understudy.RoleRecording), options{})
@@ -361,6 +373,7 @@ func dialTLS(t *testing.T, address string, node *identity.Node, server understud
 
 // Only failover servers of this installation may speak on the merge port.
 func TestMergeRefusesOthers(t *testing.T) {
+	t.Parallel()
 	site, other := newInstallation(t), newInstallation(t)
 	home := site.start(site.join("rec-1", understudy.RoleRecording), options{})
 	for name, node := range map[string]*identity.Node{
@@ -391,6 +404,7 @@ func TestMergeRefusesOthers(t *testing.T) {
 
 // The media port shows nothing to nobody, with and without TLS.
 func TestMediaPortRefusesNobody(t *testing.T) {
+	t.Parallel()
 	site := newInstallation(t)
 	a := cameras(t, "rec-1", "lobby")
 	r := site.start(site.join("rec-1", understudy.RoleRecording), options{})
