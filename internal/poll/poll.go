@@ -214,7 +214,10 @@ func (c *Conn) accept(reply answer) (understudy.State, error) {
 		return *reply.State, nil
 	}
 	var err error = &understudy.Error{Code: reply.Code, Message: reply.Message}
-	if reply.State != nil {
+	switch {
+	case reply.State == nil && reply.Message == "":
+		err = understudy.Errorf(understudy.CodeInvalid, "%s at %s answered with neither a state nor an error", c.server, c.address)
+	case reply.State != nil:
 		err = understudy.Errorf(understudy.CodeForbidden, "%s at %s answered in the name of %q", c.server, c.address, reply.State.Server)
 	}
 	c.end(err)

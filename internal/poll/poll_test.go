@@ -301,6 +301,13 @@ func TestAnAnswerThatNobodyAskedForEndsTheConnection(t *testing.T) {
 	}
 }
 
+func TestAnEmptyAnswerIsAnError(t *testing.T) {
+	c := &Conn{address: "A", server: "rec-1", broken: make(chan struct{}), conn: tls.Client(&net.TCPConn{}, nil)}
+	if _, err := c.accept(answer{}); understudy.CodeOf(err) != understudy.CodeInvalid || !strings.Contains(err.Error(), "neither a state nor an error") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestWatchSeesServersComeGoAndReturn(t *testing.T) {
 	a := newAuthority(t)
 	recorder, manager := newNode(t, a, "rec-1", understudy.RoleRecording), newNode(t, a, "management", understudy.RoleManagement)
