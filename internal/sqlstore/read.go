@@ -137,7 +137,7 @@ func (r *reader) Passwords(cameras []understudy.CameraID) (map[understudy.Camera
 	found := make(map[understudy.CameraID][]byte, len(cameras))
 	for lot := range slices.Chunk(cameras, 500) {
 		rows, err := all(r, func(p passwordRow) passwordRow { return p }, func(q *bun.SelectQuery) *bun.SelectQuery {
-			return q.Where("camera IN (?)", bun.In(lot))
+			return q.Where("camera IN (?)", bun.List(lot))
 		})
 		if err != nil {
 			return nil, err

@@ -2,9 +2,19 @@ package sqlstore_test
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"pgregory.net/rapid"
+
+	us "understudy"
 	"understudy/internal/management"
 	"understudy/internal/management/storetest"
 	"understudy/internal/sqlstore"
@@ -25,5 +35,211 @@ func open(t testing.TB, path string) *sqlstore.Store {
 }
 
 func TestSQLite(t *testing.T) {
-	storetest.Run(t, func(t testing.TB) management.Store { return open(t, filepath.Join(t.TempDir(), "a folder", "management.db")) })
+	storetest.Run(t, func(t testing.TB) management.Store {
+		return open(t, filepath.Join(t.TempDir(), "a folder?x=1#y%20", "management.db"))
+	})
+}
+
+func TestWhatAlwaysHolds(t *testing.T) {
+	dir, n := t.TempDir(), 0
+	rapid.Check(t, func(r *rapid.T) {
+		n++
+		s, err := sqlstore.Open(context.Background(), filepath.Join(dir, fmt.Sprintf("%d.db", n)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		storetest.Properties(r, t, s)
+	})
+}
+
+// put is one camera with a lease, under an epoch.
+func put(t testing.TB, s management.Store, id us.CameraID, epoch uint64) error {
+	t.Helper()
+	return s.Update(context.Background(), func(tx management.Tx) error {
+		_, err := tx.Append(us.Event{At: time.Now(), Kind: us.EventConfig, Changes: []us.Change{
+			{Camera: &us.Camera{ID: id, Home: "rec1"}}, {Lease: &us.Lease{Camera: id, Holder: "rec1", Epoch: epoch}},
+		}})
+		return err
+	})
+}
+
+func site(t testing.TB, s management.Store) (site us.Site) {
+	t.Helper()
+	err := s.View(context.Background(), func(r management.Reader) (err error) {
+		site, err = r.Site()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return site
+}
+
+func TestWhatWasCommittedIsThereAfterARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "management.db")
+	first := open(t, path)
+	if err := put(t, first, "a", 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, path)
+	if s := site(t, again); s.Seq != 1 || len(s.Cameras) != 1 {
+		t.Errorf("after a restart the site is %+v", s)
+	}
+	if err := put(t, again, "a", 1); us.CodeOf(err) != us.CodeConflict {
+		t.Errorf("after a restart epoch 1 can be granted twice: %v", err)
+	}
+}
+
+// Two processes may have the database open while one takes over from the other.
+func TestTwoStoresOnOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "management.db")
+	stores := []*sqlstore.Store{open(t, path), open(t, path)}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	won := 0
+	for n := range 40 {
+		all.Go(func() {
+			switch err := put(t, stores[n%2], "a", uint64(n/4+1)); { // four want each epoch
+			case err == nil:
+				mu.Lock()
+				won++
+				mu.Unlock()
+			case us.CodeOf(err) != us.CodeConflict:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	one, other := site(t, stores[0]), site(t, stores[1])
+	if one.Seq != uint64(won) || other.Seq != one.Seq || one.Leases[0] != other.Leases[0] {
+		t.Errorf("%d grants; one store has event %d and %+v, the other event %d and %+v", won, one.Seq, one.Leases, other.Seq, other.Leases)
+	}
+}
+
+func TestADatabaseThatIsBusyIsUnavailable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "management.db")
+	one, other := open(t, path), open(t, path)
+	err := one.Update(context.Background(), func(management.Tx) error {
+		err := put(t, other, "a", 1)
+		if us.CodeOf(err) != us.CodeUnavailable {
+			t.Errorf("while another process writes: %v, want unavailable", err)
+		}
+		if s := site(t, other); s.Seq != 0 {
+			t.Errorf("readers wait for no writer, and saw %+v", s)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := put(t, other, "a", 1); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func TestADatabaseOfANewerVersionIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "management.db")
+	open(t, path)
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec("INSERT INTO schema_version (version) VALUES (9999)")
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = sqlstore.Open(context.Background(), path)
+	if us.CodeOf(err) != us.CodeConflict || !strings.Contains(err.Error(), "form 9999") {
+		t.Errorf("opened with %v", err)
+	}
+}
+
+func TestWhatIsNoDatabaseIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "management.db")
+	text := strings.Repeat("these are somebody's notes\n", 100)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlstore.Open(context.Background(), path); us.CodeOf(err) != us.CodeUnavailable {
+		t.Errorf("opened with %v", err)
+	}
+	if left, err := os.ReadFile(path); err != nil || string(left) != text {
+		t.Errorf("the file was changed, %v", err)
+	}
+	if _, err := sqlstore.Open(context.Background(), filepath.Join(path, "x.db")); us.CodeOf(err) != us.CodeUnavailable {
+		t.Errorf("below a file: opened with %v", err)
+	}
+}
+
+func TestOnlyTheOwnerMayReadIt(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "management.db"))
+	if err := put(t, s, "a", 1); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) < 2 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, %v", f.Name(), info.Mode(), err)
+		}
+	}
+}
+
+// A power cut must not undo a granted lease.
+func TestCommitsAreSynced(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "management.db"))
+	for pragma, want := range map[string]string{"synchronous": "2", "journal_mode": "wal"} {
+		if got := sqlstore.Pragma(t, s, pragma); got != want {
+			t.Errorf("%s is %s, want %s", pragma, got, want)
+		}
+	}
+}
+
+// BenchmarkClaim takes over 200 cameras and gives them back.
+func BenchmarkClaim(b *testing.B) {
+	m := storetest.New(b, open(b, filepath.Join(b.TempDir(), "management.db")))
+	ctx := context.Background()
+	at := us.Addresses{Media: "h:1", State: "h:2", Merge: "h:3"}
+	_, err := m.PutFailoverServer(ctx, us.FailoverServer{ID: "fo1", Addresses: at})
+	_, err2 := m.PutRecordingServer(ctx, us.RecordingServer{ID: "rec1", Addresses: at, HotStandby: "fo1"})
+	if err := errors.Join(err, err2); err != nil {
+		b.Fatal(err)
+	}
+	wanted := make([]us.CameraEpoch, 200)
+	password := us.Secret("secret")
+	for i := range wanted {
+		wanted[i].Camera = us.CameraID(fmt.Sprintf("camera-%03d", i))
+		if _, err := m.PutCamera(ctx, us.Camera{ID: wanted[i].Camera, Home: "rec1", URL: "rtsp://h/"}, &password); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for n := 0; b.Loop(); n++ {
+		for i := range wanted {
+			wanted[i].Epoch = uint64(n + 1)
+		}
+		c := us.Claim{ID: fmt.Sprintf("claim-%06d", n), Claimant: "fo1", Home: "rec1", Kind: us.ClaimTakeover, Cameras: wanted}
+		if n%2 == 1 {
+			c.Claimant, c.Kind = "rec1", us.ClaimFailback
+		}
+		if answer, err := m.Claim(ctx, c); err != nil || len(answer.Granted) != len(wanted) {
+			b.Fatal(answer.Refused, err)
+		}
+	}
+}
+
+func TestSQLiteVersionsThatCorruptAreKnown(t *testing.T) {
+	for version, want := range map[string]bool{"3.51.3": true, "3.51.10": true, "3.53.0": true, "4.0.0": true,
+		"3.51.2": false, "3.7.17": false, "2.99.99": false, "3.51": false, "": false, "x.y.z": false} {
+		if got := sqlstore.AtLeast(version, [3]int{3, 51, 3}); got != want {
+			t.Errorf("version %q accepted: %v, want %v", version, got, want)
+		}
+	}
 }
