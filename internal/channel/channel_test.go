@@ -1,0 +1,227 @@
+package channel
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"sync/atomic"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"understudy"
+	"understudy/client"
+	"understudy/internal/management"
+)
+
+var administrator = understudy.Identity{User: "ada", Actions: understudy.RoleAdministrator.Actions(), Cameras: []understudy.CameraID{understudy.AllCameras}}
+
+func anAdministrator(*http.Request) (understudy.Identity, error) { return administrator, nil }
+
+type fataler interface {
+	Helper()
+	Fatalf(string, ...any)
+}
+
+func check(t fataler, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+}
+
+type noPasswords struct{ management.Hasher }
+
+func newLog(t fataler) *management.Management {
+	m, err := management.New(context.Background(), management.NewMemory(), management.Options{Hasher: noPasswords{}})
+	check(t, err)
+	return m
+}
+
+// addServer is one event.
+func addServer(t fataler, m *management.Management, n int) {
+	_, err := m.PutFailoverServer(context.Background(), understudy.FailoverServer{
+		ID: understudy.ServerID(fmt.Sprintf("fo-%d", n)), Addresses: understudy.Addresses{Media: "10.0.0.1:7563", State: "10.0.0.1:11000"},
+	})
+	check(t, err)
+}
+
+// started is a hub that runs.
+type started struct {
+	*Hub
+	stop func()
+}
+
+func start(c Config) started {
+	h := NewHub(c)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = h.Run(ctx) }()
+	return started{h, func() { cancel(); <-ended }}
+}
+
+// serve serves what handler points to, and returns the feed that a client of it is.
+func serve(t testing.TB, handler *atomic.Pointer[Hub]) *client.Client {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.Load().ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	c, err := client.New(client.Config{
+		Addresses: []string{server.URL},
+		TLS:       func(understudy.ServerID) *tls.Config { return &tls.Config{RootCAs: roots} },
+	})
+	check(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// feeds are the implementations of understudy.Feed, all of one log.
+func feeds(t *testing.T, m *management.Management) map[string]understudy.Feed {
+	first, second := &atomic.Pointer[Hub]{}, &atomic.Pointer[Hub]{}
+	embedded := start(Config{Feed: Tail(m), History: m, Identify: anAdministrator})
+	t.Cleanup(embedded.stop)
+	first.Store(embedded.Hub)
+	over := serve(t, first)
+	chained := start(Config{Feed: over, Identify: anAdministrator})
+	t.Cleanup(chained.stop)
+	second.Store(chained.Hub)
+	return map[string]understudy.Feed{"the log": Tail(m), "client of the channel": over, "client of a chained channel": serve(t, second)}
+}
+
+var errReached = errors.New("reached")
+
+// reader is a client of a feed that keeps the site.
+type reader struct {
+	site   understudy.Site
+	cursor understudy.Cursor
+}
+
+// readTo follows until the cursor reaches the log's head. It fails on a gap.
+func (r *reader) readTo(t fataler, feed understudy.Feed, stream string, head uint64) {
+	t.Helper()
+	if r.cursor == (understudy.Cursor{Stream: stream, Seq: head}) {
+		return
+	}
+	for { // a hub that starts is not there at once
+		err := feed.Follow(context.Background(), r.cursor, func(u understudy.Update) error {
+			switch {
+			case u.Site != nil:
+				r.site = *u.Site
+				if u.Site.Seq != u.Cursor.Seq {
+					t.Fatalf("the site of event %d comes with cursor %s", u.Site.Seq, u.Cursor)
+				}
+			case u.Event != nil:
+				if u.Cursor.Stream != r.cursor.Stream || u.Event.Seq != r.cursor.Seq+1 {
+					t.Fatalf("after %s came event %d of %s: a gap", r.cursor, u.Event.Seq, u.Cursor.Stream)
+				}
+				r.site = r.site.Apply(*u.Event)
+			default:
+				return nil
+			}
+			r.cursor = u.Cursor
+			if r.cursor == (understudy.Cursor{Stream: stream, Seq: head}) {
+				return errReached
+			}
+			return nil
+		})
+		if errors.Is(err, errReached) {
+			return
+		}
+		if understudy.CodeOf(err) != understudy.CodeUnavailable {
+			t.Fatalf("Follow ended with %v", err)
+		}
+	}
+}
+
+func (r *reader) requireSite(t fataler, m *management.Management) {
+	t.Helper()
+	want, err := m.Site(context.Background())
+	check(t, err)
+	if r.site.Seq != want.Seq || !reflect.DeepEqual(r.site.FailoverServers, want.FailoverServers) {
+		t.Fatalf("the reader's site after event %d is not the log's after %d: %+v, want %+v", r.site.Seq, want.Seq, r.site, want)
+	}
+}
+
+// TestFeeds: every feed gives the site, then each change, and resumes.
+func TestFeeds(t *testing.T) {
+	m := newLog(t)
+	addServer(t, m, 1)
+	for name, feed := range feeds(t, m) {
+		t.Run(name, func(t *testing.T) {
+			var r reader
+			for n := range 5 {
+				addServer(t, m, 10+n)
+				site, err := m.Site(t.Context())
+				check(t, err)
+				r.readTo(t, feed, m.Stream(), site.Seq)
+				r.requireSite(t, m)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			err := feed.Follow(ctx, understudy.Cursor{}, func(understudy.Update) error { cancel(); return nil })
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("Follow ends with its context's error, ended with %v", err)
+			}
+		})
+	}
+}
+
+// TestResume: whatever cursor a client brings, over restarts of the channel and
+// a restored log, it never misses an event: it resumes or begins anew.
+func TestResume(t *testing.T) {
+	handler := &atomic.Pointer[Hub]{}
+	over := serve(t, handler)
+	rapid.Check(t, func(t *rapid.T) {
+		m := newLog(t)
+		history := rapid.Bool().Draw(t, "history")
+		begin := func() started {
+			c := Config{Feed: Tail(m), Identify: anAdministrator}
+			if history {
+				c.History = m
+			}
+			h := start(c)
+			handler.Store(h.Hub)
+			return h
+		}
+		hub := begin()
+		defer func() { hub.stop() }()
+		var r reader
+		sites := map[understudy.Cursor]understudy.Site{}
+		added := 0
+		add := func() {
+			for range rapid.IntRange(1, 5).Draw(t, "events") {
+				added++
+				addServer(t, m, added)
+				site, err := m.Site(context.Background())
+				check(t, err)
+				sites[understudy.Cursor{Stream: m.Stream(), Seq: site.Seq}] = site
+			}
+		}
+		add()
+		t.Repeat(map[string]func(*rapid.T){
+			"add":     func(*rapid.T) { add() },
+			"restart": func(*rapid.T) { hub.stop(); hub = begin() },
+			"restore": func(*rapid.T) { hub.stop(); m = newLog(t); add(); hub = begin() },
+			"stale cursor": func(t *rapid.T) {
+				site, err := m.Site(context.Background())
+				check(t, err)
+				stream := rapid.SampledFrom([]string{m.Stream(), "another"}).Draw(t, "stream")
+				r.cursor = understudy.Cursor{Stream: stream, Seq: rapid.Uint64Range(0, site.Seq+3).Draw(t, "seq")}
+				r.site = sites[r.cursor] // of a cursor that never was, a client has nothing
+			},
+			"": func(t *rapid.T) {
+				site, err := m.Site(context.Background())
+				check(t, err)
+				if r.cursor == (understudy.Cursor{Stream: m.Stream(), Seq: site.Seq}) {
+					return
+				}
+				r.readTo(t, over, m.Stream(), site.Seq)
+				r.requireSite(t, m)
+			},
+		})
+	})
+}
