@@ -1,12 +1,10 @@
 package identity
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"io"
 	"net"
 	"net/url"
@@ -407,10 +405,15 @@ func TestARenewedCertificateIsUsedByConfigurationsAlreadyHandedOut(t *testing.T)
 	recorder, standby := join(t, a, "rec-1", understudy.RoleRecording), join(t, a, "fo-1", understudy.RoleFailover)
 	server, client := recorder.PeerTLS(), standby.ClientTLS("rec-1")
 	before := meet(t, server, client).state.PeerCertificates[0]
-	err := recorder.renew(t.Context(), func(_ context.Context, request []byte) ([]byte, error) {
-		return a.Sign(request, "rec-1", understudy.RoleRecording, []string{"new.example"}, 0)
-	})
+	request, err := recorder.RenewalRequest()
 	if err != nil {
+		t.Fatal(err)
+	}
+	renewed, err := a.Sign(request, "rec-1", understudy.RoleRecording, []string{"new.example"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := recorder.Renew(renewed); err != nil {
 		t.Fatal(err)
 	}
 	m := meet(t, server, client)
@@ -421,26 +424,31 @@ func TestARenewedCertificateIsUsedByConfigurationsAlreadyHandedOut(t *testing.T)
 	if err != nil || !slices.Equal(loaded.Hosts(), []string{"new.example"}) {
 		t.Errorf("after a restart: %v", err)
 	}
-	for name, sign := range map[string]func(csr []byte) ([]byte, error){
-		"another id":   func(csr []byte) ([]byte, error) { return a.Sign(csr, "rec-2", understudy.RoleRecording, nil, 0) },
-		"another role": func(csr []byte) ([]byte, error) { return a.Sign(csr, "rec-1", understudy.RoleFailover, nil, 0) },
-		"another installation": func(csr []byte) ([]byte, error) {
-			return newAuthority(t).Sign(csr, "rec-1", understudy.RoleRecording, nil, 0)
-		},
-		"another key": func([]byte) ([]byte, error) {
-			csr, err := standby.RenewalRequest()
-			if err != nil {
-				return nil, err
-			}
-			return a.Sign(csr, "rec-1", understudy.RoleRecording, nil, 0)
-		},
-		"nothing": func([]byte) ([]byte, error) { return nil, nil },
-		"failure": func([]byte) ([]byte, error) { return nil, errors.New("no answer") },
+	othersRequest, err := standby.RenewalRequest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		authority *Authority
+		request   []byte
+		id        understudy.ServerID
+		role      understudy.Role
+	}{
+		"another id":           {a, request, "rec-2", understudy.RoleRecording},
+		"another role":         {a, request, "rec-1", understudy.RoleFailover},
+		"another installation": {newAuthority(t), request, "rec-1", understudy.RoleRecording},
+		"another key":          {a, othersRequest, "rec-1", understudy.RoleRecording},
 	} {
-		err := recorder.renew(t.Context(), func(_ context.Context, csr []byte) ([]byte, error) { return sign(csr) })
-		if err == nil {
-			t.Errorf("%s was put to use", name)
+		certificate, err := c.authority.Sign(c.request, c.id, c.role, nil, 0)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if err := recorder.Renew(certificate); understudy.CodeOf(err) != understudy.CodeInvalid {
+			t.Errorf("a certificate of %s: %v", name, err)
+		}
+	}
+	if err := recorder.Renew(nil); understudy.CodeOf(err) != understudy.CodeInvalid {
+		t.Errorf("no certificate: %v", err)
 	}
 	if m := meet(t, server, client); m.clientErr != nil {
 		t.Errorf("after refused renewals: %v", m.clientErr)

@@ -227,18 +227,19 @@ func (n *Node) change(f func(*nodeFile)) error {
 	return nil
 }
 
-const renewalPause = time.Hour
+const renewalCheck = time.Hour
 
-// KeepRenewed asks for a new certificate whenever RenewAt has passed, and
-// again each hour while that fails, until ctx ends. ask sends the request (PEM)
-// to the management server, or signs it right there, and returns the answer.
-func (n *Node) KeepRenewed(ctx context.Context, log *slog.Logger, ask func(ctx context.Context, csrPEM []byte) (certPEM []byte, err error)) error {
-	ticker := time.NewTicker(renewalPause)
+// KeepRenewed signs a new certificate for the management server's own node n
+// whenever RenewAt has passed, and tries again each hour while that fails,
+// until ctx ends. Other servers ask the management server.
+func (a *Authority) KeepRenewed(ctx context.Context, n *Node, log *slog.Logger) error {
+	ticker := time.NewTicker(renewalCheck)
 	defer ticker.Stop()
 	for {
 		if !time.Now().Before(n.RenewAt()) {
-			if err := n.renew(ctx, ask); err != nil {
-				log.Warn("the certificate could not be renewed, trying again in an hour", "expires", n.current.Load().certificate.Leaf.NotAfter, "error", err)
+			if err := a.renew(n); err != nil {
+				log.Warn("the management server's certificate could not be renewed, trying again in an hour",
+					"expires", n.current.Load().certificate.Leaf.NotAfter, "error", err)
 			}
 		}
 		select {
@@ -249,12 +250,12 @@ func (n *Node) KeepRenewed(ctx context.Context, log *slog.Logger, ask func(ctx c
 	}
 }
 
-func (n *Node) renew(ctx context.Context, ask func(ctx context.Context, csrPEM []byte) ([]byte, error)) error {
+func (a *Authority) renew(n *Node) error {
 	request, err := n.RenewalRequest()
 	if err != nil {
 		return err
 	}
-	certificate, err := ask(ctx, request)
+	certificate, err := a.Sign(request, n.ID(), n.Role(), n.Hosts(), 0)
 	if err != nil {
 		return err
 	}

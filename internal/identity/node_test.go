@@ -228,36 +228,49 @@ func TestAServerWithoutAClockStillKnowsItsPeers(t *testing.T) {
 	})
 }
 
-func TestRenewalIsAskedForAfterTwoThirdsOfALifeAndEachHourUntilItIsThere(t *testing.T) {
+func TestTheManagementServersCertificateIsRenewedAfterTwoThirdsOfItsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority(t)
-		n := join(t, a, "rec-1", understudy.RoleRecording, "10.0.0.11")
-		start := time.Now()
-		ctx, cancel := context.WithCancel(t.Context())
-		var asked []time.Time
-		err := n.KeepRenewed(ctx, slog.New(slog.DiscardHandler), func(_ context.Context, csr []byte) ([]byte, error) {
-			asked = append(asked, time.Now())
-			switch len(asked) {
-			case 1:
-				return nil, errors.New("the management server is down")
-			case 2:
-				return a.Sign(csr, n.ID(), n.Role(), n.Hosts(), 0)
-			}
-			cancel()
-			return nil, ctx.Err()
-		})
-		if err != nil || len(asked) != 3 {
-			t.Fatalf("asked %d times, %v", len(asked), err)
+		n, err := a.Node("management", understudy.RoleManagement, []string{"vms.example", "10.0.0.1"})
+		if err != nil {
+			t.Fatal(err)
 		}
+		first := n.current.Load().certificate.Leaf
 		const life = 390 * 24 * time.Hour
-		if first := asked[0].Sub(start); first < life*2/3 || first > life*2/3+time.Hour {
-			t.Errorf("first asked after %s, want two thirds of %s", first, life)
+		if due := n.RenewAt().Sub(issued(first)); due != life*2/3 {
+			t.Errorf("due after %s of %s", due, life)
 		}
-		if second := asked[1].Sub(asked[0]); second != time.Hour {
-			t.Errorf("asked again after %s", second)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- a.KeepRenewed(ctx, n, slog.New(slog.DiscardHandler)) }()
+		time.Sleep(life*2/3 - time.Hour)
+		synctest.Wait()
+		if !n.current.Load().certificate.Leaf.Equal(first) {
+			t.Error("renewed before it was due")
 		}
-		if third := asked[2].Sub(asked[1]); third < life*2/3-time.Hour || third > life*2/3+time.Hour {
-			t.Errorf("asked for the next after %s", third)
+		if err := os.Rename(n.folder, n.folder+"-away"); err != nil { // the disk fails for a while
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(n.folder, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		if !n.current.Load().certificate.Leaf.Equal(first) {
+			t.Error("a certificate is in use that a restart would lose")
+		}
+		if err := errors.Join(os.Remove(n.folder), os.Rename(n.folder+"-away", n.folder)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		second := n.current.Load().certificate.Leaf
+		if second.Equal(first) || second.NotAfter.Sub(time.Now()) < life-2*time.Hour || !slices.Equal(n.Hosts(), hostsOf(first)) {
+			t.Errorf("not renewed when it could be: until %s, hosts %v", second.NotAfter, n.Hosts())
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }
