@@ -92,7 +92,7 @@ func guess(t *testing.T, m *management.Management, name, address func(n int) str
 			if !strings.Contains(err.Error(), "try again in") {
 				t.Fatalf("refused with %q", err)
 			}
-			time.Sleep(time.Second)
+			time.Sleep(10 * time.Second)
 		default:
 			t.Fatal(err)
 		}
