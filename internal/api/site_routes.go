@@ -134,7 +134,7 @@ func (s *server) serverRoutes() {
 		func(ctx context.Context, in *groupPath) (*nothing, error) {
 			return done(s.Services.DeleteGroup(ctx, in.ID))
 		})
-	operation(s, route{method: "GET", path: "/servers/{id}/assignment", access: actsAs(understudy.RoleRecording), tag: "servers", summary: "What a recording server has at home"},
+	operation(s, route{method: "GET", path: "/servers/{id}/assignment", access: actsAs(understudy.RoleRecording, understudy.RoleFailover), tag: "servers", summary: "What a recording server has at home, or a failover server holds now"},
 		func(ctx context.Context, in *serverPath) (*answer[understudy.Assignment], error) {
 			a, err := s.Services.Assignment(ctx, in.ID)
 			a.Cameras = orEmpty(a.Cameras)

@@ -1,0 +1,133 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"understudy"
+	"understudy/client"
+)
+
+// services is what management and its client both are.
+type services interface {
+	understudy.CameraService
+	understudy.ServerService
+	understudy.LeaseService
+	understudy.AssignmentService
+	understudy.EventService
+	understudy.UserService
+}
+
+// remote is the services over HTTP, each as one who may use it.
+type remote struct {
+	*client.Client // an administrator's
+	rec, fo        *client.Client
+}
+
+func (r remote) Claim(ctx context.Context, c understudy.Claim) (understudy.ClaimAnswer, error) {
+	return r.fo.Claim(ctx, c)
+}
+func (r remote) Assignment(ctx context.Context, id understudy.ServerID) (understudy.Assignment, error) {
+	return r.rec.Assignment(ctx, id)
+}
+func (r remote) Duties(ctx context.Context, id understudy.ServerID) ([]understudy.Duty, error) {
+	return r.fo.Duties(ctx, id)
+}
+func (r remote) Report(ctx context.Context, id understudy.ServerID, report understudy.Report) error {
+	return r.rec.Report(ctx, id, report)
+}
+
+// varying is what two runs cannot have in common.
+var varying = regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z|"token":"[^"]*"`)
+
+// tell writes what came of a call: the value, or the code and sentence.
+func tell(value any, err error) string {
+	if err != nil {
+		return fmt.Sprintf("%s: %s", understudy.CodeOf(err), err)
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.ReplaceAll(varying.ReplaceAllString(string(text), "…"), "null", "[]")
+}
+
+func tellError(err error) string { return tell("done", err) }
+
+// script uses every service, rightly and wrongly.
+func script(ctx context.Context, s services) []string {
+	secret := new(understudy.Secret("camera password"))
+	addresses := understudy.Addresses{Media: "10.0.0.1:7563", State: "10.0.0.1:11000", Merge: "10.0.0.1:5210"}
+	camera := understudy.Camera{ID: "lobby", Home: "rec-1", URL: "rtsp://10.0.0.8/1", Username: "root"}
+	bad := camera
+	bad.URL = "http://10.0.0.8"
+	claim := understudy.Claim{ID: "claim-0001", Claimant: "fo-1", Home: "rec-1", Kind: understudy.ClaimTakeover,
+		Cameras: []understudy.CameraEpoch{{Camera: "lobby", Epoch: 1}}, Sentence: "It is gone."}
+	stale, changed := claim, claim
+	stale.ID = "claim-0002"
+	changed.Sentence = "It is still gone."
+	user := understudy.User{Name: "vera", Role: understudy.RoleViewer, Cameras: []understudy.CameraID{"lobby"}}
+	strange := user
+	strange.Name = "a/b?c"
+	return []string{
+		tell(s.PutGroup(ctx, understudy.FailoverGroup{ID: "spare", Name: "Spare", Members: []understudy.ServerID{"fo-1"}})),
+		tell(s.PutGroup(ctx, understudy.FailoverGroup{ID: "none", Members: []understudy.ServerID{"nobody"}})),
+		tell(s.PutRecordingServer(ctx, understudy.RecordingServer{ID: "rec-1", Addresses: addresses, PrimaryGroup: "spare"})),
+		tell(s.PutRecordingServer(ctx, understudy.RecordingServer{ID: "rec-1", Addresses: addresses, HotStandby: "nobody"})),
+		tell(s.PutFailoverServer(ctx, understudy.FailoverServer{ID: "Fo!", Addresses: addresses})),
+		tell(s.Cameras(ctx)),
+		tell(s.PutCamera(ctx, camera, secret)),
+		tell(s.PutCamera(ctx, bad, nil)),
+		tell(s.Camera(ctx, "lobby")),
+		tell(s.Camera(ctx, "none")),
+		tell(s.Assignment(ctx, "rec-1")),
+		tell(s.Duties(ctx, "fo-1")),
+		tell(s.Claim(ctx, claim)),
+		tell(s.Claim(ctx, claim)),
+		tell(s.Claim(ctx, changed)),
+		tell(s.Claim(ctx, stale)),
+		tellError(s.Report(ctx, "rec-1", understudy.Report{Kind: understudy.EventCamera, Camera: "lobby", Sentence: "Lobby is lost."})),
+		tellError(s.Report(ctx, "rec-1", understudy.Report{Kind: "weather", Sentence: "Rain."})),
+		tell(s.PutUser(ctx, user, new(password))),
+		tell(s.PutUser(ctx, user, new(understudy.Secret("short")))),
+		tell(s.PutUser(ctx, strange, new(password))),
+		tell(s.Users(ctx)),
+		tellError(s.DeleteUser(ctx, "ada")),
+		tellError(s.DeleteUser(ctx, "vera")),
+		tellError(s.DeleteUser(ctx, "vera")),
+		tellError(s.DeleteServer(ctx, "rec-1")),
+		tellError(s.DeleteServer(ctx, "nobody")),
+		tellError(s.DeleteGroup(ctx, "spare")),
+		tellError(s.DeleteCamera(ctx, "lobby")),
+		tellError(s.DeleteCamera(ctx, "lobby")),
+		tell(s.Site(ctx)),
+		tell(s.Events(ctx, understudy.EventQuery{Kind: understudy.EventConfig, Limit: 3})),
+		tell(s.Events(ctx, understudy.EventQuery{Camera: "lobby"})),
+		tell(s.Events(ctx, understudy.EventQuery{Limit: 5000})),
+	}
+}
+
+// TestServices: over HTTP every service answers, and fails, as it does in the process.
+func TestServices(t *testing.T) {
+	transcripts := map[bool][]string{}
+	for _, overHTTP := range []bool{false, true} {
+		s := newSite(t)
+		admin := s.administrator()
+		_, rec := s.join(admin, understudy.RoleRecording, "rec-1", "10.0.0.1:7563")
+		_, fo := s.join(admin, understudy.RoleFailover, "fo-1", "10.0.0.1:7563")
+		if overHTTP {
+			transcripts[true] = script(t.Context(), remote{admin, rec, fo})
+			continue
+		}
+		transcripts[false] = script(understudy.WithAsker(t.Context(), understudy.Identity{User: "ada"}), s.management)
+	}
+	for n, want := range transcripts[false] {
+		if got := transcripts[true][n]; got != want {
+			t.Errorf("call %d differs\n over HTTP %s\nin process %s", n, got, want)
+		}
+	}
+}
