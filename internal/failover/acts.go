@@ -217,7 +217,7 @@ type kept struct {
 }
 
 // keptFile holds camera passwords: only this server can open it.
-const keptFile = "standby.sealed"
+const keptFile = "standby"
 
 // keep seals on disk what has changed of it; the loop never waits for the disk.
 func (s *Server) keep(ctx context.Context) {

@@ -96,7 +96,12 @@ func Up(ctx context.Context, o Options) (_ *Site, err error) {
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	s.following.Go(func() { _ = s.Client.Run(following) }) // ends with Down only
-	return s, nil
+	process, _ := s.Process(Management)
+	err = until(ctx, "the service channel to tell of every camera", process, func(context.Context) bool {
+		now, _ := s.Client.Current()
+		return len(now.Cameras) == len(s.Layout.Cameras)
+	})
+	return s, err
 }
 
 // Process returns a process by the id of its server, or Management or TestCameras.
