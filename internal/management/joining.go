@@ -125,6 +125,9 @@ func (m *Management) CreateJoinToken(ctx context.Context, role understudy.Role, 
 	if err := understudy.ValidateID("server", id); err != nil {
 		return "", err
 	}
+	if id == understudy.ServerID(understudy.RoleManagement) { // found out now, not when the token is used up
+		return "", understudy.Errorf(understudy.CodeInvalid, "management servers are known by the name %q; choose another id", string(id))
+	}
 	if ttl == 0 {
 		ttl = joinAge
 	}

@@ -289,6 +289,7 @@ func joining(t *testing.T, s management.Store) {
 
 	want(t, second(m.CreateJoinToken(background, us.RoleManagement, "x", 0)), us.CodeInvalid)
 	want(t, second(m.CreateJoinToken(background, us.RoleRecording, "../x", 0)), us.CodeInvalid)
+	want(t, second(m.CreateJoinToken(background, us.RoleRecording, "management", 0)), us.CodeInvalid)
 	want(t, second(m.CreateJoinToken(background, us.RoleRecording, "x", 1<<62)), us.CodeInvalid)
 	must[us.FailoverServer](t)(m.PutFailoverServer(background, us.FailoverServer{ID: "fo1", Addresses: addresses("h")}))
 	want(t, second(m.CreateJoinToken(background, us.RoleRecording, "fo1", 0)), us.CodeConflict)
