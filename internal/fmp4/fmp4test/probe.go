@@ -11,7 +11,7 @@ import (
 // Packet is one packet as ffprobe tells it.
 type Packet struct {
 	Decode   time.Duration
-	Duration time.Duration
+	Duration time.Duration // 0 where ffprobe tells none
 	Key      bool
 	Size     int
 }
@@ -50,7 +50,7 @@ func Probe(t testing.TB, name string) [2][]Packet {
 // Decode decodes a file with ffmpeg. The test fails if ffmpeg says anything.
 func Decode(t testing.TB, name string) {
 	t.Helper()
-	run(t, exec.CommandContext(t.Context(), "ffmpeg", "-v", "warning", "-i", name, "-f", "null", "-"))
+	run(t, exec.CommandContext(t.Context(), "ffmpeg", "-v", "warning", "-guess_layout_max", "0", "-i", name, "-f", "null", "-"))
 }
 
 func run(t testing.TB, cmd *exec.Cmd) []byte {
@@ -72,6 +72,9 @@ func (b *buffer) Write(p []byte) (int, error) {
 
 func seconds(t testing.TB, s string) time.Duration {
 	t.Helper()
+	if s == "" {
+		return 0
+	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil {
 		t.Fatalf("ffprobe tells a time as %q", s)
