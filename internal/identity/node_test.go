@@ -161,6 +161,7 @@ func TestJoiningCanBeBrokenOffAnywhereAndBegunAgain(t *testing.T) {
 		"another server's certificate":  {othersCertificate, a.Trust()},
 		"another installation's trust":  {certificate, other.Trust()},
 		"an installation by name alone": {certificate, Trust{a.Installation(), other.Trust().CA, other.Trust().TokenKeys}},
+		"our trust in another's name":   {certificate, Trust{other.Installation(), a.Trust().CA, a.Trust().TokenKeys}},
 		"no trust":                      {certificate, Trust{}},
 		"no certificate":                {nil, a.Trust()},
 		"the CA as certificate":         {a.CACertificate(), a.Trust()},
