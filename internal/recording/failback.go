@@ -120,7 +120,7 @@ func decide(s situation) decision {
 	case len(ready) == 0 && soon == 0:
 		return decision{Sentence: fmt.Sprintf("%s does not record %s again yet", s.self, named(silent))}
 	case len(ready) == 0, others > 0 && longest < hold+straggle:
-		return decision{Sentence: fmt.Sprintf("%s records %d of its %s again and waits: %s", s.self, len(away)-len(silent), counted(len(away), "camera"), why)}
+		return decision{Sentence: fmt.Sprintf("%s records again and waits to take %s back: %s", s.self, counted(len(away), "camera"), why)}
 	}
 	return decision{Cameras: epochs(ready), Sentence: claimSentence(s.self, ready, longest, why)}
 }

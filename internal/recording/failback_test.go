@@ -71,26 +71,25 @@ func TestFailback(t *testing.T) {
 		"nothing is elsewhere": {base, map[int]look{0: {healthy: "lyv"}}, ""},
 		"after the hold-down": {base, map[int]look{0: {away: "lyv"}, 3: {away: "lyv", healthy: "lyv"}}, `
   0.0 rec-1 does not record lobby, vault, yard again yet
-  3.0 rec-1 records 3 of its 3 cameras again and waits: the hold-down is 10s
+  3.0 rec-1 records again and waits to take 3 cameras back: the hold-down is 10s
  13.0 claims [{lobby 2} {vault 2} {yard 2}]: rec-1 has recorded lobby, vault, yard again for 10s (the hold-down is 10s) and takes its part back from fo-1
 `},
 		"one camera is late": {base, map[int]look{0: {away: "lyv", healthy: "ly"}, 2: {away: "lyv", healthy: "lyv"}}, `
-  0.0 rec-1 records 2 of its 3 cameras again and waits: the hold-down is 10s
-  2.0 rec-1 records 3 of its 3 cameras again and waits: the hold-down is 10s
+  0.0 rec-1 records again and waits to take 3 cameras back: the hold-down is 10s
  12.0 claims [{lobby 2} {vault 2} {yard 2}]: rec-1 has recorded lobby, vault, yard again for 12s (the hold-down is 10s) and takes its part back from fo-1
 `},
 		"one camera is dead and does not keep the others": {base, map[int]look{0: {away: "lyv", healthy: "ly"}}, `
-  0.0 rec-1 records 2 of its 3 cameras again and waits: the hold-down is 10s
+  0.0 rec-1 records again and waits to take 3 cameras back: the hold-down is 10s
  15.0 claims [{lobby 2} {yard 2}]: rec-1 has recorded lobby, yard again for 15s (the hold-down is 10s) and takes its part back from fo-1
 `},
 		"an interruption begins anew": {base, map[int]look{0: {away: "l", healthy: "lyv"}, 6: {away: "l", healthy: "yv"}, 7: {away: "l", healthy: "lyv"}}, `
-  0.0 rec-1 records 1 of its 1 camera again and waits: the hold-down is 10s
+  0.0 rec-1 records again and waits to take 1 camera back: the hold-down is 10s
   6.0 rec-1 does not record lobby again yet
-  7.0 rec-1 records 1 of its 1 camera again and waits: the hold-down is 10s
+  7.0 rec-1 records again and waits to take 1 camera back: the hold-down is 10s
  17.0 claims [{lobby 2}]: rec-1 has recorded lobby again for 10s (the hold-down is 10s) and takes its part back from fo-1
 `},
 		"health before the takeover does not count": {base, map[int]look{0: {healthy: "lyv"}, 20: {away: "lyv", healthy: "lyv"}}, `
- 20.0 rec-1 records 3 of its 3 cameras again and waits: the hold-down is 10s
+ 20.0 rec-1 records again and waits to take 3 cameras back: the hold-down is 10s
  30.0 claims [{lobby 2} {vault 2} {yard 2}]: rec-1 has recorded lobby, vault, yard again for 10s (the hold-down is 10s) and takes its part back from fo-1
 `},
 		"a planned stop": {situation{holdDown: 10 * time.Second, planned: true}, map[int]look{0: {away: "lyv"}, 2: {away: "lyv", healthy: "lyv"}}, `
@@ -99,7 +98,7 @@ func TestFailback(t *testing.T) {
 `},
 		"a flapping server": {situation{holdDown: 10 * time.Second, failbacks: []time.Time{noon.Add(-2 * time.Hour), noon.Add(-9 * time.Minute), noon.Add(-4 * time.Minute)}},
 			map[int]look{0: {away: "l", healthy: "lyv"}}, `
-  0.0 rec-1 records 1 of its 1 camera again and waits: the hold-down is 40s after 2 failbacks within the hour
+  0.0 rec-1 records again and waits to take 1 camera back: the hold-down is 40s after 2 failbacks within the hour
  40.0 claims [{lobby 2}]: rec-1 has recorded lobby again for 40s (the hold-down is 40s after 2 failbacks within the hour) and takes its part back from fo-1
 `},
 		"a disk that fails": {base, map[int]look{0: {away: "l", healthy: "lyv", change: func(s *situation) {

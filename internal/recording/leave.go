@@ -21,13 +21,14 @@ const (
 func (s *Server) Leave(ctx context.Context, reason string) {
 	s.leaving.Store(&reason)
 	begun := time.Now()
+	s.log.Info("the server is about to stop; recording goes on until a standby records too", "reason", reason)
 	var since time.Time // all is covered
 	said := ""
 	for {
 		now := time.Now()
 		wait, why := s.needed(now)
 		if why != said {
-			s.log.Info("the server is about to stop", "reason", reason, "now", why)
+			s.log.Debug("the server is about to stop", "reason", reason, "now", why)
 			said = why
 		}
 		switch {
@@ -37,6 +38,7 @@ func (s *Server) Leave(ctx context.Context, reason string) {
 			since = time.Time{}
 		}
 		if !wait && (!s.watched(now) || s.served() || now.Sub(since) >= movedBound) || now.Sub(begun) >= leaveBound || ctx.Err() != nil {
+			s.log.Info("the server stops", "reason", reason, "after", now.Sub(begun), "because", why)
 			return
 		}
 		pause(ctx, leaveEvery)
