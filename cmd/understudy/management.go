@@ -108,6 +108,7 @@ func (m *managementServer) run(ctx context.Context) error {
 			return serveHTTP(ctx, l, m.node.ServerTLS(), handler, m.log.With("port", []string{"http", "https"}[i]))
 		})
 	}
+	g.Go(func() error { return m.authority.KeepRenewed(ctx, m.node, m.log) })
 	g.Go(func() error { return m.channel.Run(ctx) })
 	g.Go(func() error { return m.self.Run(ctx) })
 	g.Go(func() error { return poll.Watch(ctx, m.stateAddresses, m.node.ClientTLS, m.channel.Status) })
