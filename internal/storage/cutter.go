@@ -75,6 +75,7 @@ func (c *cutter) add(s *understudy.Sample, cut bool, now time.Time) {
 	step := s.At.Sub(t.last)
 	first := t.last.IsZero()
 	back := !first && step <= 0
+	usable := !first && !back && !cut
 	if back && (!video || !s.Key) {
 		// The clock went back inside a GOP: the next key frame begins a segment
 		// with the new time; until then the order is kept.
@@ -91,7 +92,7 @@ func (c *cutter) add(s *understudy.Sample, cut bool, now time.Time) {
 		c.complete(t, duration)
 	}
 	begins := video && c.beginsSegment(s, gap)
-	if !first && !back && !cut {
+	if usable {
 		t.remember(step)
 	}
 	t.held, t.begins, t.since, t.last = s, begins, now, s.At
