@@ -266,12 +266,21 @@ func (s *State) observe(o Observation) {
 func (s *State) observeSite(site understudy.Site) {
 	s.site = site
 	for _, l := range site.Leases {
+		s.noticeLife(l)
 		s.learn(l)
 	}
 	for camera := range s.leases {
 		if _, exists := site.Camera(camera); !exists {
 			delete(s.leases, camera)
 		}
+	}
+}
+
+// noticeLife: a server that has just been granted a lease was alive to ask for it.
+func (s *State) noticeLife(l understudy.Lease) {
+	old, known := s.leases[l.Camera]
+	if w, ok := s.watches[l.Holder]; ok && !w.verdict.answers() && known && l.Epoch > old.Epoch && l.Holder != old.Holder {
+		s.watches[l.Holder] = w.startOver(s.at)
 	}
 }
 

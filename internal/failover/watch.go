@@ -23,7 +23,8 @@ const (
 	moving       = 2 * time.Second        // at most between two moves of a watermark that moves
 	unwritable   = 1500 * time.Millisecond
 	statusFresh  = 2500 * time.Millisecond // age of what the management server saw
-	statusAhead  = 750 * time.Millisecond  // that it must have seen later than this server did
+	statusAhead  = 400 * time.Millisecond  // that it must have seen later than this server did
+	refusedAhead = 750 * time.Millisecond  // the same, against connections that were refused
 )
 
 // Condition is what a watched server is in.
@@ -201,9 +202,12 @@ func (s *State) observeStatus(statuses []understudy.ServerStatus) {
 // witnessed reports whether the management server has just seen the server at
 // work, later than this server did. Both times are the watched server's own.
 func (w watch) witnessed(at time.Duration) bool {
-	state := w.status.State
+	state, ahead := w.status.State, statusAhead
+	if w.refusedEnough() {
+		ahead = refusedAhead
+	}
 	return w.status.Reachable && state != nil && at-w.statusAt < statusFresh && w.known &&
-		state.Storage.Writable && state.Leaving == "" && state.At.Sub(w.state.At) >= statusAhead
+		state.Storage.Writable && state.Leaving == "" && state.At.Sub(w.state.At) >= ahead
 }
 
 // suspect notices silence.
