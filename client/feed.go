@@ -117,7 +117,9 @@ func (m notice) update() (u understudy.Update, ok bool, err error) {
 		err = json.Unmarshal(m.data, u.Event)
 	case "status":
 		u.Status = []understudy.ServerStatus{}
-		err = json.Unmarshal(m.data, &u.Status)
+		if err = json.Unmarshal(m.data, &u.Status); u.Status == nil {
+			u.Status = []understudy.ServerStatus{} // null is none
+		}
 	default:
 		return u, false, nil
 	}

@@ -12,7 +12,15 @@ import (
 	"understudy"
 )
 
-func get(t *testing.T, c *http.Client, method, url string, header http.Header) (*http.Response, string) {
+// reply is an answer that was read to its end.
+type reply struct {
+	Status     string
+	StatusCode int
+	Header     http.Header
+	cookies    []*http.Cookie
+}
+
+func get(t *testing.T, c *http.Client, method, url string, header http.Header) (reply, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
 	check(t, err)
@@ -24,7 +32,7 @@ func get(t *testing.T, c *http.Client, method, url string, header http.Header) (
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	check(t, err)
-	return response, string(body)
+	return reply{response.Status, response.StatusCode, response.Header, response.Cookies()}, string(body)
 }
 
 // TestWithoutTLS: only the health answer is readable, and what must be secret is refused.
@@ -93,7 +101,7 @@ func TestCookie(t *testing.T) {
 		t.Fatalf("sign-in sets one guarded cookie and keeps the token to it, set %v and answered %q", cookies, string(session.Token))
 	}
 	header := http.Header{"Cookie": {cookies[0].Name + "=" + cookies[0].Value}}
-	if response, body := get(t, admin.HTTP(""), http.MethodPost, "https://"+s.address+base+"/sign-out", header); response.StatusCode != http.StatusNoContent || len(response.Cookies()) != 1 || response.Cookies()[0].Value != "" {
+	if response, body := get(t, admin.HTTP(""), http.MethodPost, "https://"+s.address+base+"/sign-out", header); response.StatusCode != http.StatusNoContent || len(response.cookies) != 1 || response.cookies[0].Value != "" {
 		t.Fatalf("signing out takes the cookie away, got %s %s", response.Status, body)
 	}
 	if response, _ := get(t, admin.HTTP(""), http.MethodGet, "https://"+s.address+base+"/me", header); response.StatusCode != http.StatusUnauthorized {
@@ -162,7 +170,7 @@ func TestRelay(t *testing.T) {
 	s.join(admin, understudy.RoleFailover, "fo-1", "127.0.0.1:7999")
 
 	header := http.Header{"Authorization": {"Bearer " + string(admin.Token())}, "Cookie": {"x=y"}}
-	relay := func(path string) (*http.Response, string) {
+	relay := func(path string) (reply, string) {
 		return get(t, admin.HTTP(""), http.MethodGet, "https://"+s.address+"/relay/"+path, header)
 	}
 	if response, body := relay("rec-1/v1/cameras/lobby/media.mp4?token=T"); response.StatusCode != http.StatusOK || body != "moving pictures" {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,10 @@ import (
 	"understudy/client"
 	"understudy/internal/management"
 )
+
+// Each step of the property is a TLS connection of its own; 30 rounds of 30 are
+// some seconds. -rapid.checks asks for more.
+func init() { _ = flag.Set("rapid.checks", "30") }
 
 var administrator = understudy.Identity{User: "ada", Actions: understudy.RoleAdministrator.Actions(), Cameras: []understudy.CameraID{understudy.AllCameras}}
 
@@ -63,6 +68,19 @@ func start(c Config) started {
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = h.Run(ctx) }()
 	return started{h, func() { cancel(); <-ended }}
+}
+
+// wait waits until the hub has heard from its feed.
+func (s started) wait() {
+	for {
+		s.mu.Lock()
+		known, changed := s.known, s.changed
+		s.mu.Unlock()
+		if known {
+			return
+		}
+		<-changed
+	}
 }
 
 // serve serves what handler points to, and returns the feed that a client of it is.
@@ -184,6 +202,7 @@ func TestResume(t *testing.T) {
 				c.History = m
 			}
 			h := start(c)
+			h.wait()
 			handler.Store(h.Hub)
 			return h
 		}
