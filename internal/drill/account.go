@@ -56,10 +56,18 @@ func accountStamped(exported []frame) account {
 // the truth and in the export; a source that loops repeats its hashes later.
 const matchWindow = 5 * time.Second
 
+// lateObserver bounds how far the clocks of the observer and of a recording
+// server may differ for the same frame.
+const lateObserver = 500 * time.Millisecond
+
 // accountHashed accounts for frames that carry no counter against the truth:
 // what an observer of the camera's own stream saw, in order. Frames of the
-// truth before the first and after the last exported one do not count.
+// truth before the first and after the last exported one do not count, and
+// neither do exported ones from before the observer came.
 func accountHashed(truth, exported []frame) account {
+	for len(truth) > 0 && len(exported) > 0 && exported[0].At.Before(truth[0].At.Add(lateObserver)) && find(truth, 0, exported[0]) < 0 {
+		exported = exported[1:]
+	}
 	a := account{Frames: len(exported)}
 	next, matched := 0, -1
 	for _, f := range exported {

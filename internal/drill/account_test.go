@@ -46,9 +46,10 @@ func TestAccountHashedFindsTheSameInALoopingSource(t *testing.T) {
 		exported                  []frame
 		lost, duplicates, foreign int
 	}{
-		"whole":   {film(3, 4, 5, 6, 7, 8, 9, 10), 0, 0, 0},
-		"a hole":  {film(3, 4, 8, 9, 10), 3, 0, 0},
-		"foreign": {append(film(3, 4), frame{At: epoch, Hash: understudy.SampleHash{99}}), 0, 0, 1},
+		"whole":               {film(3, 4, 5, 6, 7, 8, 9, 10), 0, 0, 0},
+		"a hole":              {film(3, 4, 8, 9, 10), 3, 0, 0},
+		"before the observer": {append([]frame{{At: epoch, Hash: understudy.SampleHash{99}}}, film(1, 2, 3)...), 0, 0, 0},
+		"foreign":             {append(film(3, 4), frame{At: epoch.Add(time.Second), Hash: understudy.SampleHash{99}}), 0, 0, 1},
 	} {
 		a := accountHashed(truth, c.exported)
 		if a.lost() != c.lost || a.Duplicates != c.duplicates || a.Foreign != c.foreign {
