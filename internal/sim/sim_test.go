@@ -169,10 +169,11 @@ func (w *world) mend() {
 // rank and waits (2 s), claims, connects and waits for a key frame.
 const recordBound = 20 * time.Second
 
-// judgeRecording: a camera that somebody can record is recorded, within the bound.
+// judgeRecording: a camera that somebody can record is recorded, within the
+// bound, and nobody stops recording before somebody else records.
 func (w *world) judgeRecording() {
 	w.mu.Lock()
-	now, failed := time.Now(), ""
+	now, failed := time.Now(), w.wrong
 	for _, id := range cameraIDs() {
 		c := w.cameras[id]
 		situation := w.situation(id, c)
@@ -197,9 +198,9 @@ func (w *world) judgeRecording() {
 // or home is gone and the standbys that run reach all that they need: the
 // camera and the management server. w.mu is held.
 func (w *world) situation(id understudy.CameraID, c *camera) string {
-	reaches := func(n *node) bool { return c.on && n.alive() && !w.cut(string(n.id), "camera "+string(id)) }
+	reaches := func(n *node) bool { return w.records(n, id) }
 	home := w.nodes[c.home]
-	if reaches(home) && home.disk.State().Writable {
+	if reaches(home) {
 		return "home"
 	}
 	if home.alive() {

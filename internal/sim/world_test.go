@@ -46,6 +46,7 @@ type world struct {
 	cameras map[understudy.CameraID]*camera
 	status  []understudy.ServerStatus
 	looks   int // at everybody, by the management server
+	wrong   string
 	calls   int
 	links   map[*link]bool
 }
@@ -57,8 +58,9 @@ type camera struct {
 	since time.Time // on
 	n     uint64
 	phase uint64
-	ever  map[uint64]bool // frames that anybody had durably
-	last  time.Time       // one of them
+	ever  map[uint64]bool       // frames that anybody had durably
+	last  time.Time             // one of them
+	by    []understudy.ServerID // who recorded the last frame
 	// situation says who could record it, owed since when; empty: nobody need.
 	situation string
 	owed      time.Time
@@ -306,12 +308,24 @@ func (w *world) frame() {
 		c := w.cameras[id]
 		c.n++
 		f := frame{n: c.n, at: now}
+		before := c.by
+		c.by = nil
 		for _, n := range w.nodes {
 			if s, ok := n.recording[id]; ok && n.alive() {
 				w.receive(n, id, c, s, f)
 			}
 		}
+		for _, by := range before {
+			if n := w.nodes[by]; len(c.by) == 0 && w.records(n, id) && now.Sub(n.since) > frameEvery {
+				w.wrong = fmt.Sprintf("%s recorded camera %s, nothing has befallen it, and now nobody records it", by, id)
+			}
+		}
 	}
+}
+
+// records reports whether a node is in a state to record a camera; w.mu is held.
+func (w *world) records(n *node, id understudy.CameraID) bool {
+	return n.alive() && w.cameras[id].on && !w.cut(string(n.id), "camera "+string(id)) && n.disk.State().Writable
 }
 
 func (w *world) receive(n *node, id understudy.CameraID, c *camera, s *session, f frame) {
@@ -341,6 +355,7 @@ func (w *world) receive(n *node, id understudy.CameraID, c *camera, s *session, 
 	s.mark, s.covered = understudy.Watermark{At: f.at, Hash: f.hash(id)}, true
 	c.ever[f.n] = true
 	c.last = f.at
+	c.by = append(c.by, n.id)
 }
 
 // state is what a node answers on its state port; w.mu is held.
