@@ -99,6 +99,7 @@ func TestLostCamerasAreToldOnce(t *testing.T) {
 	for _, step := range []struct {
 		now, last  int
 		lost, back bool
+		excused    bool
 		away       time.Duration
 	}{
 		{now: 9, last: -1, away: 9 * time.Second},
@@ -109,7 +110,13 @@ func TestLostCamerasAreToldOnce(t *testing.T) {
 		{now: 39, last: 30, away: 9 * time.Second},
 		{now: 41, last: 30, lost: true, away: 11 * time.Second},
 		{now: 60, last: 60, back: true, away: 30 * time.Second},
+		{now: 100, last: 60, excused: true},
+		{now: 101, last: 60, away: time.Second},
 	} {
+		if step.excused { // the process itself stood still
+			p.excuse(at(step.now))
+			continue
+		}
 		last := at(step.last)
 		if step.last < 0 {
 			last = time.Time{}

@@ -71,6 +71,13 @@ func (p *progress) turned(now, last time.Time) (lost, back bool, away time.Durat
 	return true, false, away
 }
 
+// excuse forgets how long a camera has been away: nobody was listening.
+func (p *progress) excuse(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heard = now
+}
+
 // state returns the camera's progress as the state port tells it.
 func (c *camera) state(now time.Time) understudy.CameraState {
 	mark := c.mark()
@@ -121,16 +128,31 @@ func (s *Server) answer(observer understudy.Identity, p understudy.Poll) underst
 func (s *Server) watch(ctx context.Context) error {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
-	for {
+	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case now := <-ticker.C:
-			for _, c := range *s.cameras.Load() {
-				s.tell(c, now)
-			}
+		case <-ticker.C:
+		}
+		now := time.Now() // the tick may have waited while the process was stopped
+		if stood := now.Sub(last); stood > blink {
+			s.stoodStill(now, stood)
+		}
+		last = now
+		for _, c := range *s.cameras.Load() {
+			s.tell(c, now)
 		}
 	}
+}
+
+// stoodStill tells of a pause of this very process, for which no camera is to blame.
+func (s *Server) stoodStill(now time.Time, stood time.Duration) {
+	for _, c := range *s.cameras.Load() {
+		c.progress.excuse(now)
+	}
+	sentence := fmt.Sprintf("%s itself stood still for %s (stopped, or without processor time) and recorded nothing meanwhile", s.config.ID, stood.Round(100*time.Millisecond))
+	s.log.Warn(sentence)
+	s.config.Report(understudy.Report{Kind: understudy.EventServer, Sentence: sentence})
 }
 
 func (s *Server) tell(c *camera, now time.Time) {
