@@ -45,7 +45,11 @@ func (c *Client) followOne(ctx context.Context, channel *url.URL, after understu
 	if after.Stream != "" {
 		request.Header.Set("Last-Event-ID", after.String())
 	}
-	authorize(request, c.Token())
+	token, err := c.channelToken(ctx)
+	if err != nil {
+		return false, err
+	}
+	authorize(request, token)
 	watchdog := time.AfterFunc(silence, cancel)
 	defer watchdog.Stop()
 	response, err := c.HTTP("").Do(request)
@@ -75,6 +79,15 @@ func (c *Client) followOne(ctx context.Context, channel *url.URL, after understu
 		}
 		watchdog.Reset(silence) // f may have taken its time
 	}
+}
+
+// channelToken returns what a channel wants to see. One that runs by itself
+// knows no sessions: it verifies media tokens, without the management server.
+func (c *Client) channelToken(ctx context.Context) (understudy.Secret, error) {
+	if len(c.config.Channels) == 0 {
+		return c.Token(), nil
+	}
+	return c.MediaToken(ctx)
 }
 
 func ended(ctx context.Context, channel *url.URL, err error) error {
