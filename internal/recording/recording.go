@@ -183,7 +183,9 @@ func (s *Server) SetSite(site understudy.Site) {
 		s.saw(l.Epoch)
 	}
 	s.site.Store(&site)
-	s.knowHomes()
+	if site.Seq > 0 { // an empty site knows of no camera, and what is nobody's may be deleted
+		s.knowHomes()
+	}
 }
 
 // knowHomes lets the store begin to tell its own footage from others'.
