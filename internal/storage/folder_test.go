@@ -208,14 +208,14 @@ func TestRetentionByAge(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.SetHome(func(understudy.CameraID) understudy.ServerID { return "" })
-		s.SetKeep(func(understudy.CameraID) time.Duration { return 5 * time.Second })
+		s.SetKeep(func(understudy.CameraID) time.Duration { return 15 * time.Second })
 		before := len(segments(t, s.Store, "lobby"))
-		time.Sleep(1500 * time.Millisecond)
+		time.Sleep(11500 * time.Millisecond) // of the second look at all segments, at 20 s
 		got := segments(t, s.Store, "lobby")
-		if len(got) == 0 || len(got) >= before || time.Since(got[0].End) > 6*time.Second {
+		if len(got) == 0 || len(got) >= before || time.Since(got[0].End) > 16*time.Second {
 			t.Errorf("%d of %d segments, the oldest ended %v ago", len(got), before, time.Since(got[0].End))
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(20 * time.Second)
 		if got := segments(t, s.Store, "lobby"); len(got) != 0 {
 			t.Errorf("%d segments outlived their time", len(got))
 		}

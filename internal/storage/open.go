@@ -59,12 +59,21 @@ func (s *Store) beginSegment(w *Writer, f fragment) (*openSegment, error) {
 	return o, nil
 }
 
-// makeCameraDir creates a camera's folder if it is not there.
+// makeCameraDir creates a camera's folder, durably, once in the life of the process.
 func (s *Store) makeCameraDir(camera understudy.CameraID) error {
-	if _, err := s.fs.Stat(cameraDir(camera)); err == nil {
+	s.mu.Lock()
+	made := s.folders[camera]
+	s.mu.Unlock()
+	if made {
 		return nil
 	}
-	return errors.Join(s.fs.MkdirAll(cameraDir(camera)), s.fs.SyncDir(camerasDir))
+	if err := errors.Join(s.fs.MkdirAll(cameraDir(camera)), s.fs.SyncDir(camerasDir)); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.folders[camera] = true
+	return nil
 }
 
 // append writes a fragment with one write.

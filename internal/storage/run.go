@@ -17,6 +17,9 @@ import (
 // keepEvery is how often room and ages are looked at.
 const keepEvery = time.Second
 
+// expireEvery is how often all segments are looked through for old ones.
+const expireEvery = 10 * time.Second
+
 // probeAfter is how long a disk may do nothing before it is tried.
 const probeAfter = 5 * time.Second
 
@@ -26,6 +29,7 @@ func (s *Store) Run(ctx context.Context) error {
 	group.Go(func() error { return every(ctx, s.config.SyncEvery, s.syncAll) })
 	// Apart from the other, because a hanging disk stops it and must not stop that.
 	group.Go(func() error { return every(ctx, keepEvery, s.upkeep) })
+	group.Go(func() error { return every(ctx, expireEvery, s.deleteExpired) })
 	return group.Wait()
 }
 
@@ -51,9 +55,8 @@ func (s *Store) syncAll() {
 	}
 }
 
-// upkeep deletes what is too old or too much, and tries a disk that failed or was idle.
+// upkeep deletes what is too much, and tries a disk that failed or was idle.
 func (s *Store) upkeep() {
-	s.deleteExpired(time.Now())
 	s.makeRoom()
 	if s.health.idle(probeAfter) {
 		s.probe()
@@ -84,27 +87,35 @@ func (s *Store) probe() {
 }
 
 // deleteExpired deletes what is older than its camera's recordings may get.
-func (s *Store) deleteExpired(now time.Time) {
-	for _, e := range s.deletable() {
-		keep := s.keepFor(e.ID.Camera)
-		if keep <= 0 || now.Sub(e.End) < keep {
-			continue
-		}
-		if _, err := s.remove(e.ID); err != nil {
-			s.log.Warn("an expired segment could not be deleted", "segment", e.ID, "err", err)
+func (s *Store) deleteExpired() {
+	for _, id := range s.expired(time.Now()) {
+		if _, err := s.remove(id); err != nil {
+			s.log.Warn("an expired segment could not be deleted", "segment", id, "err", err)
 			return
 		}
-		s.log.Debug("an expired segment was deleted", "segment", e.ID)
+		s.log.Debug("an expired segment was deleted", "segment", id)
 	}
 }
 
-func (s *Store) keepFor(camera understudy.CameraID) time.Duration {
+func (s *Store) expired(now time.Time) []understudy.SegmentID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.keep == nil {
-		return 0
+	if s.home == nil || s.keep == nil {
+		return nil
 	}
-	return s.keep(camera)
+	var ids []understudy.SegmentID
+	for camera, list := range s.cameras {
+		keep := s.keep(camera)
+		if keep <= 0 || s.isForeign(camera) {
+			continue
+		}
+		for _, e := range list {
+			if e.Closed && now.Sub(e.End) >= keep {
+				ids = append(ids, e.ID)
+			}
+		}
+	}
+	return ids
 }
 
 // deletable returns the closed segments that retention may take, oldest first:

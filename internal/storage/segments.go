@@ -42,8 +42,9 @@ func (s *Store) Segments(ctx context.Context, camera understudy.CameraID, from, 
 			if understudy.CodeOf(err) == understudy.CodeNotFound {
 				continue // deleted meanwhile
 			}
-			if err != nil {
-				return nil, err
+			if err != nil { // one bad file must not hide the others
+				s.log.Error("a segment cannot be read and is left out of the timeline; run understudy check", "segment", segment.ID, "err", err)
+				continue
 			}
 		}
 		kept = append(kept, segment)

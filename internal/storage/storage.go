@@ -78,6 +78,7 @@ type Store struct {
 	watermarks map[understudy.CameraID]watermark
 	writers    map[*Writer]struct{}
 	imports    map[understudy.SegmentID]*Import
+	folders    map[understudy.CameraID]bool // cameras whose folder is durable
 	keep       func(understudy.CameraID) time.Duration
 	home       func(understudy.CameraID) understudy.ServerID
 	used       int64 // bytes of durable segments
@@ -126,6 +127,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		watermarks: map[understudy.CameraID]watermark{},
 		writers:    map[*Writer]struct{}{},
 		imports:    map[understudy.SegmentID]*Import{},
+		folders:    map[understudy.CameraID]bool{},
 	}
 	if err := s.open(ctx); err != nil {
 		if s.lock != nil {
@@ -148,7 +150,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.fs.MkdirAll("."); err != nil {
 		return err
 	}
-	fresh, err := s.claim()
+	fresh, err := s.claim() // before a lock file litters a folder that is not ours
 	if err != nil {
 		return err
 	}
@@ -158,16 +160,15 @@ func (s *Store) open(ctx context.Context) error {
 			"the recordings' folder %s is held by another process; stop that one, or give this server a folder of its own: %w", s.config.Dir, err)
 	}
 	s.lock = lock
+	// Again, because another process may have made it a store meanwhile.
+	if fresh, err = s.claim(); err != nil {
+		return err
+	}
 	if err := s.identify(fresh); err != nil {
 		return err
 	}
-	for _, dir := range []string{camerasDir, incomingDir} {
-		if _, err := s.fs.Stat(dir); err == nil {
-			continue
-		}
-		if err := errors.Join(s.fs.MkdirAll(dir), s.fs.SyncDir(".")); err != nil {
-			return err
-		}
+	if err := errors.Join(s.fs.MkdirAll(camerasDir), s.fs.MkdirAll(incomingDir), s.fs.SyncDir(".")); err != nil {
+		return err
 	}
 	if err := s.recover(ctx); err != nil {
 		return err
@@ -275,7 +276,8 @@ func (s *Store) Close() error {
 	return s.lock.Close()
 }
 
-// SetKeep says how old the recordings of a camera may get; 0 keeps them while there is room.
+// SetKeep says how old the recordings of a camera may get; 0 keeps them while
+// there is room. keep must not call the store.
 func (s *Store) SetKeep(keep func(understudy.CameraID) time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,7 +285,8 @@ func (s *Store) SetKeep(keep func(understudy.CameraID) time.Duration) {
 }
 
 // SetHome says where cameras belong; "" is nowhere else. Until it is called,
-// retention deletes nothing, because nobody knows what has yet to go home.
+// retention deletes nothing, because nobody knows what has yet to go home. home
+// must not call the store.
 func (s *Store) SetHome(home func(understudy.CameraID) understudy.ServerID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
