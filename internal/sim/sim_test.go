@@ -94,7 +94,7 @@ func (w *world) fault() {
 	pick := func(of ...string) string { return of[w.random.IntN(len(of))] }
 	home := understudy.ServerID(pick("rec-1", "rec-2"))
 	standby := understudy.ServerID(pick("fo-1", "fo-2"))
-	switch w.random.IntN(16) {
+	switch w.random.IntN(18) {
 	case 0, 1, 2:
 		w.kill(home)
 	case 3, 4:
@@ -126,6 +126,13 @@ func (w *world) fault() {
 	case 15:
 		w.say("the disk of %s changes", home)
 		w.nodes[home].disk.setUnwritable(w.random.IntN(2) == 0)
+	case 16, 17: // the standby's own cable is pulled, or put back
+		cut := w.random.IntN(2) == 0
+		for _, other := range []string{"management", "rec-1", "rec-2", "fo-1", "fo-2"} {
+			if other != string(standby) {
+				w.setCut(string(standby), other, cut)
+			}
+		}
 	}
 }
 
