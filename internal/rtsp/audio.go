@@ -112,9 +112,13 @@ func (a *audio) g711(f *format.G711) error {
 			return nil, err
 		}
 		if f.MULaw {
-			return [][]byte{g711.DecodeMulaw(frame)}, nil
+			var linear g711.Mulaw
+			linear.Unmarshal(frame)
+			return [][]byte{linear}, nil
 		}
-		return [][]byte{g711.DecodeAlaw(frame)}, nil
+		var linear g711.Alaw
+		linear.Unmarshal(frame)
+		return [][]byte{linear}, nil
 	}
 	return nil
 }

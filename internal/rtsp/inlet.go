@@ -1,6 +1,7 @@
 package rtsp
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -64,14 +65,14 @@ func (in *inlet) takeVideo(f format.Format) bool {
 			return false
 		}
 		track.Codec, in.decodeVideo = understudy.CodecH264, decoder.Decode
-		track.SPS, track.PPS = f.SafeParams()
+		track.SPS, track.PPS = f.SPS, f.PPS
 	case *format.H265:
 		decoder, err := f.CreateDecoder()
 		if err != nil {
 			return false
 		}
 		track.Codec, in.decodeVideo = understudy.CodecH265, decoder.Decode
-		track.VPS, track.SPS, track.PPS = f.SafeParams()
+		track.VPS, track.SPS, track.PPS = f.VPS, f.SPS, f.PPS
 	case *format.MJPEG:
 		decoder, err := f.CreateDecoder()
 		if err != nil {
@@ -94,7 +95,7 @@ func formatsOf(session *description.Session) string {
 	var names []string
 	for _, media := range session.Medias {
 		for _, f := range media.Formats {
-			names = append(names, f.Codec())
+			names = append(names, strings.TrimPrefix(fmt.Sprintf("%T", f), "*format."))
 		}
 	}
 	if len(names) == 0 {

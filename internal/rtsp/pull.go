@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5"
@@ -155,7 +156,7 @@ func (p *pull) play() error {
 	}
 	var medias []*description.Media
 	for _, media := range session.Medias {
-		if p.inlet.take(media) {
+		if p.take(media) {
 			media.Profile = headers.TransportProfileAVP // TLS encrypts already; SRTP inside it would do so twice
 			medias = append(medias, media)
 		}
@@ -176,7 +177,9 @@ func (p *pull) play() error {
 // watch waits until the camera ends the session, or stops sending.
 func (p *pull) watch(ctx context.Context) error {
 	ended := make(chan error, 1)
-	go func() { ended <- p.client.Wait() }()
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	waiting.Go(func() { ended <- p.client.Wait() })
 	tick := time.NewTicker(silenceTimeout / 10)
 	defer tick.Stop()
 	for {
@@ -186,12 +189,10 @@ func (p *pull) watch(ctx context.Context) error {
 		case now := <-tick.C:
 			if err := p.silence(now); err != nil {
 				p.client.Close()
-				<-ended
 				return err
 			}
 		case <-ctx.Done():
 			p.client.Close()
-			<-ended
 			return ctx.Err()
 		}
 	}

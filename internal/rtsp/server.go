@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 
 	"github.com/bluenviron/gortsplib/v5"
@@ -77,14 +78,14 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return understudy.Errorf(understudy.CodeInternal, "RTSP cannot be served on %s: %w", ln.Addr(), err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- h.rtsp.Wait() }()
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	waiting.Go(func() { ended <- h.rtsp.Wait() })
+	defer h.rtsp.Close()
 	select {
 	case <-ctx.Done():
-		h.rtsp.Close()
-		<-ended
 		return ctx.Err()
 	case err := <-ended:
-		h.rtsp.Close()
 		return understudy.Errorf(understudy.CodeUnavailable, "RTSP is no longer served on %s: %w", ln.Addr(), err)
 	}
 }

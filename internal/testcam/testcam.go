@@ -130,7 +130,7 @@ func listenUDP(ip net.IP) (rtp, rtcp *net.UDPConn, err error) {
 				return rtp, rtcp, nil
 			}
 		}
-		rtp.Close()
+		_ = rtp.Close()
 	}
 	return nil, nil, understudy.Errorf(understudy.CodeUnavailable, "the test cameras need two consecutive UDP ports on %s, and found none: %w", ip, err)
 }
