@@ -48,9 +48,9 @@ func (p *player) play(e LiveEvent) error {
 	if s.At.Before(p.base) || ok && !s.At.After(last.At) {
 		return nil // another server's copy of what was played already
 	}
-	timed := fmp4.TimedSample{Sample: s, Duration: 40 * time.Millisecond}
-	if step := s.At.Sub(last.At); ok && step < time.Second {
-		timed.Duration = step
+	timed := fmp4.TimedSample{Sample: s, Duration: 40 * time.Millisecond} // until the next one tells
+	if ok {
+		timed.Duration = min(s.At.Sub(last.At), time.Second)
 	}
 	p.last[s.Track] = timed
 	p.sequence++

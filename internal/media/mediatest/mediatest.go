@@ -26,7 +26,7 @@ func Clip(t testing.TB, codec understudy.Codec, seconds int, start time.Time) ([
 	t.Helper()
 	encoder := map[understudy.Codec][]string{
 		understudy.CodecH264: {"-c:v", "libx264", "-x264-params", "keyint=25:min-keyint=25:scenecut=0:aud=1", "-f", "h264"},
-		understudy.CodecH265: {"-c:v", "libx265", "-x265-params", "keyint=25:min-keyint=25:scenecut=0:aud=1:log-level=none:repeat-headers=1", "-f", "hevc"},
+		understudy.CodecH265: {"-c:v", "libx265", "-x265-params", "keyint=25:min-keyint=25:scenecut=0:aud=1:log-level=none:repeat-headers=1:open-gop=0", "-f", "hevc"},
 	}[codec]
 	arguments := append([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25", "-t", strconv.Itoa(seconds),
 		"-pix_fmt", "yuv420p", "-preset", "ultrafast", "-tune", "zerolatency", "-bf", "0"}, encoder...)
