@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -67,19 +68,38 @@ func plainError(ctx huma.Context, _ string, v any) (any, error) {
 	if !ok {
 		return v, nil
 	}
-	f := &failure{Code: understudy.CodeFromHTTPStatus(e.Status), Message: e.Detail, status: e.Status}
-	for n, detail := range e.Errors {
-		separator := "; "
-		if n == 0 {
-			separator = ": "
+	var found []string
+	for _, detail := range e.Errors {
+		if strings.HasPrefix(detail.Message, huma.ErrUnknownContentType.Error()) {
+			detail.Message = "the body must be JSON, with Content-Type: application/json"
 		}
-		f.Message += separator + detail.Message
-		if detail.Location != "" {
-			f.Message += fmt.Sprintf(" (%s)", detail.Location)
+		if detail.Location != "" && detail.Location != "body" {
+			detail.Message += " (" + detail.Location + ")"
 		}
+		found = append(found, detail.Message)
+	}
+	if len(found) == 0 {
+		found = []string{e.Detail}
 	}
 	ctx.SetHeader("Content-Type", "application/json")
-	return f, nil
+	return &failure{Code: understudy.CodeFromHTTPStatus(e.Status), Message: strings.Join(found, "; "), status: e.Status}, nil
+}
+
+// unmarshal reads JSON; what is wrong with it is told in the words of the API,
+// not of this program.
+func unmarshal(data []byte, v any) error {
+	err := json.Unmarshal(data, v)
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		field := kind.Field[strings.LastIndexByte(kind.Field, '.')+1:]
+		if field == "" {
+			return fmt.Errorf("the body must be another kind of JSON than %s", kind.Value)
+		}
+		return fmt.Errorf("%q must be another kind of JSON than %s", field, kind.Value)
+	}
+	if err != nil {
+		return fmt.Errorf("the body is not well-formed JSON: %w", err)
+	}
+	return nil
 }
 
 // answer is a response with a body.

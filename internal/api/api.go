@@ -111,6 +111,10 @@ func describe(version string) huma.Config {
 	h.OpenAPIPath, h.DocsPath, h.SchemasPath, h.CreateHooks = "", "", "", nil
 	h.FieldsOptionalByDefault = true
 	h.AllowAdditionalPropertiesByDefault = true
+	h.Formats = map[string]huma.Format{}
+	for _, name := range []string{"application/json", "json"} {
+		h.Formats[name] = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
+	}
 	h.Transformers = []huma.Transformer{plainError}
 	h.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"session": {Type: "http", Scheme: "bearer", Description: "Token of POST /api/v1/sign-in"},

@@ -93,7 +93,7 @@ const show = (path, method, operation) => {
     inside.append(element('p', {}, `For: ${operation.description ?? ''}`),
       ...(request ? [element('h4', {}, 'Body'), fields(request)] : []),
       element('h4', {}, `Answer ${answer?.[0] ?? ''}`), schema ? fields(schema) : element('p', {}, 'empty'),
-      element('h4', {}, 'Try it'), trial(path, method, operation));
+      ...(operation.tags?.[0] === 'plain' ? [] : [element('h4', {}, 'Try it'), trial(path, method, operation)]));
   });
   return details;
 };
@@ -110,4 +110,6 @@ for (const [tag, operations] of byTag) {
   main.append(element('section', {}, element('h2', {}, tag), ...operations.map(o => show(o.path, o.method, o.operation))));
   tags.append(element('h2', {}, tag), ...operations.map(o => element('a', { href: `#${o.operation.operationId}` }, o.operation.summary ?? o.path)));
 }
-addEventListener('hashchange', () => document.getElementById(location.hash.slice(1))?.setAttribute('open', ''));
+const open = () => document.getElementById(location.hash.slice(1))?.setAttribute('open', '');
+addEventListener('hashchange', open);
+open();
