@@ -21,10 +21,10 @@ func (s *Site) write(name string, settings map[string]any) (string, error) {
 	if err != nil {
 		return "", understudy.Errorf(understudy.CodeInternal, "the configuration of %s could not be written as JSON: %w", name, err)
 	}
-	if err := os.MkdirAll(s.folder(name), 0o700); err != nil {
+	if err := os.MkdirAll(s.Folder(name), 0o700); err != nil {
 		return "", understudy.Errorf(understudy.CodeUnavailable, "the folder of %s could not be made: %w", name, err)
 	}
-	file := filepath.Join(s.folder(name), "config.yaml")
+	file := filepath.Join(s.Folder(name), "config.yaml")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return "", understudy.Errorf(understudy.CodeUnavailable, "the configuration of %s could not be written: %w", name, err)
 	}

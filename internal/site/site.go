@@ -138,8 +138,8 @@ func (s *Site) start(name string, args ...string) (*Process, error) {
 	return p, p.Start()
 }
 
-// folder returns the data folder of a server.
-func (s *Site) folder(name string) string { return filepath.Join(s.options.Dir, name) }
+// Folder returns the data folder of a server.
+func (s *Site) Folder(name string) string { return filepath.Join(s.options.Dir, name) }
 
 func (s *Site) startManagement(ctx context.Context, hosts *addresses) error {
 	s.options.Say("starting the management server")
@@ -147,7 +147,7 @@ func (s *Site) startManagement(ctx context.Context, hosts *addresses) error {
 	if err != nil {
 		return err
 	}
-	data := s.folder(Management)
+	data := s.Folder(Management)
 	file, err := s.write(Management, map[string]any{
 		"data": data, "hosts": []string{host, "localhost"}, "http": join(host, ports[0]), "https": join(host, ports[1]), "demo_control": s.options.Demo,
 	})
@@ -227,7 +227,7 @@ func (s *Site) startServer(ctx context.Context, hosts *addresses, role understud
 	}
 	*into = understudy.Addresses{Media: join(host, ports[0]), State: join(host, ports[1]), Merge: join(host, ports[2])}
 	settings := map[string]any{
-		"data": s.folder(string(id)), "hosts": []string{host}, "plain_media": s.options.Plain,
+		"data": s.Folder(string(id)), "hosts": []string{host}, "plain_media": s.options.Plain,
 		"listen":  map[string]string{"media": into.Media, "state": into.State, "merge": into.Merge},
 		"storage": map[string]string{"min_free": "64MB"},
 	}
@@ -243,7 +243,7 @@ func (s *Site) startServer(ctx context.Context, hosts *addresses, role understud
 		return err
 	}
 	// In a file: the arguments of a process are there for everybody to read.
-	secret := filepath.Join(s.folder(string(id)), "join-token")
+	secret := filepath.Join(s.Folder(string(id)), "join-token")
 	if err := os.WriteFile(secret, []byte(token), 0o600); err != nil {
 		return understudy.Errorf(understudy.CodeUnavailable, "the join token of %s could not be written: %w", id, err)
 	}
