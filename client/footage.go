@@ -234,7 +234,7 @@ func (r *remote) connect(server understudy.ServerID) error {
 	ctx, cancel := context.WithCancel(r.ctx)
 	watch := time.AfterFunc(listTimeout, cancel)
 	path := "/v1/segments/" + r.id.String() + ".mp4"
-	response, err := r.footage.client.media(ctx, server, r.footage.servers[server].Media, path, token, r.at)
+	response, err := r.footage.client.media(ctx, server, r.footage.servers[server].Media, path, token, r.at) //nolint:bodyclose // shut closes it
 	if err != nil {
 		watch.Stop()
 		cancel()

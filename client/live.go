@@ -31,6 +31,7 @@ type LiveEvent struct {
 // a connection is a server that another one stands in for already.
 const (
 	liveDial     = 2 * time.Second // connecting to one server
+	liveToken    = 2 * time.Second // asking for a token
 	liveStall    = 5 * time.Second // a connection that brings nothing for so long is tried anew
 	liveMinPause = 20 * time.Millisecond
 	liveMaxPause = time.Second
@@ -93,6 +94,9 @@ type session struct {
 	heard  time.Time
 }
 
+// to reports whether there is such a session.
+func (s *session) to(server understudy.ServerID) bool { return s != nil && s.server == server }
+
 // liveNews is what a session brings: an event, or its end.
 type liveNews struct {
 	from  *session
@@ -136,7 +140,7 @@ func (v *view) moved(ctx context.Context, site understudy.Site) error {
 		return nil
 	}
 	v.lease, v.tries = lease, 0
-	if v.current == nil || v.current.server != lease.Holder {
+	if !v.current.to(lease.Holder) && !v.next.to(lease.Holder) {
 		v.dial(ctx, lease.Holder)
 	}
 	return nil
@@ -171,7 +175,7 @@ func (v *view) ended(m liveNews) error {
 	} else {
 		v.next = nil
 	}
-	if v.next == nil && (v.current == nil || v.current.server != v.lease.Holder) {
+	if v.next == nil && !v.current.to(v.lease.Holder) {
 		v.redial.Reset(v.pause())
 	}
 	return nil
@@ -268,7 +272,7 @@ func (c *Client) watch(ctx context.Context, server understudy.ServerID, address 
 	if err != nil {
 		return err
 	}
-	defer conn.CloseNow()
+	defer func() { _ = conn.CloseNow() }() // whatever ended it, it is over
 	conn.SetReadLimit(liveMessage)
 	r := &socket{ctx: ctx, conn: conn}
 	for {
@@ -305,12 +309,15 @@ func (c *Client) watch(ctx context.Context, server understudy.ServerID, address 
 }
 
 func (c *Client) dialLive(ctx context.Context, server understudy.ServerID, address string, camera understudy.CameraID) (*websocket.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, liveDial)
+	// A management server that hangs costs its own time, not the dial's: there may be a token still.
+	asking, cancel := context.WithTimeout(ctx, liveToken)
 	defer cancel()
-	token, err := c.MediaToken(ctx)
+	token, err := c.MediaToken(asking)
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel = context.WithTimeout(ctx, liveDial)
+	defer cancel()
 	header := http.Header{}
 	if token != "" {
 		header.Set("Authorization", "Bearer "+string(token))

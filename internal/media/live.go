@@ -41,7 +41,7 @@ func (h *handler) serveSocket(w http.ResponseWriter, r *http.Request, camera und
 	if err != nil {
 		return nil // Accept has answered
 	}
-	defer conn.CloseNow()
+	defer func() { _ = conn.CloseNow() }() // whatever ended it, it is over
 	ctx := conn.CloseRead(r.Context())
 	send := func(kind websocket.MessageType, message []byte) error {
 		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
