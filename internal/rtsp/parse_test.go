@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
+	"github.com/bluenviron/gortsplib/v5/pkg/format"
+	"github.com/pion/rtp"
 
 	"understudy"
 )
@@ -97,4 +99,26 @@ func FuzzNALUs(f *testing.F) {
 			t.Error("more came out than was there")
 		}
 	})
+}
+
+func TestG711IsRecordedAsLinearPCM(t *testing.T) {
+	for _, mulaw := range []bool{true, false} {
+		a, err := newAudio(&format.G711{PayloadTyp: 0, MULaw: mulaw, SampleRate: 8000, ChannelCount: 1})
+		if err != nil || a.track.Codec != understudy.CodecLPCM || a.track.SampleRate != 8000 || a.track.Channels != 1 {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		packet := &rtp.Packet{Header: rtp.Header{Timestamp: 7}, Payload: bytes.Repeat([]byte{0xd5}, 160)}
+		samples, err := a.samples(packet, noon, time.Time{})
+		if err != nil || len(samples) != 1 || len(samples[0].Payload) != 320 || samples[0].Hash == (understudy.SampleHash{}) {
+			t.Fatalf("%d samples, %v", len(samples), err)
+		}
+		if silence := binary.BigEndian.Uint16(samples[0].Payload); !mulaw && silence != 8 {
+			t.Errorf("A-law 0xd5 is %d, expected 8 (G.711 table 1a)", silence)
+		}
+		packet.Timestamp += 160
+		next, err := a.samples(packet, noon.Add(20*time.Millisecond), time.Time{})
+		if err != nil || next[0].At.Sub(samples[0].At) != 20*time.Millisecond {
+			t.Errorf("the second packet lies %s after the first, %v", next[0].At.Sub(samples[0].At), err)
+		}
+	}
 }
