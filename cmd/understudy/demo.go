@@ -28,7 +28,7 @@ func demoCommand() *cobra.Command {
 				if dir, err = os.MkdirTemp("", "understudy-demo-"); err != nil {
 					return understudy.Errorf(understudy.CodeUnavailable, "there is no room for the demo: %w", err)
 				}
-				defer os.RemoveAll(dir)
+				defer func() { _ = os.RemoveAll(dir) }() // the system clears temporary folders
 			}
 			return demo(cmd, dir, layout)
 		},
@@ -55,7 +55,7 @@ func demo(cmd *cobra.Command, dir string, layout site.Layout) error {
 	})
 	if err != nil {
 		cancel()
-		<-controlled
+		_ = <-controlled // why the site did not come up counts more
 		return err
 	}
 	close(ready)

@@ -41,7 +41,7 @@ func following(ctx context.Context, site *client.Client, do func(context.Context
 	go func() { ended <- site.Run(ctx) }()
 	err := do(ctx)
 	cancel()
-	<-ended
+	_ = <-ended // it ends because it was told to
 	return err
 }
 

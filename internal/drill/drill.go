@@ -76,7 +76,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		if err != nil {
 			return Result{}, understudy.Errorf(understudy.CodeUnavailable, "there is no room for the drill: %w", err)
 		}
-		defer os.RemoveAll(temporary)
+		defer func() { _ = os.RemoveAll(temporary) }() // the system clears temporary folders
 		dir = temporary
 	}
 	layout, err := o.layout()
