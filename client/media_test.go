@@ -289,6 +289,24 @@ func TestExportGoesOnWithoutALostServer(t *testing.T) {
 	}
 }
 
+// A server that accepts and never answers is passed by, once, and named.
+func TestExportPassesByAHangingServer(t *testing.T) {
+	home, standby, samples := twoHolders(t, understudy.CodecH264)
+	release := make(chan struct{})
+	var asked atomic.Int64
+	standby.hook(func(http.ResponseWriter, *http.Request) bool { asked.Add(1); <-release; return true })
+	defer close(release)
+	c := newMember(t, siteOf(map[understudy.ServerID]string{"rec-1": home.address(), "fo-1": standby.address()}, "rec-1", 3))
+	var file bytes.Buffer
+	result, err := c.Export(t.Context(), "lobby", noon, noon.Add(time.Minute), &file, func(int64, int64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := exported(t, file.Bytes()); !slices.Equal(got, hashes(samples[:310], samples[450:])) || !slices.Equal(result.Missing, []understudy.ServerID{"fo-1"}) || asked.Load() != 1 {
+		t.Errorf("%d frames, missing %v, asked %d times", len(got), result.Missing, asked.Load())
+	}
+}
+
 func TestTimeline(t *testing.T) {
 	home, standby, samples := twoHolders(t, understudy.CodecH264)
 	c := newMember(t, siteOf(map[understudy.ServerID]string{"rec-1": home.address(), "fo-1": standby.address(), "fo-2": refused(t)}, "rec-1", 3))
