@@ -203,8 +203,14 @@ func TestPowerCut(t *testing.T) {
 			mark := s.Watermark("lobby")
 			s.stop()
 
-			after := run(t, disk.Crash(tail), func(c *storage.Config) { c.SegmentLength = 3 * time.Second })
+			disk = disk.Crash(tail)
+			after := run(t, disk, func(c *storage.Config) { c.SegmentLength = 3 * time.Second })
 			got := stored(t, after.Store, "lobby")
+			for _, segment := range segments(t, after.Store, "lobby") {
+				if info, err := disk.Stat("cameras/" + segment.ID.String() + ".mp4"); err != nil || info.Size() != segment.Size {
+					t.Fatalf("the torn tail of %s was not cut: %d bytes are whole, %v, %v", segment.ID, segment.Size, info, err)
+				}
+			}
 			if len(got) > len(want) || !slices.Equal(got, want[:len(got)]) {
 				t.Fatalf("after the cut there are %d samples that are not the first ones of what was written", len(got))
 			}
@@ -237,6 +243,30 @@ func TestPowerCut(t *testing.T) {
 			after.stop()
 		})
 	})
+}
+
+// A number is never used twice, also when the segments that had it are gone and
+// the power fails: two different segments of one name would be taken for one.
+func TestNumbersAreNotUsedAgain(t *testing.T) {
+	tracks, samples := fmp4test.Clip(t, "h265", 1)
+	disk, last := fs.NewMemory(), uint64(0)
+	for range 3 {
+		s := open(t, "", func(c *storage.Config) { c.FS = disk })
+		record(t, s, "lobby", 1, tracks, samples)
+		for _, segment := range segments(t, s, "lobby") {
+			if segment.ID.Sequence <= last {
+				t.Fatalf("number %d comes after %d", segment.ID.Sequence, last)
+			}
+			last = segment.ID.Sequence
+			if err := s.Delete(segment.ID, "it is a test"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := disk.SyncDir("cameras/lobby"); err != nil {
+			t.Fatal(err)
+		}
+		disk = disk.Crash(nil)
+	}
 }
 
 // A failed sync or write loses nothing: what was not durable is written again,

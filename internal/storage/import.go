@@ -100,12 +100,6 @@ func (i *Import) open() error {
 		return err
 	}
 	i.offset = r.Offset()
-	if i.offset > i.size {
-		i.offset = 0
-	}
-	if err := file.Truncate(i.offset); err != nil {
-		return err
-	}
 	_, err = file.Seek(i.offset, io.SeekStart)
 	return err
 }

@@ -1,0 +1,199 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"understudy"
+	"understudy/internal/fmp4"
+	"understudy/internal/fs"
+)
+
+// Checked is what Check found.
+type Checked struct {
+	Segments int      `json:"segments"`
+	Bytes    int64    `json:"bytes" doc:"In whole fragments with the right checksum"`
+	Samples  int      `json:"samples" doc:"Of video"`
+	Faults   []string `json:"faults" doc:"One sentence each; empty when all is whole"`
+}
+
+// Check reads every byte of a store and verifies what design/storage.md
+// promises: each file is the segment it is named for, its fragments follow each
+// other with the right checksums, capture times increase, and the index says of
+// it what is true. It changes nothing and may run beside the server that holds
+// the store: the last two segments of a camera that this server recorded may be
+// open, and count up to their last whole fragment. progress, unless it is nil,
+// is told how many bytes of how many were read.
+func Check(ctx context.Context, dir string, progress func(done, total int64)) (Checked, error) {
+	return checkFS(ctx, fs.System(dir), dir, progress)
+}
+
+func checkFS(ctx context.Context, files fs.FS, dir string, progress func(done, total int64)) (Checked, error) {
+	s := &Store{fs: files, config: Config{Dir: dir}}
+	content, err := s.readFile(storeFile)
+	if err == nil {
+		err = json.Unmarshal(content, &s.identity)
+	}
+	if err != nil {
+		return Checked{}, understudy.Errorf(understudy.CodeInvalid, "the folder %s is no store of recordings: %w", dir, err)
+	}
+	c := checker{store: s, progress: progress}
+	if err := c.survey(); err != nil {
+		return Checked{}, s.explain(err)
+	}
+	for _, f := range c.files {
+		if err := ctx.Err(); err != nil {
+			return c.checked, err
+		}
+		c.check(f)
+		c.done += f.size
+		if progress != nil {
+			progress(c.done, c.total)
+		}
+	}
+	return c.checked, nil
+}
+
+// checker is one pass over a store.
+type checker struct {
+	store       *Store
+	progress    func(done, total int64)
+	files       []checkedFile
+	done, total int64
+	checked     Checked
+}
+
+type checkedFile struct {
+	id   understudy.SegmentID
+	size int64
+	open bool   // it may be
+	said *entry // by the index; nil if it says nothing
+}
+
+// survey lists what is to be read.
+func (c *checker) survey() error {
+	cameras, err := c.store.fs.ReadDir(camerasDir)
+	if err != nil {
+		return err
+	}
+	for _, dir := range cameras {
+		camera := understudy.CameraID(dir.Name())
+		if !dir.IsDir() || understudy.ValidateID("camera", camera) != nil {
+			continue
+		}
+		sizes, err := c.store.segmentFiles(camera)
+		if err != nil {
+			return err
+		}
+		// After the folder, so that what was deleted meanwhile is in neither.
+		content, err := c.store.readFile(indexPath(camera))
+		if err != nil && !isNotExist(err) {
+			return err
+		}
+		lines, _ := parseIndex(content)
+		for _, l := range lines {
+			if e := entryOf(camera, l); e != nil && !c.isThere(e.ID) {
+				c.fault("segment %s is in the index, and its file is gone", e.ID)
+			}
+		}
+		newest := newestOwn(c.store.identity.Server, sizes)
+		for id, size := range sizes {
+			c.files = append(c.files, checkedFile{id, size, slices.Contains(newest, id), entryOf(camera, lines[nameOf(id)])})
+			c.total += size
+		}
+		if err := c.setAside(camera); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(c.files, func(a, b checkedFile) int { return strings.Compare(a.id.String(), b.id.String()) })
+	return nil
+}
+
+func (c *checker) isThere(id understudy.SegmentID) bool {
+	_, err := c.store.fs.Stat(segmentPath(id))
+	return err == nil
+}
+
+// setAside counts as faults what an earlier start could not read.
+func (c *checker) setAside(camera understudy.CameraID) error {
+	files, err := c.store.fs.ReadDir(cameraDir(camera))
+	for _, f := range files {
+		if strings.HasSuffix(f.Name(), ".damaged") {
+			c.fault("%s/%s was set aside at an earlier start, because it could not be read", camera, f.Name())
+		}
+	}
+	return err
+}
+
+func (c *checker) fault(format string, args ...any) {
+	c.checked.Faults = append(c.checked.Faults, fmt.Sprintf(format, args...))
+}
+
+func (c *checker) check(f checkedFile) {
+	file, err := c.store.fs.OpenFile(segmentPath(f.id), os.O_RDONLY)
+	if isNotExist(err) {
+		return // retention or merge-back took it meanwhile
+	}
+	if err != nil {
+		c.fault("segment %s cannot be opened: %v", f.id, err)
+		return
+	}
+	defer file.Close()
+	r := fmp4.NewReader(file)
+	header, _, err := r.Header()
+	if err != nil {
+		if !f.open || understudy.CodeOf(err) != understudy.CodeInvalid {
+			c.fault("segment %s cannot be read: %v", f.id, err)
+		}
+		return
+	}
+	if header.Segment != f.id {
+		c.fault("the file of segment %s says that it is %s", f.id, header.Segment)
+		return
+	}
+	last, err := c.samples(f.id, r)
+	whole := r.Offset()
+	c.checked.Segments++
+	c.checked.Bytes += whole
+	switch {
+	case err != nil:
+		c.fault("segment %s cannot be read behind byte %d: %v", f.id, whole, err)
+	case f.said != nil && whole < f.said.Size:
+		c.fault("segment %s is damaged behind byte %d of %d, which were durable", f.id, whole, f.said.Size)
+	case f.said == nil && !f.open && whole < f.size:
+		c.fault("segment %s is damaged behind byte %d of %d", f.id, whole, f.size)
+	case f.said != nil && whole == f.said.Size && (f.said.last.Hash != last.Hash || !f.said.last.At.Equal(last.At)):
+		c.fault("segment %s ends with a sample of %s, and the index says %s; stop the server, delete the index and start it", f.id, clock(last.At), clock(f.said.last.At))
+	}
+}
+
+// samples reads a segment to its end and returns its last video sample.
+func (c *checker) samples(id understudy.SegmentID, r *fmp4.Reader) (last understudy.Watermark, err error) {
+	ends := map[int]time.Time{}
+	for {
+		f, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return last, nil
+		}
+		if err != nil {
+			return last, err
+		}
+		for _, s := range f.Samples {
+			if !s.At.After(ends[s.Track]) && !ends[s.Track].IsZero() {
+				c.fault("segment %s goes back in time at %s in the fragment at byte %d", id, clock(s.At), f.Offset)
+			}
+			ends[s.Track] = s.At
+			if s.Track == understudy.VideoTrack {
+				c.checked.Samples++
+				last = understudy.Watermark{At: s.At, Hash: s.Hash}
+			}
+		}
+	}
+}
