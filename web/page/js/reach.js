@@ -1,0 +1,84 @@
+// Which way to a server's media port: directly, or relayed by the management
+// server for a browser that does not trust the installation's CA. A browser
+// does not tell a certificate it does not trust from a server that is away;
+// what does is whether the other way works.
+
+const patience = 1500; // for one question
+const pause = 250; // between questions to a server that is away
+const again = 60_000; // the direct way is tried again: the CA may have been installed
+
+/** decide is the rule. It returns what is known of a server after both ways were asked. Pure. */
+export function decide(before, direct, relayed) {
+  if (direct) return { way: "direct", up: true };
+  // A direct way that worked and breaks is a failure of the server, not of trust,
+  // unless the other way shows that the server is there.
+  if (relayed) return { way: "relayed", up: true };
+  return { way: before.way, up: false };
+}
+
+/** Reach knows the way to each server. It tells "change" when what it knows has changed. */
+export class Reach extends EventTarget {
+  #known = new Map();
+  #address;
+
+  /** address: id → host:port of a media port, undefined for an unknown server. */
+  constructor(address) {
+    super();
+    this.#address = address;
+    setInterval(() => this.#lookAgain(), again);
+  }
+
+  /** of returns {way: "direct"|"relayed"|"", up: true|false|undefined} of a server. */
+  of(id) {
+    return this.#known.get(id) ?? { way: "", up: undefined };
+  }
+
+  /** url returns an address on a server's media port. */
+  url(id, scheme, path, way = this.of(id).way) {
+    return way === "relayed" ? `${scheme}://${location.host}/relay/${encodeURIComponent(id)}${path}` : `${scheme}://${this.#address(id)}${path}`;
+  }
+
+  /** worked is told by whoever had media on a way. */
+  worked(id, way) {
+    this.#set(id, { ...this.of(id), way, up: true });
+  }
+
+  /** failed is told by whoever could not connect: the server is asked whether it is there, until it is. */
+  failed(id) {
+    this.ask(id);
+  }
+
+  /** ask finds out, once at a time for each server. */
+  async ask(id) {
+    const known = this.of(id);
+    if (known.asking || !this.#address(id)) return;
+    this.#set(id, { ...known, asking: true });
+    const direct = known.way !== "relayed" && await this.#there(id, "direct");
+    const relayed = !direct && await this.#there(id, "relayed");
+    // It may have come back between the two questions.
+    const found = decide(known, direct || relayed && known.way === "direct" && await this.#there(id, "direct"), relayed);
+    this.#set(id, { ...found, asking: false });
+    if (!found.up) setTimeout(() => this.ask(id), pause);
+  }
+
+  async #lookAgain() {
+    for (const [id, known] of this.#known) {
+      if (known.way === "relayed" && known.up && await this.#there(id, "direct")) this.#set(id, { way: "direct", up: true });
+    }
+  }
+
+  async #there(id, way) {
+    try {
+      const response = await fetch(this.url(id, "https", "/health", way), { signal: AbortSignal.timeout(patience), cache: "no-store", credentials: way === "direct" ? "omit" : "same-origin" });
+      return response.ok;
+    } catch {
+      return false;
+    }
+  }
+
+  #set(id, found) {
+    const before = this.of(id);
+    this.#known.set(id, found);
+    if (before.way !== found.way || before.up !== found.up) this.dispatchEvent(new CustomEvent("change", { detail: id }));
+  }
+}
