@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"understudy"
 	"understudy/internal/site"
@@ -45,18 +47,17 @@ func demo(cmd *cobra.Command, dir string, layout site.Layout) error {
 	var up *site.Site
 	ready := make(chan struct{})
 	socket := filepath.Join(dir, "control.sock")
-	controlled := make(chan error, 1)
-	go func() {
-		controlled <- site.Control(ctx, socket, func() *site.Site { <-ready; return up })
-	}()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return site.Control(ctx, socket, func() *site.Site { <-ready; return up })
+	})
 	up, err := site.Up(ctx, site.Options{
 		Dir: dir, Layout: layout, Network: "127.0.0.", Ports: [2]int{understudy.PortHTTP, understudy.PortHTTPS},
 		Demo: socket, Plain: true, Say: func(s string) { fmt.Fprintln(out, " ", s) },
 	})
 	if err != nil {
 		cancel()
-		_ = <-controlled // why the site did not come up counts more
-		return err
+		return errors.Join(err, g.Wait())
 	}
 	close(ready)
 	defer up.Down()
@@ -67,12 +68,7 @@ func demo(cmd *cobra.Command, dir string, layout site.Layout) error {
 		fmt.Fprintf(out, "  Kill %s     kill -9 %d     or press the button on the page\n", r.ID, p.PID())
 	}
 	fmt.Fprintf(out, "  Logs          %s\n\n  Ctrl-C ends everything.\n", filepath.Join(dir, "logs"))
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-controlled:
-		return err
-	}
+	return g.Wait()
 }
 
 // demoLayout is two recording servers, one with a hot standby of its own, the

@@ -89,6 +89,10 @@ func tellExport(w io.Writer, output string, s span, result client.ExportResult) 
 	for _, gap := range gaps {
 		fmt.Fprintf(w, "  nothing from %s to %s\n", gap.From.Local().Format("15:04:05.0"), gap.To.Local().Format("15:04:05.0"))
 	}
+	for _, piece := range result.Skipped {
+		fmt.Fprintf(w, "  from %s to %s could not be fetched from %s: export again\n",
+			piece.From.Local().Format("15:04:05.0"), piece.To.Local().Format("15:04:05.0"), piece.Segment.Holder)
+	}
 	for _, server := range result.Missing {
 		fmt.Fprintf(w, "  %s did not answer; what it holds is not in the file: export again when it is back\n", server)
 	}

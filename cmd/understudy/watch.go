@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,11 +38,11 @@ func watchCommand() *cobra.Command {
 // following does something while the client follows the service channel.
 func following(ctx context.Context, site *client.Client, do func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- site.Run(ctx) }()
+	var running sync.WaitGroup
+	running.Go(func() { _ = site.Run(ctx) }) // ends because it is told to
 	err := do(ctx)
 	cancel()
-	_ = <-ended // it ends because it was told to
+	running.Wait()
 	return err
 }
 

@@ -97,6 +97,9 @@ func (r *rehearsal) exportCamera(ctx context.Context, camera understudy.Camera, 
 	if err != nil {
 		return p, err
 	}
+	if len(exported.Missing) > 0 || len(exported.Skipped) > 0 {
+		return p, understudy.Errorf(understudy.CodeUnavailable, "servers %v did not answer, and %d pieces could not be fetched", exported.Missing, len(exported.Skipped))
+	}
 	p.pieces = exported.Pieces
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return p, understudy.Errorf(understudy.CodeUnavailable, "the export could not be read again: %w", err)
