@@ -126,6 +126,26 @@ class Camera(GstRtspServer.RTSPMediaFactory):
             index += 1
 
 
+def announce(names, urls):
+    """Prints the cameras once they send.
+
+    A viewer of our own stays with each of them: without any, GStreamer takes the
+    pipeline down, and the next session would wait for a new one to be built,
+    while a camera encodes on whether anybody watches or not.
+    """
+    viewers = []
+    for url in urls:
+        viewer = Gst.parse_launch(f"rtspsrc location={url} protocols=tcp ! appsink name=out sync=false max-buffers=1 drop=true")
+        viewer.set_state(Gst.State.PLAYING)
+        viewers.append(viewer)
+    for name, url, viewer in zip(names, urls, viewers):
+        if viewer.get_by_name("out").emit("pull-sample") is None:
+            print(f"{name} does not send", file=sys.stderr)
+            os._exit(1)
+        print(f"{name} {url}", flush=True)
+    threading.Event().wait()  # keeps the viewers
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--host", default="127.0.0.1")
@@ -147,15 +167,16 @@ def main():
         names.append(name)
     if server.attach(None) == 0:
         sys.exit(f"cannot listen on {given.host}:{given.port}; choose another port")
-    for name in names:
-        print(f"{name} rtsp://{given.host}:{server.get_bound_port()}/{name}", flush=True)
+    urls = [f"rtsp://{given.host}:{server.get_bound_port()}/{name}" for name in names]
 
     loop = GLib.MainLoop()
+    threading.Thread(target=announce, args=(names, urls), daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, number, loop.quit)
     if given.until_eof:
         threading.Thread(target=lambda: (sys.stdin.buffer.read(), loop.quit()), daemon=True).start()
     loop.run()
+    os._exit(0)  # taking pipelines down takes seconds, and nothing of theirs is worth it
 
 
 if __name__ == "__main__":

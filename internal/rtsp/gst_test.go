@@ -58,6 +58,7 @@ func TestCamerasThatWeDidNotWrite(t *testing.T) {
 	for _, codec := range []us.Codec{us.CodecH264, us.CodecH265} {
 		for _, transport := range []us.Transport{us.TransportTCP, us.TransportUDP} {
 			t.Run(string(codec)+" "+string(transport), func(t *testing.T) {
+				t.Parallel()
 				config := rtsp.Config{URL: urls[string(codec)], Transport: transport}
 				first := pull(t, config)
 				first.wait(t, 5)
