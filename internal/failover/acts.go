@@ -223,22 +223,29 @@ const keptFile = "standby"
 func (s *Server) keep(ctx context.Context) {
 	var last []byte
 	for {
-		var next kept
 		select {
 		case <-ctx.Done():
 			return
-		case next = <-s.keeps:
-		}
-		text, err := json.Marshal(next)
-		if err == nil && !bytes.Equal(text, last) {
-			if err = s.config.Node.SealFile(keptFile, text); err == nil {
-				last = text
-			}
-		}
-		if err != nil {
-			s.log.ErrorContext(ctx, "what this server must know to start alone could not be kept", slog.Any("error", err))
+		case next := <-s.keeps:
+			last = s.seal(next, last)
 		}
 	}
+}
+
+// seal returns what lies on the disk now.
+func (s *Server) seal(next kept, last []byte) []byte {
+	text, err := json.Marshal(next)
+	if err == nil && bytes.Equal(text, last) {
+		return last
+	}
+	if err == nil {
+		err = s.config.Node.SealFile(keptFile, text)
+	}
+	if err != nil {
+		s.log.Error("what this server must know to start alone could not be kept", slog.Any("error", err))
+		return last
+	}
+	return text
 }
 
 // restore plays what was kept when this server last ran.
@@ -255,7 +262,7 @@ func (s *Server) restore(ctx context.Context) {
 	}
 	s.config.Recorder.SetSite(old.Site)
 	s.kept = old
-	s.step(ctx, Observation{Material: old.Record})
+	s.step(ctx, Observation{Resumed: old.Record})
 	s.step(ctx, Observation{Duties: &old.Duties})
 	s.step(ctx, Observation{Site: &old.Site})
 }

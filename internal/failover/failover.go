@@ -36,6 +36,8 @@ type Observation struct {
 	Reached *bool
 	// Material is what is needed to record cameras that this server holds, credentials included.
 	Material []understudy.AssignedCamera
+	// Resumed is what this server recorded when it last stopped.
+	Resumed []understudy.AssignedCamera
 }
 
 // Answer is a state that a server gave.
@@ -259,6 +261,12 @@ func (s *State) observe(o Observation) {
 	case o.Material != nil:
 		for _, c := range o.Material {
 			s.material[c.Camera.ID] = c
+		}
+	case o.Resumed != nil:
+		// Whoever held the lease: it goes on until somebody is seen recording it.
+		for _, c := range o.Resumed {
+			s.material[c.Camera.ID] = c
+			s.held[c.Camera.ID] = holding{camera: c, home: c.Camera.Home, freed: s.at}
 		}
 	}
 }

@@ -104,6 +104,9 @@ func (s *story) do(words []string) {
 		s.step(Observation{Status: []understudy.ServerStatus{{Server: understudy.ServerID(args[0]), Reachable: true, State: &state}}})
 	case "granted", "denied":
 		s.claimed(command == "granted", understudy.ServerID(args[0]), args[1:])
+	case "resume":
+		s.step(Observation{Resumed: []understudy.AssignedCamera{{
+			Camera: understudy.Camera{ID: understudy.CameraID(args[0]), Home: understudy.ServerID(args[1])}, Epoch: 2, Record: true}}})
 	case "proven":
 		proof := s.state.held[understudy.CameraID(args[0])].proof
 		s.step(Observation{Proven: &proof})

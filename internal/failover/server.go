@@ -168,6 +168,11 @@ func (s *Server) Run(ctx context.Context) error {
 	s.loop(ctx)
 	stop()
 	s.children.Wait()
+	select {
+	case last := <-s.keeps:
+		s.seal(last, nil)
+	default:
+	}
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -277,7 +282,7 @@ func (s *Server) step(ctx context.Context, o Observation) {
 	if o.Site != nil {
 		s.kept.Site = *o.Site
 	}
-	changed := o.Duties != nil || o.Site != nil
+	changed := o.Duties != nil || o.Site != nil || o.Claimed != nil
 	var want Want
 	s.state, want = Step(s.state, o)
 	for _, said := range want.Said {
@@ -288,7 +293,8 @@ func (s *Server) step(ctx context.Context, o Observation) {
 	s.claim(ctx, want.Claims)
 	s.sendHome(ctx, want.SendHome)
 	replace(s.proofs, want.Prove)
-	if s.kept.Record = want.Record; changed {
+	if changed {
+		s.kept.Record, s.kept.Site.Leases = want.Record, s.state.knownLeases()
 		replace(s.keeps, s.kept)
 	}
 }
@@ -320,7 +326,7 @@ func (s *Server) tell(said Said) {
 	if said.Public || said.Kind == understudy.EventTakeover {
 		level = slog.LevelWarn
 	}
-	s.log.LogAttrs(context.Background(), level, said.Sentence, slog.String("server", string(said.Server)))
+	s.log.LogAttrs(context.Background(), level, said.Sentence, slog.String("about", string(said.Server)))
 	if !said.Public {
 		return
 	}

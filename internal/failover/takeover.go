@@ -28,6 +28,15 @@ const (
 	idleBound    = time.Minute      // of nobody getting a frame
 )
 
+// knownLeases are all leases as they were last heard of, by camera: ahead of the site after a claim.
+func (s State) knownLeases() []understudy.Lease {
+	leases := make([]understudy.Lease, 0, len(s.leases))
+	for _, camera := range sorted(s.leases) {
+		leases = append(leases, s.leases[camera])
+	}
+	return leases
+}
+
 // demand is a reason to take a camera over.
 type demand struct {
 	why     string

@@ -20,7 +20,7 @@ const (
 	restartGrace = 3 * time.Second        // for a restarted server to record again
 	standStill   = 5 * time.Second        // of a watermark before the camera counts as not recorded
 	startUp      = 15 * time.Second       // instead, for a camera that was not recorded yet
-	moving       = 2 * time.Second        // at most between two moves of a watermark that moves
+	moving       = 3 * time.Second        // at most between two moves of a watermark that moves
 	unwritable   = 1500 * time.Millisecond
 	statusFresh  = 2500 * time.Millisecond // age of what the management server saw
 	statusAhead  = 400 * time.Millisecond  // that it must have seen later than this server did
