@@ -38,7 +38,7 @@ func commands() *cobra.Command {
 		&cobra.Group{ID: "roles", Title: "Servers:"},
 		&cobra.Group{ID: "video", Title: "Video:"},
 		&cobra.Group{ID: "site", Title: "Administration:"},
-		&cobra.Group{ID: "proof", Title: "Rehearsal:"},
+		&cobra.Group{ID: "proof", Title: "Rehearsal and proof:"},
 	)
 	add := func(group string, list ...*cobra.Command) {
 		for _, c := range list {
@@ -49,7 +49,7 @@ func commands() *cobra.Command {
 	add("roles", managementCommand(), channelCommand(), recordingCommand(), failoverCommand())
 	add("video", watchCommand(), playCommand(), exportCommand())
 	add("site", signInCommand(), statusCommand(), eventsCommand(), cameraCommand(), serverCommand(), groupCommand(), userCommand())
-	add("proof", demoCommand(), drillCommand(), testcamCommand())
+	add("proof", demoCommand(), drillCommand(), checkCommand(), testcamCommand())
 	return root
 }
 
