@@ -1,6 +1,7 @@
 package rtsp
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -90,6 +91,7 @@ func explainConnection(err error, c Config) error {
 	say := func(format string, args ...any) error {
 		return fault(understudy.CodeUnavailable, err, format, args...)
 	}
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	_, dns := errors.AsType[*net.DNSError](err)
 	_, silent := errors.AsType[liberrors.ErrClientRequestTimedOut](err)
 	_, tcp := errors.AsType[liberrors.ErrClientTCPTimeout](err)
@@ -99,6 +101,8 @@ func explainConnection(err error, c Config) error {
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
 		return say("camera %s closed the connection: it is connected again", c.URL)
+	case untrusted:
+		return say("camera %s shows a certificate that is not trusted here: add the CA that signed it to this machine's trusted ones, or use rtsp://", c.URL)
 	case dns:
 		return say("the name in camera %s cannot be resolved: correct its URL, or the name server", c.URL)
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -101,6 +101,7 @@ func TestEachFaultOfACameraIsOneSentence(t *testing.T) {
 		"a page":         {evil(t, describe("200 OK\r\nContent-Type: text/html", "<html>")), "", "", us.CodeInvalid, "description"},
 		"another host":   {evil(t, describe("302 Moved\r\nLocation: rtsp://127.0.0.2:554/x", "")), "ada", "lovelace", us.CodeForbidden, "another host"},
 		"Basic only":     {evil(t, describe("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"", "")), "ada", "lovelace", us.CodeUnauthenticated, "unprotected"},
+		"untrusted TLS":  {"rtsps://" + serveLibrary(t, &library{}, selfSigned(t)) + "/x", "", "", us.CodeUnavailable, "not trusted"},
 		"status 500":     {evil(t, describe("500 Oops", "")), "", "", us.CodeUnavailable, "status 500"},
 	} {
 		t.Run(name, func(t *testing.T) {

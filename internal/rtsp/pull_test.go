@@ -2,6 +2,8 @@ package rtsp_test
 
 import (
 	"context"
+	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -152,5 +154,42 @@ func compareSessions(t *testing.T, left, right []*us.Sample, least int, toleranc
 	}
 	if common < least {
 		t.Errorf("the sessions have %d samples in common, expected %d", common, least)
+	}
+}
+
+// bFrames returns a clip whose pictures are not sent in the order in which they are shown.
+func bFrames(t *testing.T) string {
+	t.Helper()
+	clip := filepath.Join(t.TempDir(), "b.mp4")
+	out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-t", "8",
+		"-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "3", "-pix_fmt", "yuv420p", clip).CombinedOutput()
+	if err != nil {
+		t.Skipf("ffmpeg cannot make a clip with B-frames: %v %s", err, out)
+	}
+	return clip
+}
+
+func TestPicturesOutOfOrderHaveDecodeTimes(t *testing.T) {
+	t.Parallel()
+	cameras := serve(t, testcam.Camera{Name: "lobby", File: bFrames(t)})
+	samples := pull(t, rtsp.Config{URL: cameras.URL("lobby")}).wait(t, 120)
+	reordered := 0
+	for i, s := range samples {
+		stamp, ok := testcam.ParseStamp(s.Payload)
+		if !ok {
+			t.Fatal("a sample carries no stamp")
+		}
+		if apart := s.At.Add(s.Offset).Sub(stamp.At).Abs(); apart > 200*time.Millisecond {
+			t.Errorf("sample %d is shown %s away from its capture", i, apart)
+		}
+		if s.Offset < 0 || i > 0 && !s.At.After(samples[i-1].At) {
+			t.Errorf("sample %d: offset %s, %s after the one before", i, s.Offset, s.At.Sub(samples[max(0, i-1)].At))
+		}
+		if s.Offset > 0 {
+			reordered++
+		}
+	}
+	if reordered < 40 {
+		t.Errorf("%d of 120 samples are shown later than they are decoded", reordered)
 	}
 }

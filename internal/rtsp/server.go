@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v5"
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
@@ -51,8 +52,9 @@ type Server struct {
 // Bounds of what viewers may cost.
 const (
 	maxViewers  = 1000
-	packetQueue = 512      // packets between a viewer's goroutine and its socket; a power of two
-	sampleQueue = 16 << 20 // bytes between a hub and a viewer
+	packetQueue = 512             // packets between a viewer's goroutine and its socket; a power of two
+	sampleQueue = 16 << 20        // bytes between a hub and a viewer
+	stuckAfter  = 5 * time.Second // a viewer that takes nothing for so long is cut off
 )
 
 // NewServer returns a server that listens nowhere yet.
@@ -70,6 +72,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	h.rtsp = &gortsplib.Server{
 		RTSPAddress:    ln.Addr().String(),
 		WriteQueueSize: packetQueue,
+		WriteTimeout:   stuckAfter,
 		Listen:         func(string, string) (net.Listener, error) { return ln, nil },
 		Handler:        h,
 	}

@@ -1,6 +1,7 @@
 package rtsp_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -8,12 +9,14 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/url"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -284,5 +287,87 @@ func TestProgramsPlay(t *testing.T) {
 				t.Errorf("found %q, %v; want %q", out, err, want)
 			}
 		})
+	}
+}
+
+// ask sends one request over a bare connection and returns the status line and the session.
+func ask(t *testing.T, conn net.Conn, r *bufio.Reader, request string) (status, session string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	status, err := r.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := 0
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch name {
+		case "Content-Length":
+			body, _ = strconv.Atoi(value)
+		case "Session":
+			session, _, _ = strings.Cut(value, ";")
+		case "":
+			_, _ = r.Discard(body)
+			return strings.TrimSpace(status), session
+		}
+	}
+}
+
+// playBare begins to play over a bare connection.
+func playBare(t *testing.T, address, path, query string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	r := bufio.NewReader(conn)
+	url := "rtsp://" + address + path
+	ask(t, conn, r, "DESCRIBE "+url+query+" RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+	status, session := ask(t, conn, r, "SETUP "+url+"/trackID=0"+query+" RTSP/1.0\r\nCSeq: 2\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n")
+	if !strings.Contains(status, "200") {
+		t.Fatalf("SETUP: %s", status)
+	}
+	if status, _ := ask(t, conn, r, "PLAY "+url+query+" RTSP/1.0\r\nCSeq: 3\r\nSession: "+session+"\r\n\r\n"); !strings.Contains(status, "200") {
+		t.Fatalf("PLAY: %s", status)
+	}
+	return conn, r
+}
+
+func TestAStuckViewerIsCutOffAndNotFeltByOthers(t *testing.T) {
+	t.Parallel()
+	hub := stream.NewHub()
+	hub.Tracks([]us.Track{{ID: us.VideoTrack, Codec: us.CodecH264, TimeScale: 90000, Width: 768, Height: 576,
+		SPS: []byte{0x67, 0x4d, 0x40, 0x1e, 0x96, 0x54, 0x03, 0x00, 0x49, 0xa2}, PPS: []byte{0x68, 0xee, 0x3c, 0x80}}})
+	start(t, func(ctx context.Context) {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			nalu := append([]byte{0x65}, bytes.Repeat([]byte{0x55}, 256<<10)...)
+			hub.Sample(&us.Sample{Track: us.VideoTrack, At: time.Now(), Key: true, Payload: append(binary.BigEndian.AppendUint32(nil, uint32(len(nalu))), nalu...)})
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	address := serveLibrary(t, &library{hub: hub}, nil)
+	stuck, _ := playBare(t, address, "/lobby", "?token=live")
+	_, quick := playBare(t, address, "/lobby", "?token=live")
+	const much = 128 << 20 // ten seconds of it
+	if n, _ := io.CopyN(io.Discard, quick, much); n != much {
+		t.Errorf("the quick viewer was cut off after %d bytes", n)
+	}
+	// What lies in the sockets' buffers is followed by an end; a viewer that was
+	// still connected could go on reading.
+	if n, _ := io.CopyN(io.Discard, stuck, 64<<20); n == 64<<20 {
+		t.Error("a viewer that read nothing is still connected")
 	}
 }
