@@ -99,17 +99,19 @@ func (m *moof) parseTraf(traf *cursor, tracks []understudy.Track) (id int) {
 		return 0
 	}
 	scale := int64(tracks[id-1].TimeScale)
-	for range count {
+	block := make([]understudy.Sample, count)
+	for i := range block {
 		trun.uint32() // the duration in nanoseconds is in the private box
 		size := int(trun.uint32())
 		flags, offset := trun.uint32(), int64(trun.uint32())
 		m.sizes = append(m.sizes, size)
 		m.payload += size
-		m.samples = append(m.samples, TimedSample{Sample: &understudy.Sample{
+		block[i] = understudy.Sample{
 			Track:  id,
 			Key:    flags == syncSample,
 			Offset: time.Duration(offset/scale)*time.Second + time.Duration(offset%scale)*time.Second/time.Duration(scale),
-		}})
+		}
+		m.samples = append(m.samples, TimedSample{Sample: &block[i]})
 	}
 	traf.done(trun)
 	return id

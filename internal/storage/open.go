@@ -116,6 +116,15 @@ func (o *openSegment) sync() error {
 	return nil
 }
 
+// trim takes off what never became durable, so that players do not stumble over
+// it. If the disk refuses that, too, the next start does it.
+func (o *openSegment) trim() {
+	err := o.store.health.do("a truncation", func() error { return o.file.Truncate(o.durable) })
+	if err != nil {
+		o.store.log.Warn("the tail of a segment that was not durable stays until the next start", "segment", o.id, "err", err)
+	}
+}
+
 // publish lets what is durable be seen: the segment's end, and the watermark.
 func (s *Store) publish(w *Writer) {
 	o := w.segment

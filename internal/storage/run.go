@@ -218,6 +218,35 @@ func (s *Store) deleteOldest(bytes int64) (deleted int64) {
 	}
 	if count > 0 {
 		s.log.Info("the oldest recordings were deleted to make room", "segments", count, "bytes", deleted, "from", first.Start, "to", last.End)
+		s.trimmed.add(count, deleted, last.End)
+		if sentence := s.trimmed.sentence(time.Now()); sentence != "" {
+			s.report("", sentence)
+		}
 	}
 	return deleted
+}
+
+// trimmed adds up what was deleted to make room, so that the event log gets a
+// line an hour and not one a segment. It belongs to the goroutine of upkeep.
+type trimmed struct {
+	segments int
+	bytes    int64
+	until    time.Time // recordings before this are gone
+	told     time.Time
+}
+
+func (t *trimmed) add(segments int, bytes int64, until time.Time) {
+	t.segments += segments
+	t.bytes += bytes
+	t.until = until
+}
+
+// sentence returns what has to be told now, if anything.
+func (t *trimmed) sentence(now time.Time) string {
+	if now.Sub(t.told) < time.Hour {
+		return ""
+	}
+	sentence := fmt.Sprintf("%d segments (%d MB) up to %s were deleted to make room, the oldest first", t.segments, t.bytes>>20, clock(t.until))
+	*t = trimmed{told: now}
+	return sentence
 }

@@ -71,6 +71,8 @@ type Store struct {
 	identity   storeIdentity
 	next       uint64
 
+	trimmed trimmed // of the goroutine of upkeep
+
 	indexMu sync.Mutex // one writer of index files at a time
 
 	mu         sync.Mutex // guards what follows, never over an operation of the disk
@@ -150,8 +152,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.fs.MkdirAll("."); err != nil {
 		return err
 	}
-	fresh, err := s.claim() // before a lock file litters a folder that is not ours
-	if err != nil {
+	if _, err := s.claim(); err != nil { // before a lock file litters a folder that is not ours
 		return err
 	}
 	lock, err := s.fs.Lock(lockFile)
@@ -161,7 +162,8 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	s.lock = lock
 	// Again, because another process may have made it a store meanwhile.
-	if fresh, err = s.claim(); err != nil {
+	fresh, err := s.claim()
+	if err != nil {
 		return err
 	}
 	if err := s.identify(fresh); err != nil {

@@ -302,6 +302,9 @@ func (w *Writer) endSegment() {
 // fail leaves the file, for good: what a failed write or sync left in it is
 // unknown. What was not durable is written again, to a new file, later.
 func (w *Writer) fail(err error) {
+	if w.segment != nil {
+		w.segment.trim()
+	}
 	w.endSegment()
 	w.ready = append(w.unsynced, w.ready...)
 	w.unsynced = nil
