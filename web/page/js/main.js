@@ -2,12 +2,17 @@
 
 import { call, Tokens } from "./api.js";
 import { h, text } from "./dom.js";
+import { eventsPanel } from "./events.js";
 import { Feed } from "./feed.js";
 import { Grid } from "./grid.js";
 import { icon, mark } from "./icons.js";
 import { Reach } from "./reach.js";
+import { serversPanel } from "./servers.js";
+import { setupView } from "./setup.js";
 import { signIn } from "./sign-in.js";
 import { server } from "./site.js";
+import { Timeline } from "./timeline.js";
+import { trustBanner } from "./trust.js";
 
 const app = document.getElementById("app");
 
@@ -16,7 +21,7 @@ async function me() {
     try {
       return await call("GET", "/me");
     } catch (err) {
-      if (err.code !== "unauthenticated") why = err.message;
+      why = err.code === "unauthenticated" ? "" : err.message;
     }
     await signIn(app, why);
   }
@@ -24,31 +29,48 @@ async function me() {
 
 async function run() {
   const identity = await me();
+  const may = (action) => identity.actions?.includes(action);
   const feed = new Feed();
   const reach = new Reach((id) => server(feed.site, id)?.addresses?.media);
-  const tokens = new Tokens();
-  const context = { feed, reach, tokens, identity };
-  const grid = new Grid(context, () => {});
-  app.replaceChildren(bar(context), h("main", { class: "live" }, grid.element));
+  const context = { feed, reach, tokens: new Tokens(), identity };
+  const grid = new Grid(context, (id) => may("playback") && timeline.show(id));
+  const timeline = new Timeline(context, grid);
+  const live = h("main", { class: "live" }, h("div", { class: "stage" }, grid.element, timeline.element),
+    h("aside", { class: "side" }, serversPanel(context), eventsPanel(context)));
+  const views = { live };
+  if (may("administer")) views.setup = setupView(context);
+  app.replaceChildren(bar(context, views), trustBanner(context), ...Object.values(views));
   window.understudy = { tiles: () => grid.tiles() };
   feed.addEventListener("signed-out", () => location.reload());
   feed.start();
 }
 
-function bar({ feed, identity }) {
+const titles = { live: ["grid", "Live"], setup: ["gear", "Set-up"] };
+
+function bar({ feed, identity }, views) {
   const connection = h("span", { class: "connection", role: "status" });
   const show = () => {
     connection.dataset.connected = String(feed.connected);
-    text(connection, feed.connected ? "Connected" : "Management server away; pictures go on");
+    text(connection, feed.connected ? "Connected" : "The management server does not answer; pictures and recording go on");
   };
   feed.addEventListener("connection", show);
   show();
+  const tabs = Object.keys(views).map((name) => h("button", { "data-view": name, onclick: () => turnTo(name) }, icon(titles[name][0]), titles[name][1]));
+  const turnTo = (name) => {
+    for (const [key, view] of Object.entries(views)) view.hidden = key !== name;
+    for (const tab of tabs) {
+      if (tab.dataset.view === name) tab.setAttribute("aria-current", "page");
+      else tab.removeAttribute("aria-current");
+    }
+  };
+  turnTo("live");
   return h("header", { class: "bar" },
     h("div", { class: "brand" }, mark(), "Understudy"),
+    tabs.length > 1 && h("nav", { "aria-label": "Views" }, ...tabs),
     connection,
     h("span", { class: "who" }, identity.user),
     h("button", { class: "quiet", title: "Sign out", "aria-label": "Sign out", onclick: async () => {
-      await call("POST", "/sign-out").catch(() => {});
+      await call("POST", "/sign-out").catch(() => {}); // the reload shows whether it worked
       location.reload();
     } }, icon("exit")));
 }
