@@ -27,24 +27,24 @@ const (
 	refusedAhead = 750 * time.Millisecond  // the same, against connections that were refused
 )
 
-// Condition is what a watched server is in.
-type Condition string
+// condition is what a watched server is in.
+type condition string
 
 // The conditions.
 const (
-	Unknown   Condition = "unknown"   // not heard yet
-	Well      Condition = "well"      // answers and records
-	Suspect   Condition = "suspect"   // silent, and being verified
-	Blind     Condition = "blind"     // lost from here, but the management server sees it at work
-	Restarted Condition = "restarted" // answers again as a new process, and has a moment to record
-	Leaving   Condition = "leaving"   // stops on purpose
-	Sick      Condition = "sick"      // answers, and does not record what could be recorded
-	Dead      Condition = "dead"      // gone, hanging or cut off
+	Unknown   condition = "unknown"   // not heard yet
+	Well      condition = "well"      // answers and records
+	Suspect   condition = "suspect"   // silent, and being verified
+	Blind     condition = "blind"     // lost from here, but the management server sees it at work
+	Restarted condition = "restarted" // answers again as a new process, and has a moment to record
+	Leaving   condition = "leaving"   // stops on purpose
+	Sick      condition = "sick"      // answers, and does not record what could be recorded
+	Dead      condition = "dead"      // gone, hanging or cut off
 )
 
-// Verdict is what is held of a watched server, in one sentence.
-type Verdict struct {
-	Condition Condition
+// verdict is what is held of a watched server, in one sentence.
+type verdict struct {
+	Condition condition
 	Since     time.Duration
 	Sentence  string
 	// Cameras that a sick server does not record; empty when it is all of them.
@@ -52,7 +52,7 @@ type Verdict struct {
 }
 
 // takes says whether the verdict is reason to take over a camera of that server.
-func (v Verdict) takes(camera understudy.CameraID) bool {
+func (v verdict) takes(camera understudy.CameraID) bool {
 	switch v.Condition {
 	case Dead, Leaving:
 		return true
@@ -62,7 +62,7 @@ func (v Verdict) takes(camera understudy.CameraID) bool {
 	return false
 }
 
-func (v Verdict) answers() bool {
+func (v verdict) answers() bool {
 	return v.Condition == Well || v.Condition == Restarted || v.Condition == Sick || v.Condition == Leaving
 }
 
@@ -84,7 +84,7 @@ type watch struct {
 	cameras   map[understudy.CameraID]progress
 	status    understudy.ServerStatus // what the management server saw
 	statusAt  time.Duration
-	verdict   Verdict
+	verdict   verdict
 }
 
 // progress is what the answers showed of one camera.
@@ -241,29 +241,29 @@ func (s *State) judge() {
 }
 
 // verdict asks the questions in the order in which an answer makes the next one idle.
-func (s *State) verdict(id understudy.ServerID, w watch) Verdict {
+func (s *State) verdict(id understudy.ServerID, w watch) verdict {
 	lost := w.refusedEnough() || w.unheard > 0
 	switch {
 	case lost && !w.known && s.at-w.quiet < neverHeard:
-		return Verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s yet: %s", id, s.self, w.why)}
+		return verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s yet: %s", id, s.self, w.why)}
 	case lost && w.witnessed(s.at):
-		return Verdict{Condition: Blind, Sentence: fmt.Sprintf(
+		return verdict{Condition: Blind, Sentence: fmt.Sprintf(
 			"%s has not answered %s for %s, but the management server saw it at work later than that: "+
 				"%s is blind, %s is not dead, nothing is taken over", id, s.self, seconds(s.at-w.quiet), s.self, id)}
 	case lost:
-		return Verdict{Condition: Dead, Sentence: s.obituary(id, w)}
+		return verdict{Condition: Dead, Sentence: s.obituary(id, w)}
 	case w.suspected > 0 && w.known:
-		return Verdict{Condition: Suspect, Sentence: fmt.Sprintf(
+		return verdict{Condition: Suspect, Sentence: fmt.Sprintf(
 			"%s has not answered for %s, and is given at most %s; %s asks it over fresh connections",
 			id, seconds(s.at-w.quiet), seconds(w.timeout()), s.self)}
 	case !w.known:
-		return Verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s yet", id, s.self)}
+		return verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s yet", id, s.self)}
 	case w.heard < w.quiet:
-		return Verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s since it started over", id, s.self)}
+		return verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s since it started over", id, s.self)}
 	case w.state.Leaving != "":
-		return Verdict{Condition: Leaving, Sentence: fmt.Sprintf("%s is about to stop on purpose (%.200s)", id, w.state.Leaving)}
+		return verdict{Condition: Leaving, Sentence: fmt.Sprintf("%s is about to stop on purpose (%.200s)", id, w.state.Leaving)}
 	case w.broken > 0 && s.at-w.broken >= unwritable && s.own.Writable:
-		return Verdict{Condition: Sick, Sentence: fmt.Sprintf("%s answers, but has not been able to write recordings for %s (%.300s)",
+		return verdict{Condition: Sick, Sentence: fmt.Sprintf("%s answers, but has not been able to write recordings for %s (%.300s)",
 			id, seconds(s.at-w.broken), w.state.Storage.Sentence)}
 	}
 	return s.verdictOfAnswer(id, w)
@@ -283,7 +283,7 @@ func (s *State) obituary(id understudy.ServerID, w watch) string {
 }
 
 // verdictOfAnswer judges a server by what it says of its cameras.
-func (s *State) verdictOfAnswer(id understudy.ServerID, w watch) Verdict {
+func (s *State) verdictOfAnswer(id understudy.ServerID, w watch) verdict {
 	recorded, all := 0, 0
 	var sick []understudy.CameraID
 	for _, c := range s.duties[id].Cameras {
@@ -302,13 +302,13 @@ func (s *State) verdictOfAnswer(id understudy.ServerID, w watch) Verdict {
 	slices.Sort(sick)
 	switch {
 	case len(sick) > 0:
-		return Verdict{Condition: Sick, Cameras: sick, Sentence: fmt.Sprintf(
+		return verdict{Condition: Sick, Cameras: sick, Sentence: fmt.Sprintf(
 			"%s answers, but does not record %s, whose pictures can be had", id, naming(sick))}
 	case w.restarted > 0 && s.at-w.restarted < restartGrace && recorded < all:
-		return Verdict{Condition: Restarted, Sentence: fmt.Sprintf(
+		return verdict{Condition: Restarted, Sentence: fmt.Sprintf(
 			"%s answers again as a new process; it is not stood in for if it records again within %s", id, seconds(restartGrace))}
 	}
-	return Verdict{Condition: Well, Sentence: fmt.Sprintf("%s answers %s and nothing is wrong with it", id, s.self)}
+	return verdict{Condition: Well, Sentence: fmt.Sprintf("%s answers %s and nothing is wrong with it", id, s.self)}
 }
 
 // neglected reports whether a camera's watermark stands although its frames can
