@@ -45,6 +45,7 @@ type Memory struct {
 type node struct {
 	data    []byte
 	durable []byte // what a sync has seen
+	dirty   int    // data and durable are equal up to here
 }
 
 // NewMemory returns an empty folder on a volume with 1 TiB of room.
@@ -86,7 +87,7 @@ func (m *Memory) Crash(tail func(durable, lost []byte) []byte) *Memory {
 		if tail != nil && len(n.data) > len(n.durable) {
 			data = tail(data, slices.Clone(n.data[len(n.durable):]))
 		}
-		kept := &node{data: data, durable: slices.Clone(data)}
+		kept := &node{data: data, durable: slices.Clone(data), dirty: len(data)}
 		after.files[name], after.disk[name] = kept, kept
 	}
 	return after
@@ -135,7 +136,7 @@ func (m *Memory) OpenFile(name string, flag int) (File, error) {
 			m.files[name] = n
 		}
 		if flag&os.O_TRUNC != 0 {
-			n.data, n.durable = nil, nil
+			n.data, n.durable, n.dirty = nil, nil, 0
 		}
 		f.node = n
 		return nil
@@ -328,6 +329,7 @@ func (f *memoryFile) WriteAt(p []byte, at int64) (int, error) {
 			f.node.data = append(f.node.data, make([]byte, need-int64(len(f.node.data)))...)
 		}
 		copy(f.node.data[at:], p)
+		f.node.dirty = min(f.node.dirty, int(at))
 		return nil
 	})
 	if err != nil {
@@ -362,6 +364,7 @@ func (f *memoryFile) Truncate(size int64) error {
 	return f.m.do(OpTruncate, f.name, func() error {
 		if size < int64(len(f.node.data)) {
 			f.node.data = f.node.data[:size:size]
+			f.node.dirty = min(f.node.dirty, int(size))
 		}
 		return nil
 	})
@@ -369,7 +372,8 @@ func (f *memoryFile) Truncate(size int64) error {
 
 func (f *memoryFile) Sync() error {
 	return f.m.do(OpSync, f.name, func() error {
-		f.node.durable = slices.Clone(f.node.data)
+		f.node.durable = append(f.node.durable[:f.node.dirty], f.node.data[f.node.dirty:]...)
+		f.node.dirty = len(f.node.data)
 		return nil
 	})
 }

@@ -324,9 +324,9 @@ func TestAHangingDisk(t *testing.T) {
 		disk := fs.NewMemory()
 		s := run(t, disk)
 		tracks, samples := fmp4test.Clip(t, "h265", 40)
-		for i := range samples { // 2 MB a second: the queue is full after 8 s
+		for i := range samples { // 1 MB a second: the queue is full after 16 s
 			big := *samples[i].Sample
-			big.Payload = append(slices.Clone(big.Payload), make([]byte, 200<<10)...)
+			big.Payload = append(slices.Clone(big.Payload), make([]byte, 100<<10)...)
 			samples[i].Sample = &big
 		}
 		w, err := s.NewWriter("lobby", 1, tracks)
