@@ -48,9 +48,10 @@ func (s span) end() time.Time {
 	return s.to
 }
 
-// recorded sends recordings in their own time.
-func (s *sending) recorded(ctx context.Context, asked span) error {
-	p := &playing{sending: s, ctx: ctx, asked: asked, cursor: asked.from}
+// recorded sends recordings in their own time. resume is the end of what was
+// sent before a pause: the client can decode what follows it, key frame or not.
+func (s *sending) recorded(ctx context.Context, asked span, resume time.Time) error {
+	p := &playing{sending: s, ctx: ctx, asked: asked, cursor: asked.from, last: resume}
 	for {
 		pieces, segments, err := p.window()
 		if err != nil {
@@ -222,7 +223,7 @@ func (p *playing) send(sample fmp4.TimedSample) error {
 	}
 	p.last = sample.End()
 	p.cursor = later(p.cursor, p.last)
-	p.viewer.resume = p.cursor
+	p.viewer.resume = p.last
 	return nil
 }
 

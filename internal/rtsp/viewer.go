@@ -160,8 +160,9 @@ func (v *viewer) play(session *gortsplib.ServerSession, request *base.Request) (
 		v.span, v.resume = asked, time.Time{}
 	}
 	asked = v.span
-	if !asked.live() && !v.resume.IsZero() {
-		asked.from = v.resume
+	resume := v.resume
+	if !asked.live() && !resume.IsZero() {
+		asked.from = resume
 	}
 	response := &base.Response{StatusCode: base.StatusOK, Header: base.Header{}}
 	if asked.live() {
@@ -176,7 +177,7 @@ func (v *viewer) play(session *gortsplib.ServerSession, request *base.Request) (
 		return nil, err
 	}
 	response.Header["Range"] = asked.header()
-	v.start(session, func(ctx context.Context, out *sending) error { return out.recorded(ctx, asked) })
+	v.start(session, func(ctx context.Context, out *sending) error { return out.recorded(ctx, asked, resume) })
 	return response, nil
 }
 
