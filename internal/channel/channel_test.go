@@ -244,3 +244,44 @@ func TestResume(t *testing.T) {
 		})
 	})
 }
+
+// history is a log of which only the numbers matter.
+type history struct {
+	understudy.EventService
+	head uint64
+}
+
+func (l history) Events(_ context.Context, q understudy.EventQuery) ([]understudy.Event, error) {
+	var events []understudy.Event
+	for seq := max(1, int(q.Before)-q.Limit); seq < int(min(q.Before, l.head+1)); seq++ {
+		events = append(events, understudy.Event{Seq: uint64(seq), Sentence: "Something happened."})
+	}
+	return events, nil
+}
+
+// TestHowFarBack: what the ring has is resumed, a restart notwithstanding; what
+// it has not begins anew.
+func TestHowFarBack(t *testing.T) {
+	const head = kept + 500
+	feed := script(make(chan understudy.Update))
+	hub := start(Config{Feed: feed, History: history{head: head}, Identify: anAdministrator})
+	t.Cleanup(hub.stop)
+	handler := &atomic.Pointer[Hub]{}
+	handler.Store(hub.Hub)
+	over := serve(t, handler)
+	feed.site(head)
+	hub.wait()
+	for seq, resumes := range map[uint64]bool{1: false, 499: false, 500: true, head - 1: true, head + 1: false} {
+		var first understudy.Update
+		err := over.Follow(t.Context(), understudy.Cursor{Stream: "s", Seq: seq}, func(u understudy.Update) error { first = u; return errReached })
+		if !errors.Is(err, errReached) {
+			t.Fatal(err)
+		}
+		switch {
+		case resumes && (first.Event == nil || first.Event.Seq != seq+1):
+			t.Errorf("after %d of %d comes the next event, came %+v", seq, head, first)
+		case !resumes && (first.Site == nil || first.Cursor.Seq != head):
+			t.Errorf("after %d of %d comes the site, came %+v", seq, head, first)
+		}
+	}
+}
