@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -36,8 +37,25 @@ func open(t testing.TB, path string) *sqlstore.Store {
 
 func TestSQLite(t *testing.T) {
 	storetest.Run(t, func(t testing.TB) management.Store {
-		return open(t, filepath.Join(t.TempDir(), "a folder?x=1#y%20", "management.db"))
+		path := filepath.Join(t.TempDir(), "a folder?x=1#y%20", "management.db")
+		s := open(t, path)
+		t.Cleanup(func() { isInTables(t, s, path) })
+		return s
 	})
+}
+
+// isInTables checks that what a store remembers of the site is what its tables say.
+func isInTables(t testing.TB, s management.Store, path string) {
+	t.Helper()
+	remembered, err1 := json.Marshal(site(t, s))
+	read, err2 := json.Marshal(site(t, open(t, path)))
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	lists := strings.NewReplacer("null", "[]") // an empty list is one, nil or not
+	if got, want := lists.Replace(string(read)), lists.Replace(string(remembered)); got != want {
+		t.Errorf("the tables say\n%s\nand the store remembers\n%s", got, want)
+	}
 }
 
 func TestWhatAlwaysHolds(t *testing.T) {
@@ -48,12 +66,14 @@ func TestWhatAlwaysHolds(t *testing.T) {
 			return
 		}
 		failed = true
-		s, err := sqlstore.Open(context.Background(), filepath.Join(dir, fmt.Sprintf("%d.db", n)))
+		path := filepath.Join(dir, fmt.Sprintf("%d.db", n))
+		s, err := sqlstore.Open(context.Background(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = s.Close() }()
 		storetest.Properties(r, t, s)
+		isInTables(t, s, path)
 		failed = false
 	})
 }
