@@ -85,7 +85,7 @@ func (c *Client) once(ctx context.Context, base *url.URL, q call, body []byte) (
 	harmless := q.method != http.MethodPost
 	response, err := c.HTTP("").Do(request)
 	if err != nil {
-		return harmless || notSent(err), understudy.Errorf(understudy.CodeUnavailable, "the management server %s could not be asked: %w", base.Host, err)
+		return harmless || notSent(err), unreached("the management server", base.Host, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode >= 300 {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -40,9 +39,11 @@ func runChannel(ctx context.Context, c config.Channel, token string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return understudy.Errorf(understudy.CodeUnavailable, "the data folder could not be made; name another as `data` in the configuration: %w", err)
+	lock, err := dataFolder(c.Data)
+	if err != nil {
+		return err
 	}
+	defer lock.Close()
 	node, site, err := membership{Data: c.Data, Role: understudy.RoleChannel, Hosts: c.Hosts, Token: token}.member(ctx, log)
 	if err != nil {
 		return err

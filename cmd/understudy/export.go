@@ -24,6 +24,13 @@ func (s *span) flags(c *cobra.Command) {
 	c.Flags().Var(&s.to, "to", "end, written alike; now unless given")
 }
 
+func (s *span) check() error {
+	if s.from.Before(s.to.Time) {
+		return nil
+	}
+	return understudy.Errorf(understudy.CodeInvalid, "--from must be earlier than --to, found %s and %s", s.from.Local().Format(time.DateTime), s.to.Local().Format(time.DateTime))
+}
+
 func exportCommand() *cobra.Command {
 	var s span
 	var output string
@@ -49,11 +56,15 @@ func exportCommand() *cobra.Command {
 
 // exportTo writes beside the file and renames: a broken export never looks like a whole one.
 func exportTo(cmd *cobra.Command, site *client.Client, camera understudy.CameraID, s span, output string) error {
+	if err := s.check(); err != nil {
+		return err
+	}
 	part := output + ".part"
 	file, err := os.Create(part)
 	if err != nil {
 		return understudy.Errorf(understudy.CodeInvalid, "the export could not be written; name another file with --output: %w", err)
 	}
+	defer func() { _ = os.Remove(part) }() // it is gone once it has its name
 	defer file.Close()
 	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(cmd.ErrOrStderr()), progressbar.OptionSetDescription(string(camera)),
 		progressbar.OptionShowBytes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
@@ -113,6 +124,9 @@ func playCommand() *cobra.Command {
 			}
 			camera := understudy.CameraID(args[0])
 			if cmd.Flags().Changed("from") {
+				if err := s.check(); err != nil {
+					return err
+				}
 				_, err = site.Export(cmd.Context(), camera, s.from.Time, s.to.Time, cmd.OutOrStdout(), nil)
 				return err
 			}

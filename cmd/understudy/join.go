@@ -58,7 +58,7 @@ func (m membership) member(ctx context.Context, log *slog.Logger) (*identity.Nod
 	}
 	var known managers
 	if err := json.Unmarshal(text, &known); err != nil {
-		return nil, nil, understudy.Errorf(understudy.CodeInvalid, "%s/management.json is damaged: %w", m.Data, err)
+		return nil, nil, understudy.Errorf(understudy.CodeInvalid, "%s/management.json is damaged; restore it, or join again with another data folder and a new token: %w", m.Data, err)
 	}
 	site, err := client.New(client.Config{Addresses: known.Addresses, TLS: node.ClientTLS, Log: log})
 	return node, site, err

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -41,7 +41,7 @@ func managementCommand() *cobra.Command {
 				return err
 			}
 			err = m.welcome(cmd.Context(), cmd.OutOrStdout())
-			return errors.Join(err, m.run(cmd.Context()), m.store.Close())
+			return errors.Join(err, m.run(cmd.Context()), m.store.Close(), m.lock.Close())
 		},
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration file (YAML); the defaults unless given")
@@ -52,6 +52,7 @@ func managementCommand() *cobra.Command {
 type managementServer struct {
 	config    config.Management
 	log       *slog.Logger
+	lock      io.Closer // of the data folder
 	authority *identity.Authority
 	node      *identity.Node
 	store     *sqlstore.Store
@@ -66,9 +67,14 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 	if m.log, err = newLog(c.Log); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return nil, understudy.Errorf(understudy.CodeUnavailable, "the data folder could not be made; name another as `data` in the configuration: %w", err)
+	if m.lock, err = dataFolder(c.Data); err != nil {
+		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			m.lock.Close()
+		}
+	}()
 	if m.authority, err = identity.OpenAuthority(filepath.Join(c.Data, "authority")); err != nil {
 		return nil, err
 	}
@@ -111,12 +117,31 @@ func (m *managementServer) run(ctx context.Context) error {
 	g.Go(func() error { return m.authority.KeepRenewed(ctx, m.node, m.log) })
 	g.Go(func() error { return m.channel.Run(ctx) })
 	g.Go(func() error { return m.self.Run(ctx) })
-	g.Go(func() error { return poll.Watch(ctx, m.stateAddresses, m.node.ClientTLS, m.channel.Status) })
+	g.Go(func() error {
+		return poll.Watch(ctx, m.stateAddresses, m.node.ClientTLS, func(seen []understudy.ServerStatus) {
+			m.channel.Status(seen)
+			m.ratchet(ctx, seen)
+		})
+	})
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
+}
+
+// ratchet tells the authority the highest epoch that any server has seen: a
+// database restored from a backup must not grant one twice.
+func (m *managementServer) ratchet(ctx context.Context, seen []understudy.ServerStatus) {
+	highest := uint64(0)
+	for _, s := range seen {
+		if s.State != nil {
+			highest = max(highest, s.State.Epoch)
+		}
+	}
+	if err := m.service.Ratchet(ctx, highest); err != nil && ctx.Err() == nil {
+		m.log.Error("the epochs that servers have seen could not be compared with the database", "error", err)
+	}
 }
 
 func (m *managementServer) stateAddresses() map[understudy.ServerID]string {

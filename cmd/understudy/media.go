@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
-	"os"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -23,6 +23,7 @@ import (
 type mediaServer struct {
 	config   config.Media
 	log      *slog.Logger
+	lock     io.Closer // of the data folder
 	node     *identity.Node
 	site     *client.Client
 	store    *storage.Store
@@ -30,7 +31,7 @@ type mediaServer struct {
 	recorder *recording.Server
 }
 
-func openMediaServer(ctx context.Context, role understudy.Role, file, token string) (*mediaServer, error) {
+func openMediaServer(ctx context.Context, role understudy.Role, file, token string) (_ *mediaServer, err error) {
 	c, err := config.LoadMedia(file, role)
 	if err != nil {
 		return nil, err
@@ -39,9 +40,14 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	if m.log, err = newLog(c.Log); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return nil, understudy.Errorf(understudy.CodeUnavailable, "the data folder could not be made; name another as `data` in the configuration: %w", err)
+	if m.lock, err = dataFolder(c.Data); err != nil {
+		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			m.lock.Close()
+		}
+	}()
 	m.node, m.site, err = membership{Data: c.Data, Role: role, Hosts: c.Hosts, Listen: c.Listen, Token: token}.member(ctx, m.log)
 	if err != nil {
 		return nil, err
@@ -87,11 +93,11 @@ func listenOn(ctx context.Context, address string) (net.Listener, error) {
 	l, err := config.Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, understudy.Errorf(understudy.CodeConflict, "%s is in use by another program; stop it, or choose another port in the configuration: %w", address, err)
+		return nil, understudy.Errorf(understudy.CodeConflict, "%s is in use by another program; stop it, or choose another port in the configuration", address)
 	case errors.Is(err, syscall.EACCES):
-		return nil, understudy.Errorf(understudy.CodeForbidden, "this user may not listen on %s; choose a port above 1023, or grant CAP_NET_BIND_SERVICE: %w", address, err)
+		return nil, understudy.Errorf(understudy.CodeForbidden, "this user may not listen on %s; choose a port above 1023, or grant CAP_NET_BIND_SERVICE", address)
 	case err != nil:
-		return nil, understudy.Errorf(understudy.CodeInvalid, "it is not possible to listen on %s: %w", address, err)
+		return nil, understudy.Errorf(understudy.CodeInvalid, "it is not possible to listen on %s; name an address of this machine in the configuration: %w", address, err)
 	}
 	return l, nil
 }
@@ -114,5 +120,5 @@ func (m *mediaServer) run(ctx context.Context, role func(context.Context) error,
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	return errors.Join(err, m.store.Close())
+	return errors.Join(err, m.store.Close(), m.lock.Close())
 }

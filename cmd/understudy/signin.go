@@ -5,16 +5,20 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"understudy"
+	"understudy/internal/identity"
 )
 
 func signInCommand() *cobra.Command {
@@ -67,6 +71,9 @@ func trustedCA(cmd *cobra.Command, address, file, fingerprint string) (string, e
 		if err != nil {
 			return "", understudy.Errorf(understudy.CodeInvalid, "the CA certificate could not be read: %w", err)
 		}
+		if _, err := identity.UserTLS(text); err != nil {
+			return "", understudy.Errorf(understudy.CodeInvalid, "%s is not the installation's CA certificate; take the management server's ca.pem: %w", file, err)
+		}
 		return string(text), nil
 	}
 	text, err := fetchCA(cmd.Context(), address)
@@ -92,17 +99,23 @@ func trustedCA(cmd *cobra.Command, address, file, fingerprint string) (string, e
 	return string(text), nil
 }
 
+// fetchPatience bounds how long an address is given to answer.
+const fetchPatience = 10 * time.Second
+
 // fetchCA reads the public certificate before anything can be verified: it is
 // what the user is about to verify. Nothing else is ever sent this way.
 func fetchCA(ctx context.Context, address string) ([]byte, error) {
-	unverified := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}}}
+	unverified := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}}, Timeout: fetchPatience}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/api/v1/ca.pem", nil)
 	if err != nil {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "an address is https://host or https://host:port, found %q", address)
 	}
 	response, err := unverified.Do(request)
 	if err != nil {
-		return nil, understudy.Errorf(understudy.CodeUnavailable, "no management server answered at %s: %w", address, err)
+		if cause, ok := errors.AsType[*net.OpError](err); ok {
+			err = cause.Err // without the address, which is told already
+		}
+		return nil, understudy.Errorf(understudy.CodeUnavailable, "no management server answers at %s; check the address, and whether it runs: %w", address, err)
 	}
 	defer response.Body.Close()
 	return io.ReadAll(io.LimitReader(response.Body, 1<<16))

@@ -6,8 +6,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"understudy"
 	"understudy/internal/testcam"
 )
+
+// maxTestCameras is more than a machine can serve.
+const maxTestCameras = 1000
 
 func testcamCommand() *cobra.Command {
 	var (
@@ -27,6 +31,9 @@ func testcamCommand() *cobra.Command {
 			log, err := newLog("info")
 			if err != nil {
 				return err
+			}
+			if count < 1 || count > maxTestCameras {
+				return understudy.Errorf(understudy.CodeInvalid, "there are 1 to %d test cameras in a process, found %d", maxTestCameras, count)
 			}
 			config := testcam.Config{Listen: listen, Log: log}
 			for i := range count {

@@ -157,7 +157,10 @@ func parse(path string, text []byte, into any) error {
 		return understudy.Errorf(understudy.CodeInvalid, "configuration %s, line %s: there is no key %q; the keys are %s",
 			path, m[1], m[2], strings.Join(keys(reflect.TypeOf(into).Elem(), ""), ", "))
 	}
-	return understudy.Errorf(understudy.CodeInvalid, "configuration %s: %w", path, err)
+	if wrong, ok := errors.AsType[*yaml.TypeError](err); ok {
+		return understudy.Errorf(understudy.CodeInvalid, "configuration %s: a value is of another kind than its key wants: %s", path, strings.Join(wrong.Errors, "; "))
+	}
+	return understudy.Errorf(understudy.CodeInvalid, "configuration %s is not YAML, such as `data: /srv/understudy`: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
 var unknownKey = regexp.MustCompile(`line (\d+): field (\S+) not found`)

@@ -75,6 +75,11 @@ func New(c Config) (*Cameras, error) {
 			return nil, understudy.Errorf(understudy.CodeInvalid,
 				"a test camera needs a name of its own of up to 100 bytes without spaces or slashes, and has %q", settings.Name)
 		}
+		switch settings.Misbehave {
+		case Behave, Freeze, GarbageSDP, GarbagePackets, NotFound, Busy:
+		default:
+			return nil, understudy.Errorf(understudy.CodeInvalid, "a test camera misbehaves by freeze, garbage-sdp, garbage-packets, not-found or busy, not by %q", settings.Misbehave)
+		}
 		if clips[settings.File] == nil {
 			loaded, err := loadClip(settings.File)
 			if err != nil {

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"understudy"
+	"understudy/internal/fs"
+)
+
+// dataFolder makes the data folder of a server and keeps every other process
+// out of it: two with one identity, or two authorities over one database, would
+// undo each other's work. The lock ends with the process, however it ends.
+func dataFolder(dir string) (lock io.Closer, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, understudy.Errorf(understudy.CodeUnavailable, "the data folder could not be made; name another as `data` in the configuration: %w", err)
+	}
+	lock, err = fs.System(dir).Lock("lock")
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return nil, understudy.Errorf(understudy.CodeConflict, "the data folder %s is used by another process; stop that one, or name another folder as `data` in the configuration", dir)
+	case err != nil:
+		return nil, understudy.Errorf(understudy.CodeUnavailable, "the data folder %s could not be locked; it must be writable for this user: %w", dir, err)
+	}
+	return lock, nil
+}
