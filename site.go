@@ -22,30 +22,35 @@ func (s Site) Apply(e Event) Site {
 		return s
 	}
 	s.Seq = e.Seq
+	var own copied
 	for _, c := range e.Changes {
 		switch {
 		case c.Camera != nil:
-			s.Cameras = put(s.Cameras, *c.Camera, cameraID)
+			put(&s.Cameras, &own.cameras, *c.Camera, cameraID)
 		case c.RecordingServer != nil:
-			s.RecordingServers = put(s.RecordingServers, *c.RecordingServer, recordingServerID)
+			put(&s.RecordingServers, &own.recordingServers, *c.RecordingServer, recordingServerID)
 		case c.FailoverServer != nil:
-			s.FailoverServers = put(s.FailoverServers, *c.FailoverServer, failoverServerID)
+			put(&s.FailoverServers, &own.failoverServers, *c.FailoverServer, failoverServerID)
 		case c.Group != nil:
-			s.Groups = put(s.Groups, *c.Group, groupID)
+			put(&s.Groups, &own.groups, *c.Group, groupID)
 		case c.Lease != nil:
-			s.Leases = put(s.Leases, *c.Lease, leaseCamera)
+			put(&s.Leases, &own.leases, *c.Lease, leaseCamera)
 		case c.GoneCamera != "":
-			s.Cameras = remove(s.Cameras, c.GoneCamera, cameraID)
-			s.Leases = remove(s.Leases, c.GoneCamera, leaseCamera)
+			remove(&s.Cameras, &own.cameras, c.GoneCamera, cameraID)
+			remove(&s.Leases, &own.leases, c.GoneCamera, leaseCamera)
 		case c.GoneServer != "":
-			s.RecordingServers = remove(s.RecordingServers, c.GoneServer, recordingServerID)
-			s.FailoverServers = remove(s.FailoverServers, c.GoneServer, failoverServerID)
+			remove(&s.RecordingServers, &own.recordingServers, c.GoneServer, recordingServerID)
+			remove(&s.FailoverServers, &own.failoverServers, c.GoneServer, failoverServerID)
 		case c.GoneGroup != "":
-			s.Groups = remove(s.Groups, c.GoneGroup, groupID)
+			remove(&s.Groups, &own.groups, c.GoneGroup, groupID)
 		}
 	}
 	return s
 }
+
+// copied says which lists Apply has copied already: each is copied once an
+// event, however many leases a claim moves.
+type copied struct{ cameras, recordingServers, failoverServers, groups, leases bool }
 
 // Camera returns the camera of that id.
 func (s Site) Camera(id CameraID) (Camera, bool) { return find(s.Cameras, id, cameraID) }
@@ -136,20 +141,27 @@ func find[T any, K ~string](list []T, id K, key func(T) K) (T, bool) {
 	return none, false
 }
 
-func put[T any, K ~string](list []T, t T, key func(T) K) []T {
-	i, ok := search(list, key(t), key)
-	list = slices.Clone(list)
+func put[T any, K ~string](list *[]T, own *bool, t T, key func(T) K) {
+	i, ok := search(*list, key(t), key)
+	detach(list, own)
 	if ok {
-		list[i] = t
-		return list
+		(*list)[i] = t
+		return
 	}
-	return slices.Insert(list, i, t)
+	*list = slices.Insert(*list, i, t)
 }
 
-func remove[T any, K ~string](list []T, id K, key func(T) K) []T {
-	i, ok := search(list, id, key)
+func remove[T any, K ~string](list *[]T, own *bool, id K, key func(T) K) {
+	i, ok := search(*list, id, key)
 	if !ok {
-		return list
+		return
 	}
-	return slices.Delete(slices.Clone(list), i, i+1)
+	detach(list, own)
+	*list = slices.Delete(*list, i, i+1)
+}
+
+func detach[T any](list *[]T, own *bool) {
+	if !*own {
+		*list, *own = slices.Clone(*list), true
+	}
 }

@@ -18,7 +18,6 @@ import (
 	"understudy/internal/config"
 	"understudy/internal/identity"
 	"understudy/internal/management"
-	"understudy/internal/poll"
 	"understudy/internal/sqlstore"
 )
 
@@ -117,38 +116,10 @@ func (m *managementServer) run(ctx context.Context) error {
 	g.Go(func() error { return m.authority.KeepRenewed(ctx, m.node, m.log) })
 	g.Go(func() error { return m.channel.Run(ctx) })
 	g.Go(func() error { return m.self.Run(ctx) })
-	g.Go(func() error {
-		return poll.Watch(ctx, m.stateAddresses, m.node.ClientTLS, func(seen []understudy.ServerStatus) {
-			m.channel.Status(seen)
-			m.ratchet(ctx, seen)
-		})
-	})
+	g.Go(func() error { return m.watchServers(ctx) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
-}
-
-// ratchet tells the authority the highest epoch that any server has seen: a
-// database restored from a backup must not grant one twice.
-func (m *managementServer) ratchet(ctx context.Context, seen []understudy.ServerStatus) {
-	highest := uint64(0)
-	for _, s := range seen {
-		if s.State != nil {
-			highest = max(highest, s.State.Epoch)
-		}
-	}
-	if err := m.service.Ratchet(ctx, highest); err != nil && ctx.Err() == nil {
-		m.log.Error("the epochs that servers have seen could not be compared with the database", "error", err)
-	}
-}
-
-func (m *managementServer) stateAddresses() map[understudy.ServerID]string {
-	site, _ := m.self.Current() // nobody is known before the first snapshot
-	addresses := map[understudy.ServerID]string{}
-	for id, a := range site.MediaServers() {
-		addresses[id] = a.State
-	}
-	return addresses
 }

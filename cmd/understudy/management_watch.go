@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+
+	"understudy"
+	"understudy/internal/poll"
+)
+
+// watchServers looks at every server once a second, for the page and for what
+// only the authority can do about it.
+func (m *managementServer) watchServers(ctx context.Context) error {
+	return poll.Watch(ctx, m.stateAddresses, m.node.ClientTLS, func(seen []understudy.ServerStatus) {
+		m.channel.Status(seen)
+		m.ratchet(ctx, seen)
+	})
+}
+
+// ratchet tells the authority the highest epoch that any server has seen: a
+// database restored from a backup must not grant one twice.
+func (m *managementServer) ratchet(ctx context.Context, seen []understudy.ServerStatus) {
+	highest := uint64(0)
+	for _, s := range seen {
+		if s.State != nil {
+			highest = max(highest, s.State.Epoch)
+		}
+	}
+	if err := m.service.Ratchet(ctx, highest); err != nil && ctx.Err() == nil {
+		m.log.Error("the epochs that servers have seen could not be compared with the database", "error", err)
+	}
+}
+
+func (m *managementServer) stateAddresses() map[understudy.ServerID]string {
+	site, _ := m.self.Current() // nobody is known before the first snapshot
+	addresses := map[understudy.ServerID]string{}
+	for id, a := range site.MediaServers() {
+		addresses[id] = a.State
+	}
+	return addresses
+}
