@@ -62,11 +62,16 @@ func TestWithoutTLS(t *testing.T) {
 		default:
 			requireFailure(t, pattern, body)
 		}
-		response, body = get(t, c, method, "http://"+s.address+path, bearer)
-		if response.StatusCode != http.StatusForbidden {
-			t.Errorf("%s %s with credentials is refused, was %s", method, path, response.Status)
+		for _, secret := range []http.Header{bearer, {"Cookie": {sessionCookie + "=x"}}} {
+			response, body = get(t, c, method, "http://"+s.address+path, secret)
+			if response.StatusCode != http.StatusForbidden {
+				t.Errorf("%s %s with credentials is refused, was %s", method, path, response.Status)
+			}
+			requireFailure(t, pattern, body)
 		}
-		requireFailure(t, pattern, body)
+	}
+	if response, _ := get(t, c, http.MethodGet, "http://"+s.address+"/relay/rec-1/v1/x?token=T", nil); response.StatusCode != http.StatusForbidden {
+		t.Errorf("a token in an address is refused, was %s", response.Status)
 	}
 }
 
