@@ -5,7 +5,7 @@ import "time"
 // Bounds of the clock.
 const (
 	maxSlew     = 20              // the timeline is bent by 1/maxSlew at most,
-	firstSlew   = 4               // in the first slewWindow, when one sample's delay is all that is known, by 1/firstSlew
+	firstSlew   = 2               // in the first slewWindow, when one sample's delay is all that is known, by 1/firstSlew
 	slewWindow  = 2 * time.Second // over which the least delayed sample is looked for
 	maxJump     = 5 * time.Second // a difference beyond is a restarted clock, not a delay
 	maxNTPError = time.Second     // a camera clock further from ours is not believed

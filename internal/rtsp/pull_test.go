@@ -99,9 +99,9 @@ func TestTwoSessionsCarryTheSameSamplesAtTheSameTimes(t *testing.T) {
 			first := pull(t, config)
 			first.wait(t, 5)
 			second := pull(t, config)
-			right := second.wait(t, 50)
-			left := first.wait(t, 60)
-			compareSessions(t, left, right, 30, 50*time.Millisecond)
+			right := second.wait(t, 120)
+			left := first.wait(t, 130)
+			compareSessions(t, left, right, 80, 50*time.Millisecond)
 			if !left[0].Key || !right[0].Key {
 				t.Error("a session begins with what cannot be decoded")
 			}
@@ -109,6 +109,12 @@ func TestTwoSessionsCarryTheSameSamplesAtTheSameTimes(t *testing.T) {
 			checkSamples(t, "lobby", right)
 		})
 	}
+}
+
+// settled reports whether a session has had the time to find the camera's
+// clock: on a machine that is busy with other tests, its first samples arrive late.
+func settled(session []*us.Sample, s *us.Sample) bool {
+	return s.At.Sub(session[0].At) > 1500*time.Millisecond
 }
 
 // checkSamples holds what is promised of every session.
@@ -120,7 +126,7 @@ func checkSamples(t *testing.T, camera string, samples []*us.Sample) {
 		if !ok || stamp.Camera != camera {
 			t.Fatalf("sample %d carries stamp %+v, %v", i, stamp, ok)
 		}
-		if apart := s.At.Sub(stamp.At).Abs(); apart > 100*time.Millisecond {
+		if apart := s.At.Sub(stamp.At).Abs(); apart > 50*time.Millisecond && settled(samples, s) {
 			t.Errorf("sample %d is %s away from its capture", i, apart)
 		}
 		if i > 0 && (stamp.Frame != before.Frame+1 || !s.At.After(samples[i-1].At)) {
@@ -148,7 +154,7 @@ func compareSessions(t *testing.T, left, right []*us.Sample, least int, toleranc
 		if string(other.Payload) != string(s.Payload) || other.Key != s.Key {
 			t.Error("two samples of one hash differ")
 		}
-		if apart := other.At.Sub(s.At).Abs(); apart > tolerance {
+		if apart := other.At.Sub(s.At).Abs(); apart > tolerance && settled(left, other) && settled(right, s) {
 			t.Errorf("one sample has capture times %s apart", apart)
 		}
 	}
@@ -179,7 +185,7 @@ func TestPicturesOutOfOrderHaveDecodeTimes(t *testing.T) {
 		if !ok {
 			t.Fatal("a sample carries no stamp")
 		}
-		if apart := s.At.Add(s.Offset).Sub(stamp.At).Abs(); apart > 200*time.Millisecond {
+		if apart := s.At.Add(s.Offset).Sub(stamp.At).Abs(); apart > 50*time.Millisecond && settled(samples, s) {
 			t.Errorf("sample %d is shown %s away from its capture", i, apart)
 		}
 		if s.Offset < 0 || i > 0 && !s.At.After(samples[i-1].At) {
