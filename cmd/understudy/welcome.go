@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +20,9 @@ func (m *managementServer) welcome(ctx context.Context, w io.Writer) error {
 	if err := os.WriteFile(ca, m.authority.CACertificate(), 0o644); err != nil { //nolint:gosec // public: it is to be installed in browsers
 		return understudy.Errorf(understudy.CodeUnavailable, "the CA certificate could not be written for browsers: %w", err)
 	}
-	fmt.Fprintf(w, "management server of installation %s on %s and %s; CA certificate %s\n",
-		m.authority.Installation(), m.listeners[0].Addr(), m.listeners[1].Addr(), ca)
+	block, _ := pem.Decode(m.authority.CACertificate())
+	fmt.Fprintf(w, "management server of installation %s on %s and %s\nCA certificate %s, SHA-256 %x\n",
+		m.authority.Installation(), m.listeners[0].Addr(), m.listeners[1].Addr(), ca, sha256.Sum256(block.Bytes))
 	code, err := m.service.SetupCode(ctx)
 	file := filepath.Join(m.config.Data, "setup-code")
 	if err != nil || code == "" {
