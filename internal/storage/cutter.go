@@ -11,9 +11,9 @@ import (
 
 // Bounds of fragments and segments.
 const (
-	fragmentLength  = time.Second
+	fragmentLength  = 500 * time.Millisecond // what a killed process loses at most
 	fragmentBytes   = 8 << 20
-	keyFragment     = 500 * time.Millisecond // a key frame begins a fragment if the one before has so much
+	keyFragment     = 250 * time.Millisecond // a key frame begins a fragment if the one before has so much
 	leastGap        = 500 * time.Millisecond // less is never a gap
 	unknownGap      = 10 * time.Second       // while the usual distance is not known
 	segmentMaxBytes = 1 << 30                // a camera that sends no key frames is cut anyway
@@ -184,19 +184,27 @@ func (c *cutter) emit() {
 	c.pending = fragment{}
 }
 
-// flush ends what has waited since before: a camera that stalls must not keep
-// the last samples from the disk. Held samples get the usual duration.
-func (c *cutter) flush(before time.Time) {
-	stalled := false
+// flush ends what waits in vain: a camera that stalls must not keep its last
+// samples from the disk. A held sample that is overdue gets the usual duration.
+func (c *cutter) flush(now time.Time) {
 	for id := understudy.VideoTrack; id <= understudy.AudioTrack; id++ {
-		if t := c.tracks[id]; t != nil && t.held != nil && !t.since.After(before) {
+		if t := c.tracks[id]; t != nil && t.held != nil && now.Sub(t.since) > t.patience() {
 			c.complete(t, t.usual())
-			stalled = stalled || id == understudy.VideoTrack
+			if id == understudy.VideoTrack {
+				c.emit()
+			}
 		}
 	}
-	if stalled {
-		c.emit()
+}
+
+// finish ends everything.
+func (c *cutter) finish() {
+	for id := understudy.VideoTrack; id <= understudy.AudioTrack; id++ {
+		if t := c.tracks[id]; t != nil && t.held != nil {
+			c.complete(t, t.usual())
+		}
 	}
+	c.emit()
 }
 
 // take returns the fragments that are ready.
@@ -213,6 +221,14 @@ func (t *trackState) usual() time.Duration {
 	}
 	sorted := slices.Sorted(slices.Values(t.steps))
 	return sorted[len(sorted)/2]
+}
+
+// patience is how long the next sample may take to come.
+func (t *trackState) patience() time.Duration {
+	if len(t.steps) == 0 {
+		return 2 * time.Second
+	}
+	return max(2*t.usual(), fragmentLength)
 }
 
 func (t *trackState) isGap(step time.Duration) bool {

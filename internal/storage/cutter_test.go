@@ -32,8 +32,7 @@ func script(words string) *cutter {
 		}
 		c.add(s, cut, time.Time{})
 	}
-	c.flush(time.Now())
-	c.emit()
+	c.finish()
 	return c
 }
 
@@ -74,14 +73,14 @@ func TestCutter(t *testing.T) {
 			"p0 a10 p100 K200 p300",
 			"[K200+100!\np300+100\n"},
 		"a key frame begins a fragment": {
-			"K0 p200 p400 p600 p800 K1000 p1200",
-			"[K0+200!\np200+200 p400+200 p600+200 p800+200\nK1000+200 p1200+200\n"},
-		"a fragment has at most a second": {
-			"K0 p400 p800 p1200 p1600 p2000",
-			"[K0+400!\np400+400 p800+400\np1200+400 p1600+400\np2000+400\n"},
+			"K0 p100 p200 p300 p400 K500 p600",
+			"[K0+100!\np100+100 p200+100 p300+100 p400+100\nK500+100 p600+100\n"},
+		"a fragment has at most half a second": {
+			"K0 p200 p400 p600 p800 p1000",
+			"[K0+200!\np200+200 p400+200\np600+200 p800+200\np1000+200\n"},
 		"every frame a key frame, as in motion JPEG": {
-			"K0 K200 K400 K600 K800 K1000 K1200",
-			"[K0+200!\nK200+200 K400+200 K600+200\nK800+200 K1000+200 K1200+200\n"},
+			"K0 K100 K200 K300 K400 K500 K600",
+			"[K0+100!\nK100+100 K200+100 K300+100\nK400+100 K500+100 K600+100\n"},
 		"a hole before a key frame ends the segment, and is in no duration": {
 			"K0 p100 p200 K2000 p2100",
 			"[K0+100!\np100+100 p200+100\n[K2000+100 p2100+100\n"},
@@ -101,17 +100,45 @@ func TestCutter(t *testing.T) {
 			"K0 p100 p200 a250 a350 !K300 a450 p400 a550 p500",
 			"[K0+100!\np100+100 a250+100 p200+100\n[K300+100 a350+100 a450+100 p400+100 p500+100 a550+100\n"},
 		"a segment ends at a key frame after its time": {
-			"K40000 p40400 p40800 K41000 p41400 K60000 p60400 K60800",
-			"[K40000+400!\np40400+400 p40800+200\nK41000+400 p41400+400\n[K60000+400 p60400+400\nK60800+400\n"},
+			"K40000 p40200 p40400 K40500 p40700 K60000 p60200 K60400",
+			"[K40000+200!\np40200+200 p40400+100\nK40500+200 p40700+200\n[K60000+200 p60200+200\nK60400+200\n"},
 		"one that would be too short takes the next one's time, too": {
-			"K50000 p50400 K50800 p51200 p51600 K52000 K59000 K61000",
-			"[K50000+400!\np50400+400 K50800+400\np51200+400 p51600+400\nK52000+400\n[K59000+400\n[K61000+400\n"},
+			"K50000 p50400 K50800 K51200 K59000 K61000",
+			"[K50000+400!\np50400+400\nK50800+400\nK51200+400\n[K59000+400\n[K61000+400\n"},
 		"a slow camera's distances are no holes": {
 			"K0 p2000 p4000 K6000 p8000",
 			"[K0+2000!\np2000+2000\np4000+2000\nK6000+2000\np8000+2000\n"},
 	} {
 		if got := transcript(script(c.in).take()); got != c.want {
 			t.Errorf("%s:\n%s\nwant\n%s", name, got, c.want)
+		}
+	}
+}
+
+// What a stalled camera sent goes to the disk once the next sample is overdue,
+// at the camera's own pace.
+func TestAStalledCamera(t *testing.T) {
+	came := time.Now()
+	for _, c := range []struct {
+		step, quiet time.Duration
+		out         int // of five samples
+	}{
+		{100 * time.Millisecond, 400 * time.Millisecond, 1},
+		{100 * time.Millisecond, 600 * time.Millisecond, 5},
+		{2 * time.Second, 3 * time.Second, 3},
+		{2 * time.Second, 5 * time.Second, 5},
+	} {
+		cutter := newCutter("lobby", time.Minute, cutterTracks)
+		for n := range 5 {
+			cutter.add(&understudy.Sample{Track: 1, Key: n == 0, At: epoch.Add(time.Duration(n) * c.step)}, false, came)
+		}
+		cutter.flush(came.Add(c.quiet))
+		out := 0
+		for _, f := range cutter.take() {
+			out += len(f.samples)
+		}
+		if out != c.out {
+			t.Errorf("a frame each %v, %v after the last one: %d are out, want %d", c.step, c.quiet, out, c.out)
 		}
 	}
 }
@@ -135,8 +162,7 @@ func TestCutterLosesNothing(t *testing.T) {
 			}
 			c.add(s, false, time.Time{})
 		}
-		c.flush(time.Now())
-		c.emit()
+		c.finish()
 		n := 0
 		last := map[int]time.Time{}
 		for _, f := range c.take() {

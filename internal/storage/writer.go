@@ -168,10 +168,9 @@ func (w *Writer) run() {
 		}
 		switch {
 		case closing:
-			w.cutter.flush(time.Now())
-			w.cutter.emit()
+			w.cutter.finish()
 		case tick:
-			w.cutter.flush(time.Now().Add(-fragmentLength))
+			w.cutter.flush(time.Now())
 		}
 		w.ready = append(w.ready, w.cutter.take()...)
 		w.settle()
