@@ -131,7 +131,7 @@ type State struct {
 	material map[understudy.CameraID]understudy.AssignedCamera
 	watches  map[understudy.ServerID]watch
 	held     map[understudy.CameraID]holding
-	trials   map[understudy.CameraID]time.Duration // when recording was tried because home does not
+	trials   map[understudy.CameraID]trial
 	claims   map[understudy.ServerID]claiming
 	refused  map[understudy.CameraID]time.Duration // not asked for again before this
 	said     []Said
@@ -145,6 +145,7 @@ const (
 	askForbidden = 10 * time.Second       // after a claim that was refused whole
 	trialLength  = 15 * time.Second       // for the first durable sample
 	trialPause   = 75 * time.Second       // from one trial to the next
+	homesTurn    = 3 * time.Second        // of frames here only; a home that has lost a camera asks it each 2.4 s at least
 )
 
 // NewState is a state that has seen nothing. nonce tells this start of the

@@ -21,6 +21,12 @@ type holding struct {
 	proven  bool
 }
 
+// trial is a camera that is recorded because its home gets no frames of it.
+type trial struct {
+	began time.Duration
+	shown time.Duration // since when a sample of it is durable here; 0 while none is
+}
+
 // Bounds of a release.
 const (
 	overlapBound = 10 * time.Second // of both recording, where no equal sample is found
@@ -110,7 +116,8 @@ func (s *State) candidates() map[understudy.CameraID]understudy.ServerID {
 
 // tried reports whether a camera that its home gets no frames of is to be
 // recorded here to see whether they can be had. Nothing is claimed for it
-// before a sample is durable here, so that a broken camera moves no lease.
+// before a sample is durable here, so that a broken camera moves no lease, and
+// home has had its turn, so that one that was away and comes back moves none.
 func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool {
 	w := s.watches[home]
 	p, ok := w.cameras[camera]
@@ -125,12 +132,19 @@ func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool
 		delete(s.trials, camera)
 		return false
 	}
-	began, trying := s.trials[camera]
-	if !trying || s.at-began >= trialPause {
-		began = s.at
-		s.trials[camera] = began
+	t, trying := s.trials[camera]
+	if !trying || s.at-t.began >= trialPause {
+		t.began = s.at
 	}
-	return s.at-began < trialLength || slices.Contains(s.own.Covered, camera)
+	covered := slices.Contains(s.own.Covered, camera)
+	switch {
+	case !covered:
+		t.shown = 0
+	case t.shown == 0:
+		t.shown = s.at
+	}
+	s.trials[camera] = t
+	return s.at-t.began < trialLength || covered
 }
 
 // release puts down what is recorded here without being wanted, once somebody

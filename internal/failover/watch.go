@@ -315,7 +315,8 @@ func (s *State) verdictOfAnswer(id understudy.ServerID, w watch) verdict {
 // be had: the server receives them, or this one has recorded some.
 func (s *State) neglected(w watch, camera understudy.CameraID, p progress) bool {
 	stands := s.at - p.moved
-	covered := slices.Contains(s.own.Covered, camera) && s.trials[camera] > 0
+	t := s.trials[camera]
+	covered := t.shown > 0 && s.at-t.shown >= homesTurn && slices.Contains(s.own.Covered, camera)
 	switch {
 	case p.begun && stands < standStill:
 		return false

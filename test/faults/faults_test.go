@@ -39,7 +39,7 @@ var binary = sync.OnceValues(func() (string, error) {
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if path, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+		_ = os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)
 }
@@ -77,7 +77,7 @@ func up(t *testing.T, network string, layout site.Layout, prepare func(dir strin
 	dir := t.TempDir()
 	if keep := os.Getenv("FAULTS_KEEP"); keep != "" {
 		dir = filepath.Join(keep, t.Name())
-		os.RemoveAll(dir)
+		_ = os.RemoveAll(dir)
 	}
 	if prepare != nil {
 		prepare(dir)
@@ -128,7 +128,7 @@ func (b *broken) within(limit time.Duration, what string, done func(context.Cont
 	return took
 }
 
-// story is the events of the last minutes, newest first.
+// story is the events of the last minutes, oldest first.
 func (b *broken) story() string {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
