@@ -3,15 +3,13 @@
 // new connection replaces the old one when its session begins, never before.
 
 import { candidates, lease } from "./site.js";
+import { pauseAfter } from "./pause.js";
 import { Player } from "./player.js";
 
 const silent = 1200; // without a fragment, a connection is doubted
 const opening = 1500; // for a connection to open
 const greeting = 12_000; // for its first key frame
 const alone = 1000; // without pictures, others than the holder are asked
-
-/** pauseAfter returns how long to wait before the next try: short at first. Pure. */
-export const pauseAfter = (tries) => Math.min(120 * 1.5 ** Math.max(0, tries - 1), 1500);
 
 /** Connection is one WebSocket to one server on one way. */
 class Connection {

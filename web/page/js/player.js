@@ -3,16 +3,12 @@
 // empty buffer leaves the last picture standing. Where the media source must be
 // made anew, a copy of the last picture covers the change.
 
-const target = 0.25; // seconds behind the last fragment that are wanted
-const tooFar = 1.0; // seconds behind at which playing jumps
+import { chase } from "./edge.js";
+import { Pacer } from "./fragment.js";
+
 const keep = 12; // seconds kept behind the playhead
 const trimAt = 30;
-
-/** chase decides how to stay near the live edge. Pure: returns {jump: time} or {rate}. */
-export function chase(time, start, end) {
-  if (time < start - 0.05 || end - time > tooFar) return { jump: Math.max(start, end - target) };
-  return { rate: end - time > target + 0.35 ? 1.2 : 1 };
-}
+const waiting = 1000; // fragments that may wait to be appended
 
 export class Player {
   frames = 0; // decoded, over all sessions
@@ -26,6 +22,7 @@ export class Player {
   #mime = "";
   #queue = []; // of Uint8Array, or {mime, server, base, epoch}
   #pending = null; // a session whose init is not there yet
+  #pacer = new Pacer();
   #listeners;
   #counted = 0;
 
@@ -46,6 +43,7 @@ export class Player {
   session(hello) {
     if (!MediaSource.isTypeSupported(hello.mime)) return false;
     if (!this.#source || this.#video.error) this.#open();
+    this.#queue.push(...this.#pacer.flush());
     this.#pending = hello;
     return true;
   }
@@ -55,8 +53,9 @@ export class Player {
     if (this.#pending) {
       this.#queue.push({ hello: this.#pending, bytes });
       this.#pending = null;
-    } else this.#queue.push(bytes);
-    this.#pump();
+    } else this.#queue.push(...this.#pacer.next(bytes));
+    if (this.#queue.length > waiting) this.#broke("The browser takes no more of the picture.");
+    else this.#pump();
   }
 
   /** delay returns seconds from capture to now of the picture shown; undefined if none is. */
@@ -87,6 +86,7 @@ export class Player {
   #drop() {
     this.#source = this.#buffer = this.#pending = null;
     this.#queue = [];
+    this.#pacer = new Pacer();
     this.sessions = [];
     this.#counted = 0;
     this.#video.removeAttribute("src");

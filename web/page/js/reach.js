@@ -3,18 +3,11 @@
 // does not tell a certificate it does not trust from a server that is away;
 // what does is whether the other way works.
 
+import { decide } from "./way.js";
+
 const patience = 1500; // for one question
 const pause = 250; // between questions to a server that is away
 const again = 60_000; // the direct way is tried again: the CA may have been installed
-
-/** decide is the rule. It returns what is known of a server after both ways were asked. Pure. */
-export function decide(before, direct, relayed) {
-  if (direct) return { way: "direct", up: true };
-  // A direct way that worked and breaks is a failure of the server, not of trust,
-  // unless the other way shows that the server is there.
-  if (relayed) return { way: "relayed", up: true };
-  return { way: before.way, up: false };
-}
 
 /** Reach knows the way to each server. It tells "change" when what it knows has changed. */
 export class Reach extends EventTarget {

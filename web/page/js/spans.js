@@ -3,7 +3,7 @@
 /** playable joins spans that lie on one server without a gap: they play as one. */
 export function playable(timeline, tolerance = 1000) {
   const runs = [];
-  const spans = timeline.spans.map((s) => ({ at: s.at, from: Date.parse(s.from), to: Date.parse(s.to) })).sort((a, b) => a.from - b.from);
+  const spans = timeline.spans.filter((s) => !s.away).map((s) => ({ at: s.at, from: Date.parse(s.from), to: Date.parse(s.to) })).sort((a, b) => a.from - b.from);
   for (const s of spans) {
     const last = runs.at(-1);
     if (last && last.at === s.at && s.from - last.to <= tolerance) last.to = Math.max(last.to, s.to);

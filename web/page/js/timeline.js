@@ -74,6 +74,10 @@ export class Timeline {
     try {
       const timeline = await call("GET", `/cameras/${encodeURIComponent(id)}/timeline?from=${new Date(from).toISOString()}&to=${new Date(to).toISOString()}`);
       if (id !== this.#camera) return;
+      // What lies on a server that is away is still known from before.
+      const away = new Set(timeline.missing ?? []);
+      const known = (this.#timeline?.spans ?? []).filter((s) => away.has(s.at) && Date.parse(s.to) > from);
+      timeline.spans.push(...known.map((s) => ({ ...s, away: true })));
       this.#timeline = timeline;
       this.#draw(from, to);
     } catch (err) {
@@ -93,15 +97,15 @@ export class Timeline {
       return element;
     };
     const spans = this.#timeline.spans.map((s) => {
-      const kind = isFailover(site, s.holder) ? "failover" : "home";
-      const where = s.at === s.holder ? `lies on ${s.at}` : `recorded by ${s.holder}, lies on ${s.at} now`;
+      const kind = (isFailover(site, s.holder) ? "failover" : "home") + (s.away ? " away" : "");
+      const where = s.away ? `lies on ${s.at}, which is away` : s.at === s.holder ? `lies on ${s.at}` : `recorded by ${s.holder}, lies on ${s.at} now`;
       return place(h("div", { class: "span " + kind, "data-at": s.at, "data-holder": s.holder, title: `${clock(s.from)} to ${clock(s.to)}: recorded by ${s.holder}, ${where}` }), Date.parse(s.from), Date.parse(s.to));
     });
     this.track.replaceChildren(...spans, this.cursor, this.head);
     this.element.querySelector(".axis").replaceChildren(...ticks(from, to).map((t) => place(h("span", {}, new Date(t).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })), t)));
     const missing = this.#timeline.missing ?? [];
     const gaps = this.#timeline.gaps.filter((g) => Date.parse(g.from) > from + 1000 && Date.parse(g.to) < to - 3000);
-    text(this.note, missing.length > 0 ? `${missing.join(", ")} did not answer: what lies there is not shown.`
+    text(this.note, missing.length > 0 ? `${missing.join(", ")} did not answer: what lies there cannot be played now.`
       : this.#playback ? this.note.textContent
       : spans.length === 0 ? "Nothing is recorded in this range."
       : `${holders(this.#timeline)}${gaps.length > 0 ? `; ${gaps.length === 1 ? "one gap" : `${gaps.length} gaps`}, ${gaps.map((g) => ((Date.parse(g.to) - Date.parse(g.from)) / 1000).toFixed(1) + " s").slice(0, 4).join(", ")}` : ""}. Click to play.`);

@@ -1,0 +1,126 @@
+// Run with: node --test web/test
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Pacer, timing } from "../page/js/fragment.js";
+import { pauseAfter } from "../page/js/pause.js";
+import { chase } from "../page/js/edge.js";
+import { decide } from "../page/js/way.js";
+import { applyEvent, candidates, emptySite, standbys } from "../page/js/site.js";
+import { pieceAt, playable, ticks } from "../page/js/spans.js";
+import { ago, bytes, tileState } from "../page/js/words.js";
+
+const u32 = (n) => [n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255];
+const box = (type, ...content) => {
+  const all = content.flat();
+  return [...u32(8 + all.length), ...[...type].map((c) => c.charCodeAt(0)), ...all];
+};
+
+// fragment is one sample at a decode time with a duration, as a server sends it.
+const fragment = (decode, duration) => Uint8Array.from([
+  ...box("moof", box("mfhd", u32(0), u32(1)), box("traf",
+    box("tfhd", u32(0x020000), u32(1)),
+    box("tfdt", u32(1 << 24), u32(0), u32(decode)),
+    box("trun", u32((1 << 24) | 0xf01), u32(1), u32(0), u32(duration), u32(3), u32(0), u32(0)))),
+  ...box("mdat", [1, 2, 3]),
+]);
+
+test("a fragment's time is read", () => {
+  assert.deepEqual({ ...timing(fragment(9000, 3600)), at: 0 }, { decode: 9000, duration: 3600, at: 0 });
+});
+
+test("bytes that are no fragment have no time, wherever they end", () => {
+  const whole = fragment(9000, 3600);
+  for (let n = 0; n < whole.length - 11; n++) assert.equal(timing(whole.slice(0, n)), undefined);
+});
+
+test("each fragment lasts until the next one begins", () => {
+  const pacer = new Pacer();
+  assert.deepEqual(pacer.next(fragment(0, 3600)), []);
+  const [first] = pacer.next(fragment(9000, 3600));
+  assert.equal(timing(first).duration, 9000);
+  const [second] = pacer.next(fragment(27000, 9000));
+  assert.equal(timing(second).duration, 18000);
+  assert.equal(timing(pacer.flush()[0]).duration, 9000);
+  assert.deepEqual(pacer.flush(), []);
+});
+
+test("playing stays near the live edge", () => {
+  assert.deepEqual(chase(0, 0, 2), { jump: 1.75 });
+  assert.deepEqual(chase(9.8, 0, 10), { rate: 1 });
+  assert.deepEqual(chase(9.3, 0, 10), { rate: 1.2 });
+  assert.deepEqual(chase(4, 9.9, 10), { jump: 9.9 });
+});
+
+test("a first try is soon, later ones are not", () => {
+  assert.ok(pauseAfter(1) <= 150);
+  assert.ok(pauseAfter(50) <= 1500);
+});
+
+test("a direct way that breaks is not called a matter of trust while the server is away", () => {
+  assert.deepEqual(decide({ way: "direct" }, false, false), { way: "direct", up: false });
+  assert.deepEqual(decide({ way: "" }, false, true), { way: "relayed", up: true });
+  assert.deepEqual(decide({ way: "relayed" }, true, false), { way: "direct", up: true });
+});
+
+const site = {
+  ...emptySite(), seq: 5,
+  cameras: [{ id: "gate", name: "Gate", home: "rec1", failover: "full" }],
+  recording_servers: [{ id: "rec1", hot_standby: "fo1", primary_group: "g" }],
+  failover_servers: [{ id: "fo1" }, { id: "fo2" }],
+  groups: [{ id: "g", members: ["fo2", "fo1"] }],
+  leases: [{ camera: "gate", holder: "rec1", epoch: 1 }],
+};
+
+test("events change the site, once", () => {
+  const taken = applyEvent(site, { seq: 6, changes: [{ lease: { camera: "gate", holder: "fo1", epoch: 2 } }] });
+  assert.equal(taken.leases[0].holder, "fo1");
+  assert.equal(site.leases[0].holder, "rec1");
+  assert.equal(applyEvent(taken, { seq: 6, changes: [{ gone_camera: "gate" }] }), taken);
+  assert.deepEqual(applyEvent(taken, { seq: 7, changes: [{ gone_camera: "gate" }] }).cameras, []);
+});
+
+test("who stands in is asked in order", () => {
+  assert.deepEqual(standbys(site, "rec1"), ["fo1", "fo2"]);
+  assert.deepEqual(candidates(site, "gate"), ["rec1", "fo1", "fo2"]);
+});
+
+test("a tile says what happens", () => {
+  const base = { site, status: new Map(), id: "gate", facts: { connected: "", trying: "", quiet: Infinity, since: 1000 }, fresh: false, had: true, refused: "", now: 2000 };
+  assert.equal(tileState({ ...base, fresh: true }).state, "live");
+  assert.deepEqual(tileState(base), { state: "takeover", sentence: "rec1 does not answer; fo1 is taking over…" });
+  const moved = { ...base, site: { ...site, leases: [{ camera: "gate", holder: "fo1" }] } };
+  assert.match(tileState(moved).sentence, /^fo1 has taken over/);
+  assert.equal(tileState({ ...base, now: 60_000 }).state, "lost");
+  const alone = { ...base, site: { ...site, cameras: [{ ...site.cameras[0], failover: "none" }] } };
+  assert.match(tileState(alone).sentence, /set to wait/);
+  assert.equal(tileState({ ...base, refused: "H.265" }).sentence, "H.265");
+});
+
+const at = (s) => new Date(s * 1000).toISOString();
+const line = { spans: [
+  { holder: "rec1", at: "rec1", from: at(0), to: at(60) }, { holder: "fo1", at: "fo1", from: at(62), to: at(90) },
+  { holder: "rec1", at: "rec1", from: at(90), to: at(120) }, { holder: "fo1", at: "rec1", from: at(120.5), to: at(130) },
+] };
+
+test("spans on one server play as one", () => {
+  assert.deepEqual(playable(line).map((r) => [r.at, r.from / 1000, r.to / 1000]), [["rec1", 0, 60], ["fo1", 62, 90], ["rec1", 90, 130]]);
+  assert.deepEqual(pieceAt(line, 61_000, 600_000), { at: "fo1", from: 62_000, to: 90_000 });
+  assert.equal(pieceAt(line, 130_000, 600_000), undefined);
+});
+
+test("what is away is not played", () => {
+  assert.equal(pieceAt({ spans: [{ ...line.spans[0], away: true }] }, 0, 1000), undefined);
+});
+
+test("an axis has some round times", () => {
+  const all = ticks(0, 3_600_000);
+  assert.ok(all.length > 3 && all.length < 10);
+  assert.ok(all.every((t) => t % 60_000 === 0));
+});
+
+test("sizes and ages are for people", () => {
+  assert.equal(bytes(0), "0 B");
+  assert.equal(bytes(2_900_000), "2.9 MB");
+  assert.equal(ago(at(0), 120_000), "2 min");
+});
