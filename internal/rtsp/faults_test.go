@@ -74,6 +74,7 @@ func TestEachFaultOfACameraIsOneSentence(t *testing.T) {
 		testcam.Camera{Name: "busy", Misbehave: testcam.Busy},
 		testcam.Camera{Name: "nonsense", Misbehave: testcam.GarbageSDP},
 		testcam.Camera{Name: "frozen", Misbehave: testcam.Freeze},
+		testcam.Camera{Name: "noise", Misbehave: testcam.GarbagePackets},
 	)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,6 +92,7 @@ func TestEachFaultOfACameraIsOneSentence(t *testing.T) {
 		"453":            {cameras.URL("busy"), "", "", us.CodeUnavailable, "no session left (453)"},
 		"nonsense SDP":   {cameras.URL("nonsense"), "", "", us.CodeInvalid, "description"},
 		"frozen":         {cameras.URL("frozen"), "", "", us.CodeUnavailable, "frozen"},
+		"noise":          {cameras.URL("noise"), "", "", us.CodeUnavailable, "no video"},
 		"nobody there":   {"rtsp://" + closed.Addr().String() + "/x", "", "", us.CodeUnavailable, "connection refused"},
 		"no such name":   {"rtsp://no-such-camera.invalid/x", "", "", us.CodeUnavailable, "cannot be resolved"},
 		"silent":         {evil(t, func(string) string { return "" }), "", "", us.CodeUnavailable, "does not answer"},

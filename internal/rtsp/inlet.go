@@ -33,6 +33,7 @@ type inlet struct {
 	keyed    time.Time     // last key sample
 	gop      time.Duration // longest seen
 	pictures int
+	sense    sense
 }
 
 // take reports whether a media is recorded: the first video and the first
@@ -123,6 +124,7 @@ func (p *pull) videoPacket(packet *rtp.Packet) {
 	now := time.Now()
 	p.arrived = now
 	p.pictures++
+	p.look(unit, now)
 	sample, begins := p.video.sample(unit, packet.Timestamp, p.now(), ntp)
 	if sample == nil {
 		return
@@ -138,6 +140,15 @@ func (p *pull) videoPacket(packet *rtp.Packet) {
 		p.sink.Tracks(p.tracks())
 	}
 	p.sink.Sample(sample)
+}
+
+// look sees whether what came can be video. It is recorded as it is.
+func (in *inlet) look(unit [][]byte, now time.Time) {
+	if codec := in.video.track.Codec; codec != understudy.CodecMJPEG {
+		for _, nalu := range unit {
+			in.sense.saw(!makesSense(codec, nalu), now)
+		}
+	}
 }
 
 // now is the session's clock: wall time at its beginning, monotonic from there.

@@ -210,6 +210,10 @@ func (p *pull) silence(now time.Time) error {
 	case now.Sub(last) > limit:
 		return understudy.Errorf(understudy.CodeUnavailable,
 			"camera %s keeps the connection but has sent no picture for %s: see whether it has frozen", p.config.URL, now.Sub(last).Round(time.Second))
+	case p.sense.condemned > 0:
+		return understudy.Errorf(understudy.CodeUnavailable,
+			"camera %s sends packets that are no video (%d of the last %d make no sense): see whether it or the network damages them",
+			p.config.URL, p.sense.condemned, p.sense.of)
 	case p.keyed.IsZero() && now.Sub(p.began) > keyTimeout:
 		return understudy.Errorf(understudy.CodeUnavailable,
 			"camera %s has sent %d pictures in %s but none that decoding can begin with: set a key frame interval of a few seconds there",
