@@ -24,13 +24,15 @@ const (
 	dark = 20
 )
 
-// The cameras of rec1, whose standby is hot, and of rec2, which nothing happens to.
-var layout = site.Layout{
-	Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1"}, {ID: "rec2"}},
-	Failover:  []understudy.FailoverServer{{ID: "fo1"}},
-	Cameras: []understudy.Camera{
-		{ID: "north", Home: "rec1"}, {ID: "south", Home: "rec1"}, {ID: "west", Home: "rec2"},
-	},
+// layout has the cameras of rec1, whose standby is hot, and of rec2, which nothing happens to.
+func layout() site.Layout {
+	return site.Layout{
+		Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1"}, {ID: "rec2"}},
+		Failover:  []understudy.FailoverServer{{ID: "fo1"}},
+		Cameras: []understudy.Camera{
+			{ID: "north", Home: "rec1"}, {ID: "south", Home: "rec1"}, {ID: "west", Home: "rec2"},
+		},
+	}
 }
 
 // TestPageDirect: a browser that trusts the installation's CA gets video
@@ -64,7 +66,7 @@ func up(t *testing.T) *site.Site {
 	}
 	dir := t.TempDir()
 	s, err := site.Up(t.Context(), site.Options{
-		Dir: dir, Binary: binary, Layout: layout, Network: "127.0.0.", HoldDown: 2 * time.Second,
+		Dir: dir, Binary: binary, Layout: layout(), Network: "127.0.0.", HoldDown: 2 * time.Second,
 		Ports: [2]int{understudy.PortHTTP, understudy.PortHTTPS},
 	})
 	if err != nil {
@@ -78,7 +80,7 @@ func up(t *testing.T) *site.Site {
 func takeover(t *testing.T, s *site.Site, p *page, path string) {
 	p.signIn(s)
 	p.until("all cameras show pictures", func(all map[string]tile) bool {
-		for _, camera := range layout.Cameras {
+		for _, camera := range s.Layout.Cameras {
 			if c := all[string(camera.ID)]; c.State != "live" || c.Frames < 10 || c.Server != string(camera.Home) {
 				return false
 			}
