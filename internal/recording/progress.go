@@ -71,6 +71,16 @@ func (p *progress) turned(now, last time.Time) (lost, back bool, away time.Durat
 	return true, false, away
 }
 
+// away returns for how long nothing has come.
+func (p *progress) away(now, last time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last.After(p.heard) {
+		return now.Sub(last)
+	}
+	return now.Sub(p.heard)
+}
+
 // excuse forgets how long a camera has been away: nobody was listening.
 func (p *progress) excuse(now time.Time) {
 	p.mu.Lock()
@@ -86,12 +96,23 @@ func (c *camera) state(now time.Time) understudy.CameraState {
 		Camera: c.id, Epoch: c.want.Load().epoch, Frames: c.source.Frames(), Watermark: mark,
 		Receiving: recent(now, c.source.Last(), receivingFor),
 		Recording: recent(now, moved, recordingFor),
-		Fault:     c.source.Fault(),
+		Fault:     c.known(),
 	}
-	if fault := c.fault.Load(); fault != nil && state.Fault == "" {
-		state.Fault = *fault
+	if silent := c.progress.away(now, c.source.Last()); state.Fault == "" && silent > receivingFor {
+		state.Fault = fmt.Sprintf("camera %s keeps its connection and has sent no picture for %s", c.id, silent.Round(time.Second))
 	}
 	return state
+}
+
+// known is what is known to be wrong with the camera, or with recording it.
+func (c *camera) known() string {
+	if why := c.source.Fault(); why != "" {
+		return why
+	}
+	if fault := c.fault.Load(); fault != nil {
+		return *fault
+	}
+	return ""
 }
 
 func recent(now, then time.Time, within time.Duration) bool {
@@ -156,12 +177,13 @@ func (s *Server) stoodStill(now time.Time, stood time.Duration) {
 }
 
 func (s *Server) tell(c *camera, now time.Time) {
-	state := c.state(now)
+	c.progress.observe(now, c.mark())
+	why := c.known()
 	lost, back, away := c.progress.turned(now, c.source.Last())
 	away = away.Round(time.Second)
 	switch {
-	case lost && state.Fault != "":
-		s.report(c.id, "camera %s has sent nothing to %s for %s: %s", c.id, s.config.ID, away, state.Fault)
+	case lost && why != "":
+		s.report(c.id, "camera %s has sent nothing to %s for %s: %s", c.id, s.config.ID, away, why)
 	case lost:
 		s.report(c.id, "camera %s has sent nothing to %s for %s", c.id, s.config.ID, away)
 	case back:

@@ -3,6 +3,7 @@ package recording
 import (
 	"bufio"
 	"context"
+	"errors"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"understudy/internal/identity"
 	"understudy/internal/merge"
 	"understudy/internal/poll"
+	"understudy/internal/testcam"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -200,6 +202,36 @@ func TestDeadCameraDelaysNobody(t *testing.T) {
 		c := r.State().Cameras[2]
 		return c.Camera == "refused" && !c.Receiving && !c.Recording && c.Fault != ""
 	})
+}
+
+// A camera that freezes with its connection open is told of before the session
+// is given up for it.
+func TestFrozenCameraIsTold(t *testing.T) {
+	t.Parallel()
+	frozen, err := testcam.New(testcam.Config{Listen: "127.0.0.1:0", Cameras: []testcam.Camera{{Name: "frozen", Misbehave: testcam.Freeze}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- frozen.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	site := newInstallation(t)
+	r := site.start(site.join("rec-1", understudy.RoleRecording), options{})
+	r.Apply(understudy.Assignment{Server: "rec-1", Seq: 1, Cameras: []understudy.AssignedCamera{{
+		Camera: understudy.Camera{ID: "frozen", Home: "rec-1", URL: frozen.URL("frozen")}.WithDefaults(), Epoch: 1, Record: true}}})
+	told := func() (c understudy.CameraState) {
+		for _, c = range r.State().Cameras {
+		}
+		return c
+	}
+	until(t, "the camera is received", func() bool { return told().Receiving })
+	until(t, "the freeze is told", func() bool { return !told().Receiving && strings.Contains(told().Fault, "no picture") })
 }
 
 // The holder is named only when the site is known to say so, and never while
