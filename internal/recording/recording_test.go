@@ -3,9 +3,9 @@ package recording
 import (
 	"bufio"
 	"context"
-	"errors"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -432,6 +432,28 @@ func TestMergeRefusesOthers(t *testing.T) {
 			t.Error("was welcomed")
 		}
 	})
+}
+
+// Strangers who connect and say nothing keep no failover server out.
+func TestMergeIsNotHeldByStrangers(t *testing.T) {
+	t.Parallel()
+	site := newInstallation(t)
+	home := site.start(site.join("rec-1", understudy.RoleRecording), options{})
+	for range 2 * maxMergeSessions {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(t.Context(), "tcp", home.addresses.Merge)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	conn, err := dialTLS(t, home.addresses.Merge, site.join("fo-1", understudy.RoleFailover), "rec-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := merge.Send(t.Context(), conn, home.store, nil, merge.SendOptions{}); err != nil {
+		t.Error(err)
+	}
 }
 
 // The media port shows nothing to nobody, with and without TLS.
