@@ -2,83 +2,71 @@ package recording
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"golang.org/x/sync/errgroup"
 
 	"understudy"
 	"understudy/internal/identity"
+	"understudy/internal/listen"
 	"understudy/internal/merge"
 	"understudy/internal/storage"
 )
 
-const (
-	// maxMergeSessions bounds how many failover servers send at once; each needs one.
-	maxMergeSessions  = 16
-	handshakePatience = 5 * time.Second
-	acceptPause       = 100 * time.Millisecond // after a failure such as too many open files
-)
+// maxMergeSessions bounds how many failover servers send at once; each needs one.
+const maxMergeSessions = 16
 
-// serveMerge takes footage that comes home until ctx ends.
+// serveMerge takes footage that comes home until ctx ends: from failover servers,
+// and nobody else. Who has not yet proven to be one holds no session.
 func (s *Server) serveMerge(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { s.config.Merge.Close() })
-	defer stop()
-	var sessions sync.WaitGroup
-	defer sessions.Wait()
+	mux := listen.New(s.config.Merge, s.config.Node.PeerTLS(), listen.Options{Log: s.log})
+	connections := mux.Raw()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return mux.Run(ctx) })
 	slots := make(chan struct{}, maxMergeSessions)
-	for {
-		conn, err := s.config.Merge.Accept()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, net.ErrClosed):
-			return understudy.Errorf(understudy.CodeUnavailable, "the merge port was closed: %w", err)
-		case err != nil:
-			s.log.Error("a connection to the merge port could not be accepted", "error", err)
-			pause(ctx, acceptPause)
-			continue
+	g.Go(func() error {
+		for {
+			conn, err := connections.Accept()
+			if err != nil {
+				return nil // Run has ended, and says why
+			}
+			state, _ := listen.TLSState(conn)
+			peer, _ := identity.PeerIdentity(state)
+			if peer.Role != understudy.RoleFailover {
+				s.log.Warn("footage is taken from failover servers only", "from", conn.RemoteAddr(), "peer", peer)
+				conn.Close()
+				continue
+			}
+			select {
+			case slots <- struct{}{}:
+				g.Go(func() error {
+					defer func() { <-slots }()
+					s.receive(ctx, conn, peer.Server)
+					return nil
+				})
+			default:
+				s.log.Warn("as many merge sessions as there may be are open; the failover server will come again", "peer", peer, "sessions", maxMergeSessions)
+				conn.Close()
+			}
 		}
-		select {
-		case slots <- struct{}{}:
-			sessions.Go(func() {
-				defer func() { <-slots }()
-				if err := s.receive(ctx, conn); err != nil && ctx.Err() == nil {
-					s.log.Warn("a merge session ended early; it will be resumed", "from", conn.RemoteAddr(), "error", err)
-				}
-			})
-		default:
-			conn.Close()
-		}
-	}
+	})
+	return g.Wait()
 }
 
-// receive is one session: a failover server's, and nobody else's.
-func (s *Server) receive(ctx context.Context, plain net.Conn) error {
-	defer plain.Close()
-	conn := tls.Server(plain, s.config.Node.PeerTLS())
-	handshake, cancel := context.WithTimeout(ctx, handshakePatience)
-	err := conn.HandshakeContext(handshake)
-	cancel()
-	if err != nil {
-		return understudy.Errorf(understudy.CodeUnauthenticated, "footage is taken from servers of this installation only; the TLS handshake failed: %w", err)
-	}
-	state := conn.ConnectionState()
-	peer, ok := identity.PeerIdentity(&state)
-	if !ok || peer.Role != understudy.RoleFailover {
-		return understudy.Errorf(understudy.CodeForbidden, "footage is taken from failover servers only, and %s connected", peer)
-	}
-	got, err := merge.Receive(ctx, conn, peer.Server, homeward{s.config.Store, s})
+// receive is one session, of a failover server.
+func (s *Server) receive(ctx context.Context, conn net.Conn, from understudy.ServerID) {
+	got, err := merge.Receive(ctx, conn, from, homeward{s.config.Store, s})
 	for camera, tally := range got.Cameras {
 		s.config.Report(understudy.Report{Kind: understudy.EventMerge, Camera: camera, Sentence: fmt.Sprintf(
 			"%s of camera %s (%s) came home from %s to %s", counted(tally.Segments, "segment"), camera,
-			humanize.IBytes(uint64(max(0, tally.Bytes))), peer.Server, s.config.ID)})
+			humanize.IBytes(uint64(max(0, tally.Bytes))), from, s.config.ID)})
 	}
-	return err
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("a merge session ended early; it will be resumed", "peer", from, "error", err)
+	}
 }
 
 // homeward is the store as footage comes home to it.
