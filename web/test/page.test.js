@@ -86,7 +86,7 @@ test("who stands in is asked in order", () => {
 });
 
 test("a tile says what happens", () => {
-  const base = { site, status: new Map(), id: "gate", facts: { connected: "", trying: "", quiet: Infinity, since: 1000 }, fresh: false, had: true, refused: "", now: 2000 };
+  const base = { site, status: new Map(), id: "gate", facts: { connected: "", trying: "", quiet: Infinity, since: 1000 }, fresh: false, had: true, refused: "", connected: true, relayed: false, now: 2000 };
   assert.equal(tileState({ ...base, fresh: true }).state, "live");
   assert.deepEqual(tileState(base), { state: "takeover", sentence: "rec1 does not answer; fo1 is taking over…" });
   const moved = { ...base, site: { ...site, leases: [{ camera: "gate", holder: "fo1" }] } };
@@ -94,6 +94,8 @@ test("a tile says what happens", () => {
   assert.equal(tileState({ ...base, now: 60_000 }).state, "lost");
   const alone = { ...base, site: { ...site, cameras: [{ ...site.cameras[0], failover: "none" }] } };
   assert.match(tileState(alone).sentence, /set to wait/);
+  assert.match(tileState({ ...base, connected: false, relayed: true }).sentence, /management server/);
+  assert.match(tileState({ ...base, connected: false }).sentence, /elsewhere/);
   assert.equal(tileState({ ...base, refused: "H.265" }).sentence, "H.265");
 });
 

@@ -51,7 +51,8 @@ function bar({ feed, identity }, views) {
   const connection = h("span", { class: "connection", role: "status" });
   const show = () => {
     connection.dataset.connected = String(feed.connected);
-    text(connection, feed.connected ? "Connected" : "The management server does not answer; pictures and recording go on");
+    document.body.classList.toggle("stale", !feed.connected);
+    text(connection, feed.connected ? "Connected" : "The management server does not answer; recording goes on");
   };
   feed.addEventListener("connection", show);
   show();

@@ -41,7 +41,10 @@ export class Player {
 
   /** session begins another one: its init segment is the next append. False when the browser cannot decode it. */
   session(hello) {
-    if (!MediaSource.isTypeSupported(hello.mime)) return false;
+    if (!MediaSource.isTypeSupported(hello.mime)) {
+      this.close();
+      return false;
+    }
     if (!this.#source || this.#video.error) this.#open();
     this.#queue.push(...this.#pacer.flush());
     this.#pending = hello;

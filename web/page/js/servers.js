@@ -85,9 +85,10 @@ function fill(element, s, { site, status }, process) {
   buttons.hidden = !process;
   if (!process) return;
   if (!process.running) hanging.delete(s.id);
+  const hangs = process.running && (hanging.has(s.id) || seen?.reachable === false);
+  const offered = !process.running ? ["start"] : hangs ? ["kill", "resume"] : ["kill", "stop", "hang"];
   for (const b of buttons.children) {
-    const f = b.dataset.fault;
-    b.hidden = f === "start" ? process.running : f === "resume" ? !process.running || !hanging.has(s.id) : !process.running || f !== "kill" && hanging.has(s.id);
+    b.hidden = !offered.includes(b.dataset.fault);
     b.disabled = false;
   }
 }

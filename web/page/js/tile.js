@@ -73,8 +73,11 @@ export class Tile {
     const now = Date.now();
     const player = this.#live.player;
     const facts = this.#live.facts();
-    const { state, sentence } = tileState({ site, status: feed.status, id: this.id, facts, now,
-      fresh: now - player.lastFrame < (facts.connected === "" ? broken : stale), had: player.lastFrame > 0, refused: this.#live.refused });
+    const { state, sentence } = tileState({
+      site, status: feed.status, id: this.id, facts, now,
+      fresh: now - player.lastFrame < (facts.connected === "" ? broken : stale), had: player.lastFrame > 0, refused: this.#live.refused,
+      connected: feed.connected, relayed: player.shown?.way === "relayed",
+    });
     const shown = player.shown;
     const l = lease(site, this.id);
     const from = shown?.server ?? "";

@@ -9,11 +9,15 @@ export const nameOf = (site, id) => server(site, id)?.name || id;
 
 /**
  * tileState returns {state, sentence} of a tile. facts: of Live; status: server
- * id → status; fresh: pictures come; had: there was a picture.
+ * id → status; fresh: pictures come; had: there was a picture; connected: the
+ * service channel is; relayed: the picture came through the management server.
  */
-export function tileState({ site, status, id, facts, fresh, had, refused, now }) {
+export function tileState({ site, status, id, facts, fresh, had, refused, connected, relayed, now }) {
   if (refused) return { state: "lost", sentence: refused };
   if (fresh) return { state: "live", sentence: "" };
+  if (!connected && relayed) {
+    return { state: "waiting", sentence: "The management server, which relays the picture to this browser, does not answer. Recording goes on." };
+  }
   const l = lease(site, id);
   const home = camera(site, id)?.home;
   const holder = l?.holder;
@@ -30,6 +34,7 @@ export function tileState({ site, status, id, facts, fresh, had, refused, now })
     if (facts.connected === holder || facts.trying === holder) return { state, sentence: `${holder} has taken over; its first picture is coming…` };
     return { state, sentence: `${holder} has taken over; connecting to it…` };
   }
+  if (!connected) return { state, sentence: `${holder} does not answer, nor does the management server; looking for the picture elsewhere…` };
   return { state, sentence: away(site, id, holder, home) };
 }
 
