@@ -2,6 +2,9 @@ package api
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"net/http"
@@ -155,10 +158,11 @@ func (s *server) joinRoutes() {
 }
 
 // join makes a server a member: the secret is used up, the server is in the
-// site, and it gets its certificate.
+// site, and it gets its certificate. Whoever lost the answer asks again, with
+// the same key.
 func (s *server) join(ctx context.Context, in *struct{ Body understudy.JoinRequest }) (*answer[understudy.JoinAnswer], error) {
-	// What can be found wrong is found before the secret is used up.
-	if err := validRequest(in.Body.Request); err != nil {
+	key, err := requestedKey(in.Body.Request)
+	if err != nil {
 		return nil, err
 	}
 	if in.Body.Addresses != (understudy.Addresses{}) {
@@ -166,7 +170,7 @@ func (s *server) join(ctx context.Context, in *struct{ Body understudy.JoinReque
 			return nil, err
 		}
 	}
-	role, id, err := s.Services.UseJoinToken(ctx, in.Body.Secret)
+	role, id, err := s.Services.UseJoinToken(ctx, in.Body.Secret, key)
 	if err != nil {
 		return nil, err
 	}
@@ -206,9 +210,6 @@ func (s *server) renew(ctx context.Context, in *struct {
 	ID   understudy.ServerID `path:"id"`
 	Body understudy.JoinRequest
 }) (*answer[understudy.JoinAnswer], error) {
-	if err := validRequest(in.Body.Request); err != nil {
-		return nil, err
-	}
 	return s.certify(in.ID, understudy.Asker(ctx).Role, in.Body)
 }
 
@@ -221,17 +222,23 @@ func (s *server) certify(id understudy.ServerID, role understudy.Role, r underst
 	return one(understudy.JoinAnswer{Server: id, Role: role, Certificate: string(certificate), Trust: trust}, err)
 }
 
-func validRequest(text string) error {
+// requestedKey returns the hash of the key of a certificate request, proven to
+// be in the hands of who made it. Nobody has proved who is asking yet, so the
+// kind of key is looked at first: a huge RSA key takes seconds to check.
+func requestedKey(text string) ([sha256.Size]byte, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil || block.Type != "CERTIFICATE REQUEST" {
-		return understudy.Errorf(understudy.CodeInvalid, "a certificate request in PEM is needed; `understudy join` makes one")
+		return [sha256.Size]byte{}, understudy.Errorf(understudy.CodeInvalid, "a certificate request in PEM is needed; `understudy recording --join TOKEN` makes and sends one")
 	}
 	request, err := x509.ParseCertificateRequest(block.Bytes)
-	if err == nil {
-		err = request.CheckSignature()
-	}
 	if err != nil {
-		return understudy.Errorf(understudy.CodeInvalid, "the certificate request is damaged; join again: %w", err)
+		return [sha256.Size]byte{}, understudy.Errorf(understudy.CodeInvalid, "the certificate request is damaged; join again: %w", err)
 	}
-	return nil
+	if key, ok := request.PublicKey.(*ecdsa.PublicKey); !ok || key.Curve != elliptic.P256() {
+		return [sha256.Size]byte{}, understudy.Errorf(understudy.CodeInvalid, "a certificate request has an ECDSA P-256 key, found a %s key; join again", request.PublicKeyAlgorithm)
+	}
+	if err := request.CheckSignature(); err != nil {
+		return [sha256.Size]byte{}, understudy.Errorf(understudy.CodeInvalid, "the certificate request is not signed by its own key; join again: %w", err)
+	}
+	return sha256.Sum256(request.RawSubjectPublicKeyInfo), nil
 }

@@ -169,12 +169,12 @@ func requestedKey(csrPEM []byte) (*ecdsa.PublicKey, error) {
 	if err != nil {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "expected a certificate request: %w", err)
 	}
-	if err := request.CheckSignature(); err != nil {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "the certificate request is not signed by its own key: %w", err)
-	}
 	key, ok := request.PublicKey.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P256() {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "a certificate request here has an ECDSA P-256 key, found a %T", request.PublicKey)
+	}
+	if err := request.CheckSignature(); err != nil {
+		return nil, understudy.Errorf(understudy.CodeInvalid, "the certificate request is not signed by its own key: %w", err)
 	}
 	return key, nil
 }

@@ -183,9 +183,11 @@ func (tx *change) forgetJoins() error {
 	return nil
 }
 
-// UseJoinToken uses up a join token's secret and returns whom it lets in.
-// CodeUnauthenticated, with the reason, if it lets in nobody.
-func (m *Management) UseJoinToken(ctx context.Context, secret understudy.Secret) (understudy.Role, understudy.ServerID, error) {
+// UseJoinToken uses up a join token's secret and returns whom it lets in. The
+// same key (its SHA-256) is let in again until the token expires: the answer to the first
+// time may have been lost, and a certificate is worth something to the key's
+// owner only. CodeUnauthenticated, with the reason, if it lets in nobody.
+func (m *Management) UseJoinToken(ctx context.Context, secret understudy.Secret, key [32]byte) (understudy.Role, understudy.ServerID, error) {
 	var token Token
 	err := m.update(ctx, func(tx *change) error {
 		var ok bool
@@ -198,12 +200,14 @@ func (m *Management) UseJoinToken(ctx context.Context, secret understudy.Secret)
 		switch {
 		case !ok || token.Purpose != PurposeJoin:
 			return understudy.Errorf(understudy.CodeUnauthenticated, "this join token is not known here; make a new one at this site's management server")
-		case !token.Used.IsZero():
+		case !token.Used.IsZero() && token.UsedBy != key:
 			return understudy.Errorf(understudy.CodeUnauthenticated, "this join token was used at %s, and lets in one server once; make a new one", token.Used.Format(time.RFC3339))
 		case !token.Expires.After(tx.now):
 			return understudy.Errorf(understudy.CodeUnauthenticated, "this join token expired at %s; make a new one", token.Expires.Format(time.RFC3339))
+		case !token.Used.IsZero():
+			return nil
 		}
-		token.Used = tx.now
+		token.Used, token.UsedBy = tx.now, key
 		if err := tx.PutToken(token); err != nil {
 			return err
 		}

@@ -114,6 +114,7 @@ type Token struct {
 	Created time.Time
 	Expires time.Time // zero: never
 	Used    time.Time // zero: not yet
+	UsedBy  [32]byte  // SHA-256 of the key that it let in
 }
 
 // CamerasOf returns the cameras that an event is about or changes, each once, sorted.

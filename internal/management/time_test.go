@@ -176,9 +176,20 @@ func TestJoinTokensExpire(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		_, _, err = m.UseJoinToken(t.Context(), secret)
+		_, _, err = m.UseJoinToken(t.Context(), secret, [32]byte{1})
 		if us.CodeOf(err) != us.CodeUnauthenticated || !strings.Contains(err.Error(), "expired at") {
 			t.Errorf("an expired token: %v", err)
+		}
+		used, err := m.CreateJoinToken(t.Context(), us.RoleRecording, "rec2", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, late := range []bool{false, true} {
+			_, _, err := m.UseJoinToken(t.Context(), used, [32]byte{1})
+			if (err != nil) != late {
+				t.Errorf("joined late: %v, %v", late, err)
+			}
+			time.Sleep(time.Minute)
 		}
 	})
 }

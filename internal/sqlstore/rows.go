@@ -222,16 +222,18 @@ type tokenRow struct {
 	Created       int64
 	Expires       int64
 	Used          int64
+	UsedBy        []byte
 }
 
 func tokenToRow(t management.Token) tokenRow {
 	return tokenRow{Hash: t.Hash[:], Purpose: t.Purpose, Account: t.User, Server: t.Server, Role: t.Role,
-		Created: micros(t.Created), Expires: micros(t.Expires), Used: micros(t.Used)}
+		Created: micros(t.Created), Expires: micros(t.Expires), Used: micros(t.Used), UsedBy: t.UsedBy[:]}
 }
 
 func (r tokenRow) token() management.Token {
 	t := management.Token{Purpose: r.Purpose, User: r.Account, Server: r.Server, Role: r.Role,
 		Created: instant(r.Created), Expires: instant(r.Expires), Used: instant(r.Used)}
 	copy(t.Hash[:], r.Hash)
+	copy(t.UsedBy[:], r.UsedBy)
 	return t
 }

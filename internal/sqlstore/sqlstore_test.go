@@ -183,6 +183,34 @@ func TestADatabaseOfANewerVersionIsRefused(t *testing.T) {
 	}
 }
 
+func TestADatabaseOfTheFirstVersionIsMigrated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "management.db")
+	first, err := os.ReadFile("migrations/0001_first.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := management.TokenHash{1}
+	_, err = db.Exec("CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version (version) VALUES (1);" + string(first) +
+		"INSERT INTO tokens (hash, purpose, account, server, role, created, expires, used) VALUES (x'01" + strings.Repeat("00", 31) + "', 'join', '', 'rec1', 'recording', 1, 3, 2)")
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	err = open(t, path).View(context.Background(), func(r management.Reader) error {
+		token, ok, err := r.Token(hash)
+		if !ok || token.Server != "rec1" || token.Used.IsZero() || token.UsedBy != [32]byte{} {
+			t.Errorf("read %+v, %v", token, ok)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatIsNoDatabaseIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "management.db")
 	text := strings.Repeat("these are somebody's notes\n", 100)

@@ -61,7 +61,7 @@ func fill(tx management.Tx) (everything, error) {
 			Refused: []us.Refusal{{Camera: "b", Reason: "why not", Lease: l}}},
 		account: management.Account{User: us.User{Name: "ada", Role: us.RoleOperator, Cameras: []us.CameraID{"a", "b"}, Created: aTime}, Hash: "$argon2id$x"},
 		token: management.Token{Hash: management.TokenHash{9}, Purpose: management.PurposeJoin, User: "u", Server: "fo1", Role: us.RoleFailover,
-			Created: aTime, Expires: aTime.Add(time.Hour), Used: aTime.Add(time.Minute)},
+			Created: aTime, Expires: aTime.Add(time.Hour), Used: aTime.Add(time.Minute), UsedBy: [32]byte{7}},
 		sealed: []byte{0, 1, 255, 39},
 	}
 	event, err := tx.Append(all.event)
