@@ -148,7 +148,7 @@ export class Live {
     if (c !== this.#current && c !== this.#next) return;
     if (c === this.#current) this.#current = null;
     else this.#next = null;
-    if (!c.opened) this.#reach.failed(c.server);
+    if (!c.opened) this.#reach.ask(c.server);
     this.#tries++;
     this.#tryAt = Date.now() + pauseAfter(this.#tries);
     if (c.opened && this.#tries === 1) this.#tick();

@@ -6,12 +6,17 @@
 import { decide } from "./way.js";
 
 const patience = 1500; // for one question
-const pause = 250; // between questions to a server that is away
+const pause = 250; // between questions to a server that is away, at first
+const longest = 2000;
+const wanted = 3000; // after nobody wanted to know for so long, nobody is asked
+const doubt = 8;
 const again = 60_000; // the direct way is tried again: the CA may have been installed
 
 /** Reach knows the way to each server. It tells "change" when what it knows has changed. */
 export class Reach extends EventTarget {
   #known = new Map();
+  #asking = new Set();
+  #wanted = new Map(); // when somebody last wanted to know
   #address;
 
   /** address: id → host:port of a media port, undefined for an unknown server. */
@@ -36,22 +41,23 @@ export class Reach extends EventTarget {
     this.#set(id, { ...this.of(id), way, up: true });
   }
 
-  /** failed is told by whoever could not connect: the server is asked whether it is there, until it is. */
-  failed(id) {
-    this.ask(id);
-  }
-
-  /** ask finds out, once at a time for each server. */
+  /** ask finds out, and asks again while the server is away and somebody still wants to know. */
   async ask(id) {
-    const known = this.of(id);
-    if (known.asking || !this.#address(id)) return;
-    this.#set(id, { ...known, asking: true });
-    const direct = known.way !== "relayed" && await this.#there(id, "direct");
-    const relayed = !direct && await this.#there(id, "relayed");
-    // It may have come back between the two questions.
-    const found = decide(known, direct || relayed && known.way === "direct" && await this.#there(id, "direct"), relayed);
-    this.#set(id, { ...found, asking: false });
-    if (!found.up) setTimeout(() => this.ask(id), pause);
+    this.#wanted.set(id, Date.now());
+    if (this.#asking.has(id) || !this.#address(id)) return;
+    this.#asking.add(id);
+    for (let n = 0; Date.now() - this.#wanted.get(id) < wanted; n++) {
+      const known = this.of(id);
+      let direct = known.way !== "relayed" && await this.#there(id, "direct");
+      // A way that worked is doubted only now and then: the server is what is away.
+      const relayed = !direct && (known.way !== "direct" || n % doubt === doubt - 1) && await this.#there(id, "relayed");
+      // It may have come back between the two questions.
+      if (relayed && known.way === "direct") direct = await this.#there(id, "direct");
+      this.#set(id, decide(known, direct, relayed));
+      if (direct || relayed) break;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(pause * 1.2 ** n, longest)));
+    }
+    this.#asking.delete(id);
   }
 
   async #lookAgain() {

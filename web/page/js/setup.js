@@ -113,7 +113,7 @@ function editCamera(site, c) {
   const transport = select(["tcp", "udp"], c?.transport ?? "tcp", {}, { tcp: "TCP", udp: "UDP" });
   dialog(c ? `Change camera ${c.id}` : "Add a camera", [
     h("div", { class: "pair" }, id.element, name.element), url.element, h("div", { class: "pair" }, user.element, password.element),
-    h("div", { class: "pair" }, choice("Home", home), choice("When home is away, a failover server should", failover)), choice("Transport", transport),
+    h("div", { class: "pair" }, choice("Home", home), choice("When home is away", failover)), choice("Transport", transport),
   ], c ? "Save" : "Add", async () => {
     const camera = { ...c, id: id.input.value.trim(), name: name.input.value.trim(), url: url.input.value.trim(), username: user.input.value.trim(),
       home: home.value, failover: failover.value, transport: transport.value };
