@@ -53,7 +53,8 @@ type Media struct {
 	Storage Storage  `yaml:"storage"`
 	// PlainMedia allows RTSP and HTTP without TLS on the media port. A token sent in the clear can be stolen.
 	PlainMedia bool `yaml:"plain_media"`
-	// HoldDown is how long a recording server must be healthy before it takes its cameras back.
+	// HoldDown is how long a recording server must be healthy before it takes its cameras back, 1 s to
+	// 15 min. It doubles up to there for a server that flaps, which nothing would not.
 	HoldDown time.Duration `yaml:"hold_down"`
 	Log      string        `yaml:"log"`
 }
@@ -113,9 +114,9 @@ func LoadMedia(path string, role understudy.Role) (Media, error) {
 	if c.Storage.Dir == "" {
 		c.Storage.Dir = c.Data + "/footage"
 	}
-	if c.HoldDown < 0 || c.Storage.Segment < time.Second {
+	if c.HoldDown < time.Second || c.HoldDown > 15*time.Minute || c.Storage.Segment < time.Second {
 		err = errors.Join(err, understudy.Errorf(understudy.CodeInvalid,
-			"configuration %s: hold_down is not negative and storage.segment is at least 1s; found %s and %s", path, c.HoldDown, c.Storage.Segment))
+			"configuration %s: hold_down is 1s to 15m and storage.segment is at least 1s; found %s and %s", path, c.HoldDown, c.Storage.Segment))
 	}
 	return c, errors.Join(err, checkListen(path, "listen.media", c.Listen.Media),
 		checkListen(path, "listen.state", c.Listen.State), checkListen(path, "listen.merge", c.Listen.Merge))

@@ -35,7 +35,8 @@ func TestMistakesAreSentences(t *testing.T) {
 		"storage:\n  max: 5GB":       `line 2: there is no key "max"`,
 		"storage: {max_size: a lot}": `a size is written as 500GB`,
 		"listen: {media: 7563}":      `listen.media is [host]:port`,
-		"hold_down: -1s":             `hold_down is not negative`,
+		"hold_down: 0s":              `hold_down is 1s to 15m`,
+		"hold_down: 1h":              `hold_down is 1s to 15m`,
 		"hold_down: [":               `configuration`,
 	} {
 		_, err := LoadMedia(write(t, text), understudy.RoleRecording)

@@ -16,7 +16,6 @@ import (
 )
 
 const (
-	defaultHoldDown = 10 * time.Second
 	decideEvery     = 250 * time.Millisecond
 	askPatience     = 5 * time.Second // for one answer of a management server
 	minAskPause     = 500 * time.Millisecond
@@ -46,7 +45,7 @@ type HomeConfig struct {
 	Server     *Server
 	Vault      Vault
 	Management Management
-	// HoldDown is how long cameras must be recorded here before they are taken back; 0 is 10 s.
+	// HoldDown is how long cameras must be recorded here before they are taken back.
 	HoldDown time.Duration
 	Log      *slog.Logger // nil is silent
 }
@@ -76,9 +75,6 @@ type history struct {
 
 // NewHome returns a Home that has not begun.
 func NewHome(c HomeConfig) *Home {
-	if c.HoldDown == 0 {
-		c.HoldDown = defaultHoldDown
-	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
