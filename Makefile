@@ -3,7 +3,7 @@
 GO ?= go
 LINT = bin/golangci-lint
 
-.PHONY: help demo test tools lint race browser drills fuzz bench build clean
+.PHONY: help demo test tools lint race browser drills faults fuzz build clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,8 +26,11 @@ $(LINT): tools/go.mod tools/go.sum
 	@echo "building golangci-lint of the version in tools/go.mod; this takes two minutes, once"
 	@cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-race: ## all tests, with the race detector
-	$(GO) test -race -timeout 8m ./...
+race: ## all tests but the long faults, with the race detector
+	$(GO) test -race -timeout 9m $$($(GO) list ./... | grep -v /test/faults)
+
+faults: build ## break a whole site in many ways: full disks, random kills, cameras that misbehave (5 minutes)
+	$(GO) test -count=1 -timeout 15m ./test/faults
 
 browser: build ## kill a recording server under a signed-in page, in Chromium
 	UNDERSTUDY_BROWSER=1 $(GO) test -count=1 -timeout 5m -run TestPage ./test/browser
