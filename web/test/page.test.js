@@ -6,7 +6,7 @@ import { Pacer, timing } from "../page/js/fragment.js";
 import { pauseAfter } from "../page/js/pause.js";
 import { chase } from "../page/js/edge.js";
 import { decide } from "../page/js/way.js";
-import { applyEvent, candidates, emptySite, standbys } from "../page/js/site.js";
+import { applyEvent, candidates, emptySite, standbys, wholeSite } from "../page/js/site.js";
 import { pieceAt, playable, ticks } from "../page/js/spans.js";
 import { ago, bytes, tileState } from "../page/js/words.js";
 
@@ -78,6 +78,10 @@ test("events change the site, once", () => {
   assert.equal(site.leases[0].holder, "rec1");
   assert.equal(applyEvent(taken, { seq: 6, changes: [{ gone_camera: "gate" }] }), taken);
   assert.deepEqual(applyEvent(taken, { seq: 7, changes: [{ gone_camera: "gate" }] }).cameras, []);
+});
+
+test("lists that are null are empty", () => {
+  assert.deepEqual(wholeSite({ seq: 3, cameras: null, groups: [{ id: "g", members: null }] }), { ...emptySite(), seq: 3, groups: [{ id: "g", members: [] }] });
 });
 
 test("who stands in is asked in order", () => {

@@ -1,7 +1,7 @@
 // The service channel: the site as it is, then every change, by push.
 
 import { call } from "./api.js";
-import { applyEvent, emptySite } from "./site.js";
+import { applyEvent, emptySite, wholeSite } from "./site.js";
 
 const silence = 12_000; // the channel tells of all servers every second
 const kept = 300; // events
@@ -42,7 +42,7 @@ export class Feed extends EventTarget {
       take(JSON.parse(message.data));
     });
     on("site", (site) => {
-      this.site = site;
+      this.site = wholeSite(site);
       this.#tell("site");
       this.#history();
     });

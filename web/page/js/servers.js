@@ -24,9 +24,11 @@ export function serverState(site, id, seen) {
 
 export function serversPanel({ feed, identity }) {
   const list = h("ul", { class: "servers" });
-  const panel = h("section", { class: "panel", "aria-label": "Servers" }, h("h2", {}, icon("server"), "Servers"), list);
+  const none = h("p", { class: "hint", hidden: true }, "No server has joined yet. An administrator lets servers join under Set-up.");
+  const panel = h("section", { class: "panel", "aria-label": "Servers" }, h("h2", {}, icon("server"), "Servers"), list, none);
   let demo = null; // name → {running}, where there is a demo
   const update = () => {
+    none.hidden = servers(feed.site).length > 0 || feed.site.seq === 0;
     keyed(list, servers(feed.site), (s) => s.id, (s) => row(s.id), (element, s) => fill(element, s, feed, demo?.get(s.id)));
   };
   const ask = async () => {

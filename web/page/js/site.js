@@ -2,6 +2,14 @@
 
 export const emptySite = () => ({ seq: 0, cameras: [], recording_servers: [], failover_servers: [], groups: [], leases: [] });
 
+/** wholeSite returns a site as it was sent, in which an empty list may be null. */
+export function wholeSite(sent) {
+  const site = { ...emptySite(), ...sent };
+  for (const [name, empty] of Object.entries(emptySite())) site[name] ??= empty;
+  site.groups = site.groups.map((g) => ({ ...g, members: g.members ?? [] }));
+  return site;
+}
+
 const put = (list, item, key) => {
   const rest = list.filter((x) => x[key] !== item[key]);
   return [...rest, item].sort((a, b) => (a[key] < b[key] ? -1 : 1));
@@ -16,7 +24,7 @@ export function applyEvent(site, event) {
     if (c.camera) next.cameras = put(next.cameras, c.camera, "id");
     else if (c.recording_server) next.recording_servers = put(next.recording_servers, c.recording_server, "id");
     else if (c.failover_server) next.failover_servers = put(next.failover_servers, c.failover_server, "id");
-    else if (c.group) next.groups = put(next.groups, c.group, "id");
+    else if (c.group) next.groups = put(next.groups, { ...c.group, members: c.group.members ?? [] }, "id");
     else if (c.lease) next.leases = put(next.leases, c.lease, "camera");
     else if (c.gone_camera) {
       drop("cameras", "id", c.gone_camera);
