@@ -139,6 +139,7 @@ func (i *Import) Write(p []byte) (int, error) {
 		return err
 	})
 	i.offset += int64(n)
+	i.store.written.Add(int64(n))
 	if err != nil {
 		return n, i.store.explain(err)
 	}

@@ -95,6 +95,7 @@ func (o *openSegment) append(samples []fmp4.TimedSample) error {
 	}
 	o.header = nil
 	o.size += int64(len(b))
+	o.store.written.Add(int64(len(b)))
 	for _, s := range samples {
 		if s.Track == understudy.VideoTrack {
 			o.marks = append(o.marks, understudy.SampleMark{At: s.At, Duration: s.Duration, Key: s.Key, Hash: s.Hash})

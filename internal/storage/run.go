@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"time"
@@ -89,6 +90,9 @@ func (s *Store) probe() {
 // deleteExpired deletes what is older than its camera's recordings may get.
 func (s *Store) deleteExpired() {
 	for _, id := range s.expired(time.Now()) {
+		if !s.mayGo(id.Camera) {
+			continue
+		}
 		if _, err := s.remove(id); err != nil {
 			s.log.Warn("an expired segment could not be deleted", "segment", id, "err", err)
 			return
@@ -99,54 +103,81 @@ func (s *Store) deleteExpired() {
 
 func (s *Store) expired(now time.Time) []understudy.SegmentID {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.home == nil || s.keep == nil {
+	keepFor := s.keep
+	s.mu.Unlock()
+	if keepFor == nil {
 		return nil
 	}
 	var ids []understudy.SegmentID
-	for camera, list := range s.cameras {
-		keep := s.keep(camera)
-		if keep <= 0 || s.isForeign(camera) {
-			continue
-		}
-		for _, e := range list {
-			if e.Closed && now.Sub(e.End) >= keep {
-				ids = append(ids, e.ID)
-			}
+	for e := range s.mine() {
+		if keep := keepFor(e.ID.Camera); keep > 0 && now.Sub(e.End) >= keep {
+			ids = append(ids, e.ID)
 		}
 	}
 	return ids
 }
 
-// deletable returns the closed segments that retention may take, oldest first:
-// none that belongs elsewhere, and none while nobody has said what belongs where.
-func (s *Store) deletable() []understudy.Segment {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.home == nil {
-		return nil
-	}
-	var segments []understudy.Segment
-	for camera, list := range s.cameras {
-		if s.isForeign(camera) {
-			continue
-		}
-		for _, e := range list {
-			if e.Closed {
-				segments = append(segments, e.Segment)
+// mine yields the closed segments that retention may take, in no order: none
+// that belongs elsewhere, and none while nobody has said what belongs where. mu
+// is held for one camera at a time, since a full store has millions of them,
+// and those who record must not wait for a look at all.
+func (s *Store) mine() iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		for _, camera := range s.Cameras() {
+			for _, e := range s.deletable(camera) {
+				if !yield(e) {
+					return
+				}
 			}
 		}
 	}
-	slices.SortFunc(segments, func(a, b understudy.Segment) int {
-		return cmp.Or(a.Start.Compare(b.Start), bySegment(a.ID, b.ID))
-	})
-	return segments
+}
+
+func (s *Store) deletable(camera understudy.CameraID) []*entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.home == nil || s.isForeign(camera) {
+		return nil
+	}
+	closed := slices.Clone(s.cameras[camera])
+	return slices.DeleteFunc(closed, func(e *entry) bool { return !e.Closed })
+}
+
+// victims are the oldest segments that retention may take, oldest first, kept
+// from one time to the next: sorting all of them for each that must go would
+// cost a full store seconds. They belong to the goroutine of upkeep.
+type victims struct{ next []*entry }
+
+const maxVictims = 10000
+
+// oldest returns the next one to go; nil if there is none.
+func (v *victims) oldest(s *Store) *entry {
+	if len(v.next) == 0 {
+		all := slices.Collect(s.mine())
+		slices.SortFunc(all, func(a, b *entry) int { return cmp.Or(a.Start.Compare(b.Start), bySegment(a.ID, b.ID)) })
+		n := min(max(len(all)/16, 1), len(all), maxVictims)
+		v.next = slices.Clone(all[:n])
+	}
+	if len(v.next) == 0 {
+		return nil
+	}
+	e := v.next[0]
+	v.next = v.next[1:]
+	return e
+}
+
+// mayGo reports whether retention may still take a segment of a camera, which
+// may have moved to another home since it was looked at.
+func (s *Store) mayGo(camera understudy.CameraID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.home != nil && !s.isForeign(camera)
 }
 
 // makeRoom deletes the oldest segments until the store fits, with a little to
 // spare, and says so if it does not.
 func (s *Store) makeRoom() {
-	excess, why, err := s.excess()
+	excess, ahead, why, err := s.excess()
 	if err != nil {
 		sentence := fmt.Sprintf("the recordings' disk cannot be read: %v", err)
 		if s.health.failed(sentence) {
@@ -154,8 +185,8 @@ func (s *Store) makeRoom() {
 		}
 		return
 	}
-	if excess > 0 {
-		excess -= s.deleteOldest(excess)
+	if excess+ahead > 0 {
+		excess -= s.deleteOldest(excess + ahead)
 	}
 	if excess <= 0 {
 		if s.health.setFull("") {
@@ -169,27 +200,29 @@ func (s *Store) makeRoom() {
 	}
 }
 
-// excess returns how many bytes are too many, and in words by which bound.
-func (s *Store) excess() (int64, string, error) {
+// excess returns how many bytes are too many, and in words by which bound. It is
+// negative where there is room to spare. ahead is what was written since the last
+// look: so much again will be until the next, and a disk that takes more in that
+// time than the reserve has must not be full in between.
+func (s *Store) excess() (excess, ahead int64, why string, err error) {
 	var free int64
-	err := s.health.do("a look at the free room", func() (err error) {
+	err = s.health.do("a look at the free room", func() (err error) {
 		free, err = s.fs.FreeBytes()
 		return err
 	})
 	if err != nil {
-		return 0, "", err
+		return 0, 0, "", err
 	}
 	s.health.setFree(free)
+	ahead = s.written.Swap(0)
 	s.mu.Lock()
 	used := s.used
 	s.mu.Unlock()
-	if lack := s.config.MinFreeBytes - free; lack > 0 {
-		return lack, fmt.Sprintf("%d MB are free and %d MB must stay free", free>>20, s.config.MinFreeBytes>>20), nil
+	excess = s.config.MinFreeBytes - free
+	if over := used - s.config.MaxBytes; s.config.MaxBytes > 0 && over > 0 && excess <= 0 {
+		return over, 0, fmt.Sprintf("the store has %d MB and may have %d MB", used>>20, s.config.MaxBytes>>20), nil
 	}
-	if over := used - s.config.MaxBytes; s.config.MaxBytes > 0 && over > 0 {
-		return over, fmt.Sprintf("the store has %d MB and may have %d MB", used>>20, s.config.MaxBytes>>20), nil
-	}
-	return 0, "", nil
+	return excess, ahead, fmt.Sprintf("%d MB are free and %d MB must stay free", free>>20, s.config.MinFreeBytes>>20), nil
 }
 
 // deleteOldest deletes at least so many bytes, if it may, and returns how many.
@@ -200,19 +233,26 @@ func (s *Store) deleteOldest(bytes int64) (deleted int64) {
 	}
 	count := 0
 	var first, last understudy.Segment
-	for _, e := range s.deletable() {
-		if deleted >= bytes+spare {
+	for deleted < bytes+spare {
+		e := s.victims.oldest(s)
+		if e == nil {
 			break
+		}
+		if !s.mayGo(e.ID.Camera) {
+			continue
 		}
 		size, err := s.remove(e.ID)
 		if err != nil {
 			s.log.Warn("a segment could not be deleted to make room", "segment", e.ID, "err", err)
 			break
 		}
-		if count == 0 {
-			first = e
+		if size == 0 {
+			continue // it had gone already
 		}
-		last = e
+		if count == 0 {
+			first = e.Segment
+		}
+		last = e.Segment
 		deleted += size
 		count++
 	}

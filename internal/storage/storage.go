@@ -59,19 +59,21 @@ const syncsAtOnce = 8
 
 // Store is an open media database.
 type Store struct {
-	config Config
-	fs     fs.FS
-	log    *slog.Logger
-	lock   io.Closer
-	health health
-	slots  chan struct{} // of syncs
-	queued atomic.Int64  // bytes that all writers hold
+	config  Config
+	fs      fs.FS
+	log     *slog.Logger
+	lock    io.Closer
+	health  health
+	slots   chan struct{} // of syncs
+	queued  atomic.Int64  // bytes that all writers hold
+	written atomic.Int64  // bytes since upkeep last looked
 
 	identityMu sync.Mutex // guards identity and next, also over writes of the store file
 	identity   storeIdentity
 	next       uint64
 
 	trimmed trimmed // of the goroutine of upkeep
+	victims victims // of the goroutine of upkeep
 
 	indexMu sync.Mutex // one writer of index files at a time
 
