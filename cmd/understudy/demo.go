@@ -44,14 +44,27 @@ func demo(cmd *cobra.Command, dir string, layout site.Layout) error {
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	out := cmd.OutOrStdout()
+	if left, err := os.ReadDir(dir); err == nil && len(left) > 0 {
+		return understudy.Errorf(understudy.CodeInvalid, "%s is not empty; a demo makes a site of its own: name a new folder with --dir", dir)
+	}
+	// Not in the site's folder: the path of a socket may have 107 bytes.
+	control, err := os.MkdirTemp("", "understudy-control-")
+	if err != nil {
+		return understudy.Errorf(understudy.CodeUnavailable, "there is no room for the demo's control: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(control) }() // the system clears temporary folders
+	socket := filepath.Join(control, "socket")
+	listener, err := site.ListenControl(ctx, socket)
+	if err != nil {
+		return err
+	}
 	var up *site.Site
 	ready := make(chan struct{})
-	socket := filepath.Join(dir, "control.sock")
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return site.Control(ctx, socket, func() *site.Site { <-ready; return up })
+		return site.Control(ctx, listener, func() *site.Site { <-ready; return up })
 	})
-	up, err := site.Up(ctx, site.Options{
+	up, err = site.Up(ctx, site.Options{
 		Dir: dir, Layout: layout, Network: "127.0.0.", Ports: [2]int{understudy.PortHTTP, understudy.PortHTTPS},
 		Demo: socket, Plain: true, Say: func(s string) { fmt.Fprintln(out, " ", s) },
 	})

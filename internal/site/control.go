@@ -56,10 +56,24 @@ type controlled struct {
 	PID     int    `json:"pid,omitempty"`
 }
 
-// Control serves the demo's buttons on a Unix socket that only this user's
-// processes can open, until ctx ends. The management server relays
-// administrators' requests to it.
-func Control(ctx context.Context, socket string, site func() *Site) error {
+// ListenControl opens the Unix socket of a demo's control, which only this
+// user's processes can open.
+func ListenControl(ctx context.Context, socket string) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "unix", socket)
+	if err != nil {
+		return nil, understudy.Errorf(understudy.CodeUnavailable, "the demo's control could not listen: %w", err)
+	}
+	if err := os.Chmod(socket, 0o600); err != nil {
+		l.Close()
+		return nil, understudy.Errorf(understudy.CodeUnavailable, "the demo's control could not be protected: %w", err)
+	}
+	return l, nil
+}
+
+// Control serves the demo's buttons until ctx ends. The management server
+// relays administrators' requests to it.
+func Control(ctx context.Context, l net.Listener, site func() *Site) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /servers", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, site().controlled(), nil)
@@ -69,14 +83,6 @@ func Control(ctx context.Context, socket string, site func() *Site) error {
 		err := s.Do(Fault(r.PathValue("fault")), r.PathValue("name"))
 		answer(w, s.controlled(), err)
 	})
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "unix", socket)
-	if err != nil {
-		return understudy.Errorf(understudy.CodeUnavailable, "the demo's control could not listen: %w", err)
-	}
-	if err := os.Chmod(socket, 0o600); err != nil {
-		return understudy.Errorf(understudy.CodeUnavailable, "the demo's control could not be protected: %w", err)
-	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: controlIdle}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
