@@ -20,7 +20,7 @@ func channelCommand() *cobra.Command {
 		Use:   "channel",
 		Short: "Run a service channel in a process of its own, chained to the management server",
 		Long: "Follows the management server's channel and tells any number of clients. It verifies their media tokens\n" +
-			"without asking anyone; sessions are known to the management server only.",
+			"without asking anyone. It takes no sessions: with one it could administer the site in its user's name.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.LoadChannel(file)
@@ -54,14 +54,14 @@ func runChannel(ctx context.Context, c config.Channel, token string) error {
 		},
 		Peer: identity.PeerIdentity, MediaToken: node.VerifyToken,
 	}
+	listeners, err := listenAll(ctx, c.HTTP, c.HTTPS)
+	if err != nil {
+		return err
+	}
 	hub := channel.NewHub(channel.Config{Feed: site, History: site, Identify: identify.Identify, Log: log})
-	handler := api.NewChannel(identify, hub, 0, log)
+	handler := api.NewChannel(identify, hub, portOf(listeners[1]), log)
 	g, ctx := errgroup.WithContext(ctx)
-	for _, address := range []string{c.HTTP, c.HTTPS} {
-		l, err := listenOn(ctx, address)
-		if err != nil {
-			return err
-		}
+	for _, l := range listeners {
 		g.Go(func() error { return serveHTTP(ctx, l, node.ServerTLS(), handler, log) })
 	}
 	g.Go(func() error { return hub.Run(ctx) })

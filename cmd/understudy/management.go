@@ -58,7 +58,7 @@ type managementServer struct {
 	service   *management.Management
 	self      *client.Client // looks at all servers for timelines
 	channel   *channel.Hub
-	listeners [2]net.Listener // http, https
+	listeners []net.Listener // http, https
 }
 
 func openManagement(ctx context.Context, c config.Management) (_ *managementServer, err error) {
@@ -74,18 +74,16 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 			m.lock.Close()
 		}
 	}()
-	if m.authority, err = identity.OpenAuthority(filepath.Join(c.Data, "authority")); err != nil {
+	if m.authority, err = openAuthority(c.Data); err != nil {
 		return nil, err
 	}
 	if m.node, err = m.authority.Node(managementID, understudy.RoleManagement, append(c.Hosts, "localhost", "127.0.0.1")); err != nil {
 		return nil, err
 	}
-	for i, address := range []string{c.HTTP, c.HTTPS} {
-		if m.listeners[i], err = listenOn(ctx, address); err != nil {
-			return nil, err
-		}
+	if m.listeners, err = listenAll(ctx, c.HTTP, c.HTTPS); err != nil {
+		return nil, err
 	}
-	if m.store, err = sqlstore.Open(ctx, filepath.Join(c.Data, "site.db")); err != nil {
+	if m.store, err = sqlstore.Open(ctx, filepath.Join(c.Data, databaseFile)); err != nil {
 		return nil, err
 	}
 	m.service, err = management.New(ctx, m.store, management.Options{Sealer: m.authority, Hasher: identity.NewPasswords()})

@@ -12,8 +12,6 @@ import (
 )
 
 func (m *managementServer) handler() http.Handler {
-	_, port, _ := net.SplitHostPort(m.listeners[1].Addr().String()) // an address of a listener is host:port
-	https, _ := strconv.Atoi(port)
 	var demo http.Handler
 	if m.config.DemoControl != "" {
 		demo = demoControl(m.config.DemoControl)
@@ -22,7 +20,7 @@ func (m *managementServer) handler() http.Handler {
 		Services: m.service, Authority: m.authority, Identify: m.identifier(), Channel: m.channel,
 		Trust:     func() (json.RawMessage, error) { return json.Marshal(m.authority.Trust()) },
 		JoinToken: m.joinToken, Status: m.self.LastStatus, Timelines: m.self, TLS: m.node.ClientTLS,
-		Web: web.Files, Demo: demo, HTTPS: https, Version: version(), Log: m.log,
+		Web: web.Files, Demo: demo, HTTPS: portOf(m.listeners[1]), Version: version(), Log: m.log,
 	})
 }
 
@@ -33,8 +31,7 @@ func (m *managementServer) joinToken(secret understudy.Secret) (understudy.Secre
 	}
 	var urls []string
 	for _, l := range m.listeners {
-		_, port, _ := net.SplitHostPort(l.Addr().String()) // an address of a listener is host:port
-		urls = append(urls, "https://"+net.JoinHostPort(m.config.Hosts[0], port))
+		urls = append(urls, "https://"+net.JoinHostPort(m.config.Hosts[0], strconv.Itoa(portOf(l))))
 	}
 	token, err := m.authority.JoinToken(urls, secret)
 	return token.Encode(), err

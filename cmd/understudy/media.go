@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -61,7 +62,7 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	if err != nil {
 		return nil, err
 	}
-	listeners, err := listenAll(ctx, c.Listen)
+	listeners, err := listenAll(ctx, c.Listen.Media, c.Listen.State, c.Listen.Merge)
 	if err != nil {
 		return nil, errors.Join(err, m.store.Close())
 	}
@@ -72,19 +73,25 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	return m, nil
 }
 
-func listenAll(ctx context.Context, at config.Listen) ([3]net.Listener, error) {
-	var listeners [3]net.Listener
-	for i, address := range []string{at.Media, at.State, at.Merge} {
+// listenAll listens on all addresses or on none.
+func listenAll(ctx context.Context, addresses ...string) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for _, address := range addresses {
 		l, err := listenOn(ctx, address)
 		if err != nil {
-			for _, open := range listeners[:i] {
+			for _, open := range listeners {
 				open.Close()
 			}
-			return listeners, err
+			return nil, err
 		}
-		listeners[i] = l
+		listeners = append(listeners, l)
 	}
 	return listeners, nil
+}
+
+func portOf(l net.Listener) int {
+	at, _ := netip.ParseAddrPort(l.Addr().String()) // the address of a TCP listener is one
+	return int(at.Port())
 }
 
 // listenOn listens, and says what to do when it cannot.
