@@ -39,8 +39,10 @@ func managementCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = m.welcome(cmd.Context(), cmd.OutOrStdout())
-			return errors.Join(err, m.run(cmd.Context()), m.store.Close(), m.lock.Close())
+			if err = m.welcome(cmd.Context(), cmd.OutOrStdout()); err == nil {
+				err = m.run(cmd.Context())
+			}
+			return errors.Join(err, m.store.Close(), m.lock.Close())
 		},
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration file (YAML); the defaults unless given")

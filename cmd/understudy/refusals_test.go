@@ -58,6 +58,9 @@ func TestBadInputIsAnsweredByOneSentence(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	if err := os.MkdirAll(filepath.Join(dir, "w", "ca.pem"), 0o700); err != nil { // not a file
+		t.Fatal(err)
+	}
 	unknown := file("unknown.yaml", "dta: /x\n")
 	for name, c := range map[string]struct {
 		args  []string
@@ -72,6 +75,7 @@ func TestBadInputIsAnsweredByOneSentence(t *testing.T) {
 		"no file":                     {[]string{"recording", "--config", filepath.Join(dir, "none.yaml")}, "none.yaml"},
 		"an address that is none":     {[]string{"management", "--config", file("address.yaml", "http: nonsense\n")}, `"nonsense"`},
 		"a port in use":               {[]string{"management", "--config", file("port.yaml", "data: "+dir+"/m\nhttp: "+taken.Addr().String()+"\n")}, taken.Addr().String()},
+		"a CA file that is none":      {[]string{"management", "--config", file("welcome.yaml", "data: "+dir+"/w\nhttp: 127.0.0.1:0\nhttps: 127.0.0.1:0\n")}, "ca.pem"},
 		"no installation":             {[]string{"recording", "--config", file("r.yaml", "data: "+dir+"/r\n")}, "--join"},
 		"a join token that is none":   {[]string{"recording", "--config", file("r.yaml", "data: "+dir+"/r\n"), "--join", "us1.garbage"}, "join token"},
 		"nobody signed in":            {[]string{"status"}, "sign-in"},
@@ -117,4 +121,19 @@ func TestDataFolderOfAnotherProcess(t *testing.T) {
 		t.Fatalf("after the other process has ended: %v", err)
 	}
 	again.Close()
+}
+
+// A database without the keys of its site is not silently given new ones.
+func TestDatabaseWithoutItsKeys(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(config, []byte("data: "+dir+"\nhttp: 127.0.0.1:0\nhttps: 127.0.0.1:0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, databaseFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s := said(t, "", "management", "--config", config); !strings.Contains(s, "keys of that site are missing") {
+		t.Errorf("%q", s)
+	}
 }
