@@ -112,14 +112,15 @@ func listenOn(ctx context.Context, address string) (net.Listener, error) {
 // run runs a role together with what keeps a member a member. ctx's end is a
 // planned stop: leave does what must be done before the role ends.
 func (m *mediaServer) run(ctx context.Context, role func(context.Context) error, leave func(context.Context)) error {
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	whole, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	context.AfterFunc(ctx, func() {
+	g, running := errgroup.WithContext(whole)
+	forget := context.AfterFunc(ctx, func() {
 		m.log.Info("asked to stop; recording goes on until somebody covers the cameras")
 		leave(running)
 		stop()
 	})
-	g, running := errgroup.WithContext(running)
+	defer forget() // a role that failed leaves nothing to hand over
 	g.Go(func() error { return role(running) })
 	g.Go(func() error { return m.reporter.Run(running) })
 	g.Go(func() error { return keepMembership(running, m.node, m.site, m.log) })
