@@ -54,7 +54,7 @@ type Media struct {
 	// PlainMedia allows RTSP and HTTP without TLS on the media port. A token sent in the clear can be stolen.
 	PlainMedia bool `yaml:"plain_media"`
 	// HoldDown is how long a recording server must be healthy before it takes its cameras back, 1 s to
-	// 15 min. It doubles up to there for a server that flaps, which nothing would not.
+	// 15 min. It doubles up to there for a server that flaps, and 0 would not.
 	HoldDown time.Duration `yaml:"hold_down"`
 	Log      string        `yaml:"log"`
 }
