@@ -4,12 +4,17 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
 	"understudy"
 	"understudy/internal/fs"
+	"understudy/internal/identity"
 )
+
+// databaseFile is the management server's database, in its data folder.
+const databaseFile = "site.db"
 
 // dataFolder makes the data folder of a server and keeps every other process
 // out of it: two with one identity, or two authorities over one database, would
@@ -26,4 +31,17 @@ func dataFolder(dir string) (lock io.Closer, err error) {
 		return nil, understudy.Errorf(understudy.CodeUnavailable, "the data folder %s could not be locked; it must be writable for this user: %w", dir, err)
 	}
 	return lock, nil
+}
+
+// openAuthority opens the keys of the installation, or makes them for a new
+// one; never for a site that has had others, to whose servers they mean nothing
+// and which do not open the passwords in its database.
+func openAuthority(data string) (*identity.Authority, error) {
+	dir := filepath.Join(data, "authority")
+	_, noKeys := os.Stat(dir)
+	if _, err := os.Stat(filepath.Join(data, databaseFile)); err == nil && errors.Is(noKeys, os.ErrNotExist) {
+		return nil, understudy.Errorf(understudy.CodeConflict,
+			"%s holds the database of a site, and the keys of that site are missing (%s): restore both from one backup, or begin a new site in an empty folder", data, dir)
+	}
+	return identity.OpenAuthority(dir)
 }
