@@ -188,9 +188,15 @@ func (s *Server) SetSite(site understudy.Site) {
 	}
 }
 
-// knowHomes lets the store begin to tell its own footage from others'.
+// knowHomes lets the store begin to tell its own footage from others'. Only a
+// failover server sends footage home. What a recording server recorded of a
+// camera that has moved to another home since stays, and ages, where it is.
 func (s *Server) knowHomes() {
-	s.homed.Do(func() { s.config.Store.SetHome(s.home) })
+	home := s.home
+	if s.config.Role == understudy.RoleRecording {
+		home = func(understudy.CameraID) understudy.ServerID { return s.config.ID }
+	}
+	s.homed.Do(func() { s.config.Store.SetHome(home) })
 }
 
 func (s *Server) saw(epoch uint64) {

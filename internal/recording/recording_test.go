@@ -380,6 +380,22 @@ func TestMergeBetweenServers(t *testing.T) {
 	})
 }
 
+// A recording server sends nothing home: what it has of a camera that moved to
+// another home is under its own retention, or it would lie there for ever.
+func TestFootageOfACameraThatMovedAwayAges(t *testing.T) {
+	t.Parallel()
+	site := newInstallation(t)
+	a := cameras(t, "rec-1", "lobby")
+	r := site.start(site.join("rec-1", understudy.RoleRecording), options{})
+	r.Apply(a)
+	until(t, "the camera is recorded", r.recordsAll(a))
+	moved := a.Cameras[0].Camera
+	moved.Home, moved.KeepFor = "rec-2", time.Second
+	r.SetSite(understudy.Site{Seq: 5, Cameras: []understudy.Camera{moved}})
+	r.Apply(understudy.Assignment{Server: "rec-1", Seq: 2})
+	until(t, "its footage is deleted when it is old", func() bool { return len(r.store.Cameras()) == 0 })
+}
+
 func send(t *testing.T, from, to *running) merge.Sent {
 	t.Helper()
 	var ids []understudy.SegmentID
