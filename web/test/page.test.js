@@ -111,7 +111,7 @@ const line = { spans: [
 
 test("spans on one server play as one", () => {
   assert.deepEqual(playable(line).map((r) => [r.at, r.from / 1000, r.to / 1000]), [["rec1", 0, 60], ["fo1", 62, 90], ["rec1", 90, 130]]);
-  assert.deepEqual(pieceAt(line, 61_000, 600_000), { at: "fo1", from: 62_000, to: 90_000 });
+  assert.deepEqual(pieceAt(line, 61_000, 600_000), { at: "fo1", from: 62_001, to: 90_000 });
   assert.equal(pieceAt(line, 130_000, 600_000), undefined);
 });
 

@@ -140,7 +140,7 @@ export class Live {
       const h265 = hello.tracks.some((t) => t.codec === "h265");
       this.refused = h265
         ? "This camera sends H.265, which this browser cannot decode. Use a browser with H.265 hardware decoding, or set the camera to H.264. Recording is not affected."
-        : `This browser cannot decode ${hello.mime}. Set the camera to H.264. Recording is not affected.`;
+        : `This browser cannot decode what the camera sends (${hello.mime}). Use another browser, or set the camera to H.264, main profile. Recording is not affected.`;
     }
   }
 

@@ -16,7 +16,8 @@ export function playable(timeline, tolerance = 1000) {
 export function pieceAt(timeline, time, length) {
   const run = playable(timeline).find((r) => r.to > time + 300);
   if (!run) return undefined;
-  const from = Math.max(run.from, time);
+  // A run begins within its first millisecond; before that lies what was before it.
+  const from = Math.max(run.from + 1, time);
   return { at: run.at, from, to: Math.min(run.to, from + length) };
 }
 

@@ -88,7 +88,9 @@ export class Tile {
     data(element, "path", shown?.way ?? "");
     data(element, "frames", player.frames);
     const p = this.#parts;
-    text(p.name, camera(site, this.id)?.name ?? this.id);
+    const name = camera(site, this.id)?.name ?? this.id;
+    text(p.name, name);
+    if (element.ariaLabel !== name) element.ariaLabel = name;
     text(p.state, states[state]);
     text(p.notice, sentence);
     p.notice.hidden = sentence === "";
