@@ -62,7 +62,7 @@ type camera struct {
 	silent chan struct{}   // closed when this one has
 }
 
-func newCamera(a understudy.AssignedCamera, store *storage.Store, log *slog.Logger) *camera {
+func newCamera(a understudy.AssignedCamera, store *storage.Store, dials *rtsp.Dials, log *slog.Logger) *camera {
 	c := &camera{
 		id: a.Camera.ID, settings: settingsOf(a), store: store, log: log.With("camera", a.Camera.ID),
 		hub: stream.NewHub(), silent: make(chan struct{}),
@@ -70,7 +70,7 @@ func newCamera(a understudy.AssignedCamera, store *storage.Store, log *slog.Logg
 	c.want.Store(&want{epoch: a.Epoch, record: a.Record})
 	c.source = rtsp.NewSource(rtsp.Config{
 		URL: c.settings.url, Transport: c.settings.transport,
-		Username: c.settings.username, Password: c.settings.password, Log: c.log,
+		Username: c.settings.username, Password: c.settings.password, Dials: dials, Log: c.log,
 	}, c.hub)
 	c.progress.begin(time.Now(), c.mark())
 	return c

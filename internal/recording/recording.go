@@ -23,6 +23,7 @@ import (
 	"understudy"
 	"understudy/internal/identity"
 	"understudy/internal/poll"
+	"understudy/internal/rtsp"
 	"understudy/internal/storage"
 )
 
@@ -49,6 +50,7 @@ type Server struct {
 	log     *slog.Logger
 	boot    string
 	started time.Time
+	dials   *rtsp.Dials
 
 	mu         sync.Mutex // never held while a disk or a camera is waited for
 	assignment understudy.Assignment
@@ -74,7 +76,7 @@ func New(c Config) *Server {
 	}
 	var boot [16]byte
 	_, _ = rand.Read(boot[:]) // never fails
-	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), cover: coverage{seen: map[understudy.ServerID]covering{}}}
+	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), dials: rtsp.NewDials(), cover: coverage{seen: map[understudy.ServerID]covering{}}}
 	s.cameras.Store(&[]*camera{})
 	s.homes.Store(&map[understudy.CameraID]understudy.Camera{})
 	c.Store.SetKeep(s.keep)
@@ -160,7 +162,7 @@ func (s *Server) reconcile() {
 			after = append(after, old)
 			continue
 		}
-		c := newCamera(wanted, s.config.Store, s.log)
+		c := newCamera(wanted, s.config.Store, s.dials, s.log)
 		if old != nil {
 			c.after = old.silent // one session with a camera at a time
 		}

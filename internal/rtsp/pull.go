@@ -32,7 +32,10 @@ type Config struct {
 	Transport understudy.Transport // empty: TCP
 	Username  string
 	Password  understudy.Secret
+	Dials     *Dials       // shared with other cameras; nil bounds nothing. Pull does not heed it
 	Log       *slog.Logger // nil is silent
+
+	playing func() // called when the camera has agreed to send; may be nil
 }
 
 // How long a camera may take, and how much it may send us elsewhere.
@@ -105,6 +108,9 @@ func (p *pull) run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, p.client.Close)()
 	if err := p.play(); err != nil {
 		return errors.Join(p.refuse, err)
+	}
+	if p.config.playing != nil {
+		p.config.playing()
 	}
 	return p.watch(ctx)
 }

@@ -45,8 +45,15 @@ func NewSource(c Config, sink Sink) *Source {
 func (s *Source) Run(ctx context.Context) error {
 	failures := 0
 	for {
+		dialed, err := s.config.Dials.begin(ctx)
+		if err != nil {
+			return err
+		}
 		began := time.Now()
-		err := Pull(ctx, s.config, s)
+		session := s.config
+		session.playing = dialed
+		err = Pull(ctx, session, s)
+		dialed()
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
