@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"understudy"
 	"understudy/internal/stream"
 )
 
@@ -76,4 +77,13 @@ func TestASourceWaitsForItsTurn(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+// A clock that is set must not make a camera silent or lively.
+func TestLastIsMonotonic(t *testing.T) {
+	source := NewSource(Config{}, stream.NewHub())
+	source.Sample(&understudy.Sample{Track: understudy.VideoTrack})
+	if last := source.Last(); last == last.Round(0) { //nolint:staticcheck // == tells a time with a monotonic reading from one without
+		t.Errorf("%v has no monotonic reading", last)
+	}
 }

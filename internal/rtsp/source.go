@@ -26,9 +26,10 @@ const (
 type Source struct {
 	config Config
 	sink   Sink
+	made   time.Time
 
 	frames atomic.Uint64
-	last   atomic.Int64 // UnixNano
+	last   atomic.Int64 // since made, monotonically
 	why    atomic.Pointer[understudy.Error]
 }
 
@@ -37,7 +38,7 @@ func NewSource(c Config, sink Sink) *Source {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Source{config: c, sink: sink}
+	return &Source{config: c, sink: sink, made: time.Now()}
 }
 
 // Run pulls the camera until ctx ends; its error is ctx's. The first retry
@@ -118,7 +119,7 @@ func (s *Source) Tracks(tracks []understudy.Track) { s.sink.Tracks(tracks) }
 func (s *Source) Sample(sample *understudy.Sample) {
 	if sample.Track == understudy.VideoTrack {
 		s.frames.Add(1)
-		s.last.Store(time.Now().UnixNano())
+		s.last.Store(int64(time.Since(s.made)))
 		if s.why.Load() != nil && s.why.Swap(nil) != nil {
 			s.config.Log.Info("camera back", "url", s.config.URL)
 		}
@@ -137,10 +138,12 @@ func (s *Source) Fault() string {
 // Frames returns how many video frames came since the source was made.
 func (s *Source) Frames() uint64 { return s.frames.Load() }
 
-// Last returns when the last video frame arrived; zero before the first.
+// Last returns when the last video frame arrived; zero before the first. It is
+// on the monotonic clock: a wall clock that is set makes no camera silent, nor
+// a silent one lively.
 func (s *Source) Last() time.Time {
 	if last := s.last.Load(); last != 0 {
-		return time.Unix(0, last)
+		return s.made.Add(time.Duration(last))
 	}
 	return time.Time{}
 }
