@@ -92,6 +92,7 @@ type progress struct {
 	mark      understudy.Watermark
 	epoch     uint64
 	receiving bool
+	heard     time.Duration // receiving since
 	begun     bool          // the watermark has moved since this process started
 	moved     time.Duration // last; when the camera was first seen, if never
 	steady    time.Duration // moving without a stop since; 0: it stands
@@ -163,6 +164,9 @@ func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) p
 		p.begun, p.moved = true, at
 	case at-p.moved > moving:
 		p.steady = 0
+	}
+	if c.Receiving && !p.receiving {
+		p.heard = at
 	}
 	p.mark, p.epoch, p.receiving = c.Watermark, c.Epoch, c.Receiving
 	return p
@@ -312,9 +316,13 @@ func (s *State) verdictOfAnswer(id understudy.ServerID, w watch) verdict {
 }
 
 // neglected reports whether a camera's watermark stands although its frames can
-// be had: the server receives them, or this one has recorded some.
+// be had: the server has received them for as long, or this one has recorded
+// some. A camera that has just come back to the server is not neglected yet.
 func (s *State) neglected(w watch, camera understudy.CameraID, p progress) bool {
-	stands := s.at - p.moved
+	stands, patience := s.at-p.moved, standStill
+	if !p.begun {
+		patience = startUp
+	}
 	t := s.trials[camera]
 	covered := t.shown > 0 && s.at-t.shown >= homesTurn && slices.Contains(s.own.Covered, camera)
 	switch {
@@ -325,5 +333,5 @@ func (s *State) neglected(w watch, camera understudy.CameraID, p progress) bool 
 	case !p.begun && !covered && stands < startUp:
 		return false
 	}
-	return p.receiving || covered
+	return p.receiving && s.at-p.heard >= patience || covered
 }

@@ -2,10 +2,13 @@ package faults_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -138,5 +141,79 @@ func TestDiskOfTheFailoverServerIsFull(t *testing.T) {
 	}
 	if story := b.story(); t.Failed() || !strings.Contains(story, "fo1") {
 		t.Log(story)
+	}
+}
+
+// A disk that answers syncs with an error is not trusted: the standby records,
+// and what was durable before is there afterwards.
+func TestDiskFailsToSync(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("strace injects the failure, and is not here")
+	}
+	b := up(t, "127.92.14.", hot("north"), nil)
+	p, _ := b.Process("rec1")
+	cmd := exec.Command("strace", "-f", "-q", "-p", strconv.Itoa(p.PID()), "-o", os.DevNull, "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	heal := sync.OnceFunc(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+	})
+	t.Cleanup(heal)
+	b.within(20*time.Second, "rec1 to say that its disk fails", func(ctx context.Context) bool {
+		s := b.storage(ctx, "rec1")
+		return !s.Writable && s.Sentence != ""
+	})
+	t.Log(b.storage(t.Context(), "rec1").Sentence)
+	b.recordsNow(20*time.Second, "fo1", "north")
+	heal()
+	b.holds(60*time.Second, "rec1", 1)
+	b.emptied(40*time.Second, "fo1")
+	for _, h := range b.account("north") {
+		if length := h.before.Sub(h.after); length > 10*time.Second {
+			t.Errorf("%s are missing", length)
+		}
+	}
+	if t.Failed() {
+		t.Log(b.story())
+	}
+}
+
+// The index is a cache: without it, or with another's, every frame that was
+// durable is found again.
+func TestIndexIsLost(t *testing.T) {
+	b := up(t, "127.92.15.", hot("north", "south"), nil)
+	indexes := func() (files []string) {
+		for _, c := range b.Layout.Cameras {
+			files = append(files, filepath.Join(b.Folder("rec1"), "footage", "cameras", string(c.ID), "index"))
+		}
+		return files
+	}
+	for _, spoil := range []func(string) error{
+		os.Remove,
+		func(path string) error { return os.WriteFile(path, []byte("nonsense\x00\xff"), 0o600) },
+		func(path string) error { return os.Truncate(path, 7) },
+	} {
+		before := b.recorded(t.Context(), "rec1", "north")
+		b.do(site.FaultKill, "rec1")
+		for _, path := range indexes() {
+			if err := spoil(path); err != nil && !errors.Is(err, os.ErrNotExist) { // it is written now and then
+				t.Fatal(err)
+			}
+		}
+		b.do(site.CureStart, "rec1")
+		b.within(10*time.Second, "rec1 to show what it had", func(ctx context.Context) bool { return b.recorded(ctx, "rec1", "north") >= before })
+		b.recordsNow(10*time.Second, "rec1", "south")
+	}
+	b.holds(40*time.Second, "rec1", 2)
+	b.emptied(40*time.Second, "fo1")
+	for _, c := range b.Layout.Cameras {
+		if holes := b.account(c.ID); len(holes) > 3 {
+			t.Errorf("%s: three restarts and %v", c.ID, holes)
+		}
+	}
+	if t.Failed() {
+		t.Log(b.story())
 	}
 }

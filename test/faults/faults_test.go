@@ -5,11 +5,13 @@ package faults_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +38,18 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// together is how many sites run at once: they wait most of the time.
+const together = 5
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", strconv.Itoa(together)); err != nil {
+			panic(err)
+		}
+	}
 	code := m.Run()
 	if path, err := binary(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))
@@ -70,6 +83,7 @@ func up(t *testing.T, network string, layout site.Layout, prepare func(dir strin
 	if testing.Short() {
 		t.Skip("a whole site of real processes takes half a minute; skipped with -short")
 	}
+	t.Parallel()
 	path, err := binary()
 	if err != nil {
 		t.Fatalf("the program could not be built: %v", err)
