@@ -1,10 +1,12 @@
 package media
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +22,14 @@ const partLength = 6 * time.Second
 // part is a media segment of a playlist (RFC 8216 §3.3).
 type part struct {
 	understudy.Piece
-	gap  bool // does not continue the part before
-	init bool // its codecs may be others than before
+	breaks bool // its times or its codecs do not continue those of the part before
+	init   bool // its codecs are others than before
 }
+
+// smoothed is how far apart, or how far into each other, the times of two parts
+// may lie without a player being told: what players skip by themselves. Holders
+// whose clocks differ by more join with a break.
+const smoothed = 100 * time.Millisecond
 
 // servePlaylist answers with a playlist of a range (RFC 8216 §4.3). It says all
 // that its parts need, so that nothing is kept here between two requests.
@@ -32,11 +39,22 @@ func (h *handler) servePlaylist(w http.ResponseWriter, r *http.Request, camera u
 		return err
 	}
 	var parts []part
+	var tracks []understudy.Track
 	for run, err := range h.footage(r.Context(), camera, from, to) {
 		if err != nil {
 			return err
 		}
-		parts = append(parts, cut(run, parts)...)
+		before := tracks
+		tracks, err = h.tracks(r.Context(), run.Segment)
+		if err != nil {
+			return err
+		}
+		next := cut(run)
+		next[0].init = !reflect.DeepEqual(tracks, before)
+		if n := len(parts); n > 0 {
+			next[0].breaks = next[0].init || run.From.Sub(parts[n-1].To).Abs() > smoothed
+		}
+		parts = append(parts, next...)
 	}
 	if len(parts) == 0 {
 		return nothing(camera, from, to)
@@ -47,7 +65,7 @@ func (h *handler) servePlaylist(w http.ResponseWriter, r *http.Request, camera u
 }
 
 // cut divides a run at key frames.
-func cut(run understudy.Run, before []part) []part {
+func cut(run understudy.Run) []part {
 	var parts []part
 	for n := range run.Marks {
 		m := run.Marks[n]
@@ -61,15 +79,6 @@ func cut(run understudy.Run, before []part) []part {
 		last.Count++
 		last.To = m.At.Add(m.Duration)
 	}
-	const tolerance = 500 * time.Millisecond // beyond it a player must be told
-	first := &parts[0]
-	if len(before) == 0 {
-		first.init = true
-		return parts
-	}
-	previous := before[len(before)-1]
-	first.init = previous.Segment != run.Segment && !run.Joined
-	first.gap = run.From.Sub(previous.To).Abs() > tolerance
 	return parts
 }
 
@@ -89,13 +98,13 @@ func playlist(parts []part, token string) string {
 		return v
 	}
 	for i, p := range parts {
-		if p.gap {
+		if p.breaks {
 			b.WriteString("#EXT-X-DISCONTINUITY\n")
 		}
 		if p.init {
 			fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"init.mp4?%s\"\n", query(p).Encode())
 		}
-		if i == 0 || p.gap {
+		if i == 0 || p.breaks {
 			fmt.Fprintf(&b, "#EXT-X-PROGRAM-DATE-TIME:%s\n", p.From.UTC().Format("2006-01-02T15:04:05.000Z"))
 		}
 		v := query(p)
@@ -119,12 +128,7 @@ func (h *handler) serveInit(w http.ResponseWriter, r *http.Request, camera under
 	if err != nil {
 		return err
 	}
-	segment, err := h.Library.OpenSegment(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	defer segment.Close()
-	_, tracks, err := fmp4.NewReader(segment).Header()
+	tracks, err := h.tracks(r.Context(), id)
 	if err != nil {
 		return err
 	}
@@ -135,6 +139,16 @@ func (h *handler) serveInit(w http.ResponseWriter, r *http.Request, camera under
 	w.Header().Set("Content-Type", "video/mp4")
 	_, err = w.Write(init)
 	return err
+}
+
+func (h *handler) tracks(ctx context.Context, id understudy.SegmentID) ([]understudy.Track, error) {
+	segment, err := h.Library.OpenSegment(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer segment.Close()
+	_, tracks, err := fmp4.NewReader(segment).Header()
+	return tracks, err
 }
 
 // servePart answers with the fragments of one part.

@@ -444,6 +444,43 @@ func TestRecorded(t *testing.T) {
 	})
 }
 
+// A player is told where times or codecs do not go on, and only there: sessions
+// that follow each other are one stream, and clocks may differ a little.
+func TestAPlaylistTellsBreaks(t *testing.T) {
+	tracks, samples := mediatest.Clip(t, understudy.CodecH264, 12, noon)
+	other := slices.Clone(tracks)
+	other[0].PPS = append(slices.Clone(tracks[0].PPS), 0x80)
+	shifted := func(by time.Duration) []*understudy.Sample {
+		var moved []*understudy.Sample
+		for _, s := range samples[150:] {
+			again := *s
+			again.At = again.At.Add(by)
+			moved = append(moved, &again)
+		}
+		return moved
+	}
+	for name, c := range map[string]struct {
+		then         []understudy.Track
+		by           time.Duration
+		breaks, maps int
+	}{
+		"another session":  {tracks, 0, 0, 1},
+		"a little later":   {tracks, 40 * time.Millisecond, 0, 1},
+		"a clock ahead":    {tracks, 300 * time.Millisecond, 1, 1},
+		"a hole":           {tracks, 3 * time.Second, 1, 1},
+		"other parameters": {other, 0, 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, server := newServer(t, record(t, 1, tracks, samples[:150]), record(t, 2, c.then, shifted(c.by)))
+			_, body := get(t, server.URL+"/v1/cameras/lobby/hls/index.m3u8?token=all&from="+at(-1)+"&to="+at(20))
+			list := string(body)
+			if breaks, maps := strings.Count(list, "#EXT-X-DISCONTINUITY\n"), strings.Count(list, "#EXT-X-MAP:"); breaks != c.breaks || maps != c.maps {
+				t.Errorf("%d breaks and %d maps, want %d and %d, in\n%s", breaks, maps, c.breaks, c.maps, list)
+			}
+		})
+	}
+}
+
 // broken is footage whose server fails after the first segment.
 type broken struct{ *library }
 
