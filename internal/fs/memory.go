@@ -46,6 +46,7 @@ type node struct {
 	data    []byte
 	durable []byte // what a sync has seen
 	dirty   int    // data and durable are equal up to here
+	changed time.Time
 }
 
 // NewMemory returns an empty folder on a volume with 1 TiB of room.
@@ -132,7 +133,7 @@ func (m *Memory) OpenFile(name string, flag int) (File, error) {
 		case !there && !m.dirs[path.Dir(name)]:
 			return os.ErrNotExist
 		case !there:
-			n = &node{}
+			n = &node{changed: time.Now()}
 			m.files[name] = n
 		}
 		if flag&os.O_TRUNC != 0 {
@@ -194,12 +195,12 @@ func (m *Memory) ReadDir(name string) ([]iofs.DirEntry, error) {
 		}
 		for file, n := range m.files {
 			if path.Dir(file) == name {
-				entries = append(entries, iofs.FileInfoToDirEntry(info{path.Base(file), int64(len(n.data)), false}))
+				entries = append(entries, iofs.FileInfoToDirEntry(info{name: path.Base(file), size: int64(len(n.data)), changed: n.changed}))
 			}
 		}
 		for dir := range m.dirs {
 			if path.Dir(dir) == name && dir != name {
-				entries = append(entries, iofs.FileInfoToDirEntry(info{path.Base(dir), 0, true}))
+				entries = append(entries, iofs.FileInfoToDirEntry(info{name: path.Base(dir), dir: true}))
 			}
 		}
 		return nil
@@ -219,7 +220,7 @@ func (m *Memory) Stat(name string) (iofs.FileInfo, error) {
 		}
 		i = info{name: path.Base(name), dir: !ok}
 		if ok {
-			i.size = int64(len(n.data))
+			i.size, i.changed = int64(len(n.data)), n.changed
 		}
 		return nil
 	})
@@ -329,6 +330,7 @@ func (f *memoryFile) WriteAt(p []byte, at int64) (int, error) {
 			f.node.data = append(f.node.data, make([]byte, need-int64(len(f.node.data)))...)
 		}
 		copy(f.node.data[at:], p)
+		f.node.changed = time.Now()
 		f.node.dirty = min(f.node.dirty, int(at))
 		return nil
 	})
@@ -357,7 +359,7 @@ func (f *memoryFile) Seek(offset int64, whence int) (int64, error) {
 func (f *memoryFile) Stat() (iofs.FileInfo, error) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	return info{path.Base(f.name), int64(len(f.node.data)), false}, nil
+	return info{name: path.Base(f.name), size: int64(len(f.node.data)), changed: f.node.changed}, nil
 }
 
 func (f *memoryFile) Truncate(size int64) error {
@@ -382,15 +384,16 @@ func (f *memoryFile) Close() error { return nil }
 
 // info describes a file or folder.
 type info struct {
-	name string
-	size int64
-	dir  bool
+	name    string
+	size    int64
+	dir     bool
+	changed time.Time
 }
 
 func (i info) Name() string       { return i.name }
 func (i info) Size() int64        { return i.size }
 func (i info) IsDir() bool        { return i.dir }
-func (i info) ModTime() time.Time { return time.Time{} }
+func (i info) ModTime() time.Time { return i.changed }
 func (i info) Sys() any           { return nil }
 func (i info) Mode() iofs.FileMode {
 	if i.dir {

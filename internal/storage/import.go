@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"understudy"
 	"understudy/internal/fmp4"
@@ -118,6 +119,43 @@ func (s *Store) removeOtherParts(id understudy.SegmentID, but string) error {
 		}
 	}
 	return nil
+}
+
+// partsAge is how long a part that nobody goes on with waits to be resumed. It is
+// no footage yet: whoever sent it still has all of it.
+const partsAge = 24 * time.Hour
+
+// removeOldParts removes parts that were last written to long ago.
+func (s *Store) removeOldParts() {
+	files, err := s.fs.ReadDir(incomingDir)
+	if err != nil {
+		s.log.Warn("parts that were never resumed could not be looked for", "err", err)
+		return
+	}
+	now := time.Now()
+	for _, f := range files {
+		name := incomingDir + "/" + f.Name()
+		info, err := f.Info()
+		if err != nil || now.Sub(info.ModTime()) < partsAge || s.isComing(name) {
+			continue
+		}
+		if err := s.fs.Remove(name); err != nil {
+			s.log.Warn("a part that was never resumed could not be removed", "part", name, "err", err)
+			continue
+		}
+		s.log.Info("a part that was not resumed for a day was removed; it begins anew when it is sent again", "part", name)
+	}
+}
+
+func (s *Store) isComing(part string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, i := range s.imports {
+		if incomingPath(id, i.size, i.sum) == part {
+			return true
+		}
+	}
+	return false
 }
 
 // Offset is where to go on writing: all before it is here. It is the size if nothing is lacking.

@@ -118,6 +118,55 @@ func TestFootageComesHome(t *testing.T) {
 }
 
 // Wrong bytes are refused and forgotten, so that the right ones can come.
+// A part that its sender never goes on with does not lie here for ever; one that
+// is waited for does not go.
+func TestAPartThatIsNeverResumedGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := fs.NewMemory()
+		s := run(t, disk)
+		id, b := away(t, 1)
+		half := mustImport(t, s.Store, id, b)
+		if _, err := half.Write(b[:len(b)/2]); err != nil {
+			t.Fatal(err)
+		}
+		parts := func() int {
+			files, err := disk.ReadDir("incoming")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(files)
+		}
+		time.Sleep(25 * time.Hour)
+		if parts() != 1 {
+			t.Error("a part went under its import")
+		}
+		if err := half.Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if parts() != 0 {
+			t.Error("a part that was not resumed for a day is still here")
+		}
+		again := mustImport(t, s.Store, id, b)
+		if _, err := again.Write(b[again.Offset():]); err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Seal(t.Context()); err != nil {
+			t.Error(err)
+		}
+		fresh := id
+		fresh.Sequence++
+		if err := mustImport(t, s.Store, fresh, b).Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(23 * time.Hour)
+		if parts() != 1 {
+			t.Error("a part went before its day was over")
+		}
+		s.stop()
+	})
+}
+
 func TestWrongBytesAreRefused(t *testing.T) {
 	id, b := away(t, 1)
 	tracks, samples := fmp4test.Clip(t, "h264", 1)

@@ -21,6 +21,9 @@ const keepEvery = time.Second
 // expireEvery is how often all segments are looked through for old ones.
 const expireEvery = 10 * time.Second
 
+// partsEvery is how often parts that were never resumed are looked for.
+const partsEvery = 10 * time.Minute
+
 // probeAfter is how long a disk may do nothing before it is tried.
 const probeAfter = 5 * time.Second
 
@@ -31,6 +34,7 @@ func (s *Store) Run(ctx context.Context) error {
 	// Apart from the other, because a hanging disk stops it and must not stop that.
 	group.Go(func() error { return every(ctx, keepEvery, s.upkeep) })
 	group.Go(func() error { return every(ctx, expireEvery, s.deleteExpired) })
+	group.Go(func() error { return every(ctx, partsEvery, s.removeOldParts) })
 	return group.Wait()
 }
 
