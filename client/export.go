@@ -38,6 +38,7 @@ func (c *Client) Export(ctx context.Context, camera understudy.CameraID, from, t
 		return ExportResult{}, err
 	}
 	e := export{footage: c.footage(site), w: &counter{w: w}, progress: progress}
+	e.composer = fmp4.NewComposer(e.w)
 	if progress != nil {
 		segments, err := e.footage.Segments(ctx, camera, from, to, false)
 		if err != nil {
@@ -126,24 +127,6 @@ func (e *export) compose(ctx context.Context, piece understudy.Piece) error {
 		return err
 	}
 	defer segment.Close()
-	if e.composer == nil {
-		// The header makes the file explain itself, as a segment does.
-		_, tracks, err := fmp4.NewReader(segment).Header()
-		if err != nil {
-			return err
-		}
-		header, err := fmp4.MarshalHeader(fmp4.Header{Segment: piece.Segment, Start: piece.From}, tracks)
-		if err != nil {
-			return err
-		}
-		if _, err := e.w.Write(header); err != nil {
-			return err
-		}
-		e.composer = fmp4.NewPartComposer(e.w, piece.From, 1)
-		if _, err := segment.Seek(0, io.SeekStart); err != nil {
-			return err
-		}
-	}
 	return e.composer.Add(segment, piece)
 }
 

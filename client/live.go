@@ -334,7 +334,7 @@ func (c *Client) dialLive(ctx context.Context, server understudy.ServerID, addre
 	return nil, understudy.Errorf(understudy.CodeUnavailable, "server %s at %s shows no live picture of camera %s: %w", server, address, camera, err)
 }
 
-// socket is the binary news     of a WebSocket as one stream, which ends at a
+// socket is the binary messages of a WebSocket as one stream, which ends at a
 // text message: there another session of the source begins.
 type socket struct {
 	ctx   context.Context

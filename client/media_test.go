@@ -200,6 +200,9 @@ func TestExportOverAllHolders(t *testing.T) {
 			if got := exported(t, file.Bytes()); !slices.Equal(got, hashes(samples[:310], samples[325:])) {
 				t.Errorf("%d frames of %d", len(got), 310+275)
 			}
+			if h, _, err := fmp4.NewReader(bytes.NewReader(file.Bytes())).Header(); err != nil || h.Segment.Sequence != 0 {
+				t.Errorf("the export says that it is segment %s: %v", h.Segment, err)
+			}
 			if n := mediatest.Frames(t, mediatest.File(t, file.Bytes())); n != 585 || result.Frames != n {
 				t.Errorf("ffmpeg saw %d pictures of 585, the result says %d", n, result.Frames)
 			}
