@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"image/jpeg"
+	mathbits "math/bits"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
@@ -19,8 +20,9 @@ type video struct {
 	track understudy.Track // parameter sets as last seen
 	clock clock
 	dts   dtsExtractor
-	stale bool // the track has changed, or was never complete
-	keys  bool // a key sample was made: what follows can be decoded
+	stale bool     // the track has changed, or was never complete
+	keys  bool     // a key sample was made: what follows can be decoded
+	more  [][]byte // further picture parameter sets, by other ids than the track's
 }
 
 type dtsExtractor interface {
@@ -101,7 +103,7 @@ func (v *video) sift264(nalu []byte) (drop, random bool) {
 	case h264.NALUTypeSPS:
 		v.remember(&v.track.SPS, nalu)
 	case h264.NALUTypePPS:
-		v.remember(&v.track.PPS, nalu)
+		v.rememberPPS(nalu, 1)
 	case h264.NALUTypeAccessUnitDelimiter, h264.NALUTypeSPSExtension, h264.NALUTypeSubsetSPS:
 	case h264.NALUTypeIDR:
 		return false, true
@@ -118,7 +120,7 @@ func (v *video) sift265(nalu []byte) (drop, random bool) {
 	case h265.NALUType_SPS_NUT:
 		v.remember(&v.track.SPS, nalu)
 	case h265.NALUType_PPS_NUT:
-		v.remember(&v.track.PPS, nalu)
+		v.rememberPPS(nalu, 2)
 	case h265.NALUType_AUD_NUT:
 	case h265.NALUType_IDR_W_RADL, h265.NALUType_IDR_N_LP, h265.NALUType_CRA_NUT:
 		return false, true
@@ -135,6 +137,45 @@ func (v *video) remember(set *[]byte, nalu []byte) {
 		*set = bytes.Clone(nalu)
 		v.stale = true
 	}
+}
+
+// maxPPS is as many picture parameter sets as an encoder has use for.
+const maxPPS = 16
+
+// rememberPPS keeps a picture parameter set. An encoder may have several and
+// say in each slice which: one replaces only that of the same id.
+func (v *video) rememberPPS(nalu []byte, header int) {
+	id := firstNumber(nalu, header)
+	if len(v.track.PPS) == 0 || firstNumber(v.track.PPS, header) == id {
+		v.remember(&v.track.PPS, nalu)
+		return
+	}
+	for i := range v.more {
+		if firstNumber(v.more[i], header) == id {
+			v.remember(&v.more[i], nalu)
+			return
+		}
+	}
+	if len(v.more) < maxPPS-1 {
+		v.more, v.stale = append(v.more, bytes.Clone(nalu)), true
+	}
+}
+
+// firstNumber reads the Exp-Golomb number (H.264 §9.1) that a picture parameter
+// set begins with behind its header: its id. -1 is none.
+func firstNumber(nalu []byte, header int) int {
+	var bits uint32
+	for i := range 4 {
+		bits <<= 8
+		if header+i < len(nalu) {
+			bits |= uint32(nalu[header+i])
+		}
+	}
+	zeros := mathbits.LeadingZeros32(bits)
+	if zeros > 8 { // an id has at most 8 bits
+		return -1
+	}
+	return int(bits>>(31-2*zeros)) - 1
 }
 
 // measure completes the track from its parameter sets; false if they are
@@ -175,9 +216,9 @@ func (v *video) newExtractor() dtsExtractor {
 // parameters returns the parameter sets in the order in which they are decoded.
 func (v *video) parameters() [][]byte {
 	if v.track.Codec == understudy.CodecH265 {
-		return [][]byte{v.track.VPS, v.track.SPS, v.track.PPS}
+		return append([][]byte{v.track.VPS, v.track.SPS, v.track.PPS}, v.more...)
 	}
-	return [][]byte{v.track.SPS, v.track.PPS}
+	return append([][]byte{v.track.SPS, v.track.PPS}, v.more...)
 }
 
 // payload joins NAL units as an MP4 file has them; coded is the part that is hashed.
