@@ -67,15 +67,30 @@ func (s *Store) list(camera understudy.CameraID, from, to time.Time) []understud
 	return segments
 }
 
-// readMarks reads the marks of a closed segment from its file.
+// readMarks returns the marks of a closed segment. They are shared.
 func (s *Store) readMarks(segment understudy.Segment) ([]understudy.SampleMark, error) {
+	if marks := s.marks.get(segment.ID); marks != nil && s.isHere(segment.ID) {
+		return marks, nil
+	}
 	r, err := s.openDurable(segment.ID, segment.Size)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
 	_, _, marks, _, err := fmp4.Scan(r, math.MaxInt64)
-	return marks, err
+	if err != nil {
+		return nil, err
+	}
+	marks = slices.Clip(marks)
+	if segment.Closed {
+		s.marks.put(segment.ID, marks)
+	}
+	return marks, nil
+}
+
+func (s *Store) isHere(id understudy.SegmentID) bool {
+	_, ok := s.find(id)
+	return ok
 }
 
 // OpenSegment implements understudy.RecordingService: the durable bytes as of now.

@@ -75,6 +75,8 @@ type Store struct {
 	trimmed trimmed // of the goroutine of upkeep
 	victims victims // of the goroutine of upkeep
 
+	marks marksCache // of closed segments
+
 	indexMu sync.Mutex // one writer of index files at a time
 
 	mu         sync.Mutex // guards what follows, never over an operation of the disk
