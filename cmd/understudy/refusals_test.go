@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -61,6 +63,8 @@ func TestBadInputIsAnsweredByOneSentence(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "w", "ca.pem"), 0o700); err != nil { // not a file
 		t.Fatal(err)
 	}
+	other := httptest.NewTLSServer(http.NotFoundHandler())
+	defer other.Close()
 	unknown := file("unknown.yaml", "dta: /x\n")
 	for name, c := range map[string]struct {
 		args  []string
@@ -81,6 +85,7 @@ func TestBadInputIsAnsweredByOneSentence(t *testing.T) {
 		"nobody signed in":            {[]string{"status"}, "sign-in"},
 		"an address that is no URL":   {[]string{"sign-in", "nonsense", "--user", "u", "--ca", ca}, "nonsense"},
 		"nobody there":                {[]string{"sign-in", "https://127.0.0.1:1", "--user", "u", "--ca", ca}, "127.0.0.1:1"},
+		"somebody else there":         {[]string{"sign-in", other.URL, "--user", "u", "--ca", ca}, "not of this installation"},
 		"a CA that is none":           {[]string{"sign-in", "https://127.0.0.1:1", "--user", "u", "--ca", unknown}, unknown},
 		"a moment that is none":       {[]string{"export", "north", "--from", "10x"}, `"10x"`},
 		"a fault that is none":        {[]string{"drill", "--fault", "x", "--cameras", "1"}, `"x"`},
