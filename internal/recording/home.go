@@ -62,6 +62,7 @@ type Home struct {
 	mu      sync.Mutex
 	site    understudy.Site
 	known   bool // site is
+	planned bool  // this start follows a planned stop, and not every camera is here yet
 	history history
 }
 
@@ -110,12 +111,14 @@ func (h *Home) recall() {
 		}
 	}
 	var past history
-	if h.open(historyFile, &past) && past.Planned {
+	planned := h.open(historyFile, &past) && past.Planned
+	if planned {
 		// This start is the one that was planned; a crash of it is not.
-		h.seal(historyFile, history{Failbacks: past.Failbacks})
+		past.Planned = false
+		h.seal(historyFile, past)
 	}
 	h.mu.Lock()
-	h.history = past
+	h.planned, h.history = planned, past
 	h.mu.Unlock()
 }
 
@@ -317,7 +320,7 @@ func (c *claimer) step(ctx context.Context) {
 func (h *Home) settled() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.history.Planned = false
+	h.planned = false
 }
 
 func newClaimID() string {
@@ -335,7 +338,7 @@ func (h *Home) situation() (situation, bool) {
 		return situation{}, false
 	}
 	s := situation{now: time.Now(), self: h.id, state: state, holdDown: h.config.HoldDown,
-		planned: h.history.Planned, failbacks: slices.Clone(h.history.Failbacks)}
+		planned: h.planned, failbacks: slices.Clone(h.history.Failbacks)}
 	for _, c := range h.site.Cameras {
 		if l, ok := h.site.Lease(c.ID); ok && c.Home == h.id {
 			s.leases = append(s.leases, l)
@@ -376,7 +379,7 @@ func (h *Home) ask(ctx context.Context, c understudy.Claim) outcome {
 		return refused
 	}
 	h.remember(func(past *history) {
-		if !past.Planned {
+		if !h.planned {
 			past.Failbacks = append(past.Failbacks, c.Decided)
 		}
 		past.Failbacks = slices.DeleteFunc(slices.Clone(past.Failbacks), func(at time.Time) bool { return c.Decided.Sub(at) >= flapWindow })

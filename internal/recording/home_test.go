@@ -157,7 +157,7 @@ func TestPlannedStopIsRemembered(t *testing.T) {
 	planned := func() bool {
 		home.mu.Lock()
 		defer home.mu.Unlock()
-		return home.history.Planned
+		return home.planned
 	}
 	r := site.start(node, options{drive: atHome(authority, &home)})
 	until(t, "the site is known", func() bool {
@@ -173,6 +173,7 @@ func TestPlannedStopIsRemembered(t *testing.T) {
 		plain, err := node.OpenFile(historyFile)
 		return err == nil && !strings.Contains(string(plain), "true")
 	})
+	home.remember(func(past *history) { past.Failbacks = append(past.Failbacks, time.Now()) }) // which must not plan the next stop
 	r.stop()
 	home = NewHome(HomeConfig{Server: r.Server, Vault: node, Management: authority})
 	home.recall()
