@@ -70,7 +70,8 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if errors.Is(err, context.Canceled) {
 				return // the browser is gone
 			}
-			writeError(w, r, l.log, understudy.Errorf(understudy.CodeUnavailable, "%s could not be reached at %s: %w", id, addresses.Media, err))
+			// Told to who asked, and known from the server's status: not worth a line in the log for each try.
+			writeError(w, r, slog.New(slog.DiscardHandler), understudy.Errorf(understudy.CodeUnavailable, "%s could not be reached at %s: %w", id, addresses.Media, err))
 		},
 		ErrorLog: slog.NewLogLogger(l.log.Handler(), slog.LevelDebug),
 	}

@@ -234,7 +234,7 @@ func failure(ctx context.Context, address string, err error) error {
 	)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return understudy.Errorf(understudy.CodeUnavailable, "%s refuses the connection, nothing listens there: %w", address, err)
+		return &understudy.Error{Code: understudy.CodeUnavailable, Message: address + " refuses the connection, nothing listens there", Err: err}
 	case errors.As(err, &operation) && operation.Op == "remote error":
 		return understudy.Errorf(understudy.CodeForbidden, "the server at %s refuses this server's certificate: %w", address, err)
 	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &authority), understudy.CodeOf(err) == understudy.CodeForbidden:

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -78,6 +79,8 @@ func Up(ctx context.Context, o Options) (_ *Site, err error) {
 			return nil, understudy.Errorf(understudy.CodeInternal, "the path of this program is not known: %w", err)
 		}
 	}
+	o.Layout.Cameras = slices.Clone(o.Layout.Cameras) // their addresses are filled in here, not in the caller's
+	o.Layout.Recording, o.Layout.Failover = slices.Clone(o.Layout.Recording), slices.Clone(o.Layout.Failover)
 	s := &Site{options: o, Layout: o.Layout, User: "admin", Password: understudy.Secret(rand.Text()[:16]), processes: map[string]*Process{}}
 	defer func() {
 		if err != nil {
