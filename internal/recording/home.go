@@ -62,7 +62,7 @@ type Home struct {
 	mu      sync.Mutex
 	site    understudy.Site
 	known   bool // site is
-	planned bool  // this start follows a planned stop, and not every camera is here yet
+	planned bool // this start follows a planned stop, and not every camera is here yet
 	history history
 }
 
