@@ -3,7 +3,7 @@
 GO ?= go
 LINT = bin/golangci-lint
 
-.PHONY: help demo test tools lint race browser drills faults fuzz build clean
+.PHONY: help demo test tools lint race script browser drills faults fuzz build clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,7 +14,7 @@ demo: build ## a whole site on this machine: cameras, servers, page; kill a serv
 build: ## the one binary, bin/understudy
 	@$(GO) build -trimpath -o bin/understudy ./cmd/understudy
 
-test: tools lint race browser drills ## everything: vet, lint, race-enabled tests, the page in a browser, two drills
+test: tools lint race script browser drills ## everything: vet, lint, race-enabled tests, the page in a browser, two drills
 
 tools: ## install what the tests need and this machine lacks
 	@scripts/install-test-tools.sh
@@ -31,6 +31,9 @@ race: ## all tests but the long faults, with the race detector
 
 faults: build ## break a whole site in many ways: full disks, random kills, cameras that misbehave (5 minutes)
 	$(GO) test -count=1 -timeout 15m ./test/faults
+
+script: ## the pure modules of the page
+	node --test web/test/
 
 browser: build ## kill a recording server under a signed-in page, in Chromium
 	UNDERSTUDY_BROWSER=1 $(GO) test -count=1 -timeout 5m -run TestPage ./test/browser
