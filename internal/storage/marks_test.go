@@ -15,7 +15,7 @@ func TestMarksAreReadOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	tracks, samples := fmp4test.Clip(t, "h264", 1)
 	w, err := s.NewWriter("lobby", 1, tracks)
 	if err != nil {

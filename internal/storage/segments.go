@@ -131,6 +131,12 @@ func (s *Store) find(id understudy.SegmentID) (understudy.Segment, bool) {
 // Foreign returns the closed segments that belong to another server and have
 // not gone there yet, oldest first.
 func (s *Store) Foreign() []understudy.Segment {
+	segments := s.foreign()
+	slices.SortFunc(segments, func(a, b understudy.Segment) int { return a.Start.Compare(b.Start) })
+	return segments
+}
+
+func (s *Store) foreign() []understudy.Segment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var segments []understudy.Segment
@@ -144,7 +150,6 @@ func (s *Store) Foreign() []understudy.Segment {
 			}
 		}
 	}
-	slices.SortFunc(segments, func(a, b understudy.Segment) int { return a.Start.Compare(b.Start) })
 	return segments
 }
 
