@@ -121,6 +121,30 @@ func (s *Store) record(camera understudy.CameraID, l indexLine) {
 	}
 }
 
+// goneMost is how many segments may have gone since a camera's index was last
+// written whole: retention deletes for as long as a server runs, and what is
+// only ever appended to would grow for as long.
+const goneMost = 2000
+
+// recordGone notes that a segment is gone, and now and then writes the index anew.
+func (s *Store) recordGone(id understudy.SegmentID) {
+	s.record(id.Camera, indexLine{Name: nameOf(id), Gone: true})
+	s.indexMu.Lock()
+	defer s.indexMu.Unlock()
+	if s.gone == nil {
+		s.gone = map[understudy.CameraID]int{}
+	}
+	if s.gone[id.Camera]++; s.gone[id.Camera] < goneMost {
+		return
+	}
+	s.gone[id.Camera] = 0
+	// What is closed or deleted meanwhile appends its line behind this.
+	s.mu.Lock()
+	list := slices.DeleteFunc(slices.Clone(s.cameras[id.Camera]), func(e *entry) bool { return !e.Closed })
+	s.mu.Unlock()
+	s.rewriteIndex(id.Camera, list)
+}
+
 // readFile returns a whole small file.
 func (s *Store) readFile(name string) ([]byte, error) {
 	f, err := s.fs.OpenFile(name, os.O_RDONLY)

@@ -200,7 +200,8 @@ func (s *Store) rewriteIndex(camera understudy.CameraID, list []*entry) {
 			b = appendLine(b, lineOf(e))
 		}
 	}
-	if err := s.replaceFile(cameraDir(camera), indexPath(camera), b); err != nil {
+	err := s.health.do("a write to the index", func() error { return s.replaceFile(cameraDir(camera), indexPath(camera), b) })
+	if err != nil {
 		s.log.Warn("the index of a camera was not written; the next start reads the segments again", "camera", camera, "err", err)
 	}
 }

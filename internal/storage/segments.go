@@ -206,7 +206,7 @@ func (s *Store) remove(id understudy.SegmentID) (size int64, err error) {
 		s.insert(e)
 		return 0, understudy.Errorf(understudy.CodeUnavailable, "segment %s could not be deleted; check the disk: %w", id, err)
 	}
-	s.record(id.Camera, indexLine{Name: nameOf(id), Gone: true})
+	s.recordGone(id)
 	return e.Size, nil
 }
 

@@ -77,7 +77,8 @@ type Store struct {
 
 	marks marksCache // of closed segments
 
-	indexMu sync.Mutex // one writer of index files at a time
+	indexMu sync.Mutex                  // one writer of index files at a time
+	gone    map[understudy.CameraID]int // segments since the index was written whole
 
 	mu         sync.Mutex // guards what follows, never over an operation of the disk
 	cameras    map[understudy.CameraID][]*entry
