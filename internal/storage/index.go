@@ -22,6 +22,7 @@ type entry struct {
 	understudy.Segment             // without marks
 	last               markerPoint // the last video sample
 	marks              []understudy.SampleMark
+	rest               bool // its file has more behind a damaged fragment
 }
 
 // markerPoint is a watermark as the index has it.
@@ -36,11 +37,12 @@ type indexLine struct {
 	Size  int64                 `json:"size,omitempty"`
 	Codec understudy.Codec      `json:"codec,omitempty"`
 	Last  *understudy.Watermark `json:"last,omitempty"`
+	Rest  bool                  `json:"rest,omitempty"`
 }
 
 func lineOf(e *entry) indexLine {
 	last := e.last
-	return indexLine{Name: nameOf(e.ID), Start: e.Start, End: e.End, Size: e.Size, Codec: e.Codec, Last: &last}
+	return indexLine{Name: nameOf(e.ID), Start: e.Start, End: e.End, Size: e.Size, Codec: e.Codec, Last: &last, Rest: e.rest}
 }
 
 // entryOf is the inverse of lineOf; nil if the line is nothing of that camera.
@@ -49,7 +51,7 @@ func entryOf(camera understudy.CameraID, l indexLine) *entry {
 	if err != nil || l.Size <= 0 || l.Last == nil {
 		return nil
 	}
-	return &entry{Segment: understudy.Segment{ID: id, Start: l.Start, End: l.End, Size: l.Size, Closed: true, Codec: l.Codec}, last: *l.Last}
+	return &entry{Segment: understudy.Segment{ID: id, Start: l.Start, End: l.End, Size: l.Size, Closed: true, Codec: l.Codec}, last: *l.Last, rest: l.Rest}
 }
 
 // nameOf returns the file name of a segment without its ending.

@@ -63,7 +63,7 @@ func (s *Store) recoverCamera(camera understudy.CameraID) error {
 	for id, size := range sizes {
 		e := entryOf(camera, lines[nameOf(id)])
 		switch {
-		case e != nil && e.ID == id && size == e.Size:
+		case e != nil && e.ID == id && (size == e.Size || e.rest && size > e.Size):
 		case e != nil && e.ID == id && size > e.Size:
 			err = s.cut(id, size, e.Size)
 		default:
@@ -153,11 +153,18 @@ func (s *Store) readSegment(id understudy.SegmentID, size int64, crashed bool) (
 	if err != nil {
 		return nil, err
 	}
+	if len(marks) == 0 && !crashed {
+		return nil, s.setAside(id, size, understudy.Errorf(understudy.CodeInvalid, "its first fragment is damaged"))
+	}
 	if len(marks) == 0 {
 		s.log.Info("a segment that was begun and never got a picture is removed", "segment", id)
 		return nil, s.fs.Remove(segmentPath(id))
 	}
-	if whole < size {
+	rest := whole < size && !crashed // damage, not a torn tail: what is behind it may be footage
+	switch {
+	case rest:
+		s.report(id.Camera, fmt.Sprintf("segment %s is damaged behind byte %d; the %d bytes from there on stay in its file and are not shown", id, whole, size-whole))
+	case whole < size:
 		if err := s.cut(id, size, whole); err != nil {
 			return nil, err
 		}
@@ -166,6 +173,7 @@ func (s *Store) readSegment(id understudy.SegmentID, size int64, crashed bool) (
 	return &entry{
 		Segment: understudy.Segment{ID: id, Start: first.At, End: last.At.Add(last.Duration), Size: whole, Closed: true, Codec: tracks[0].Codec},
 		last:    understudy.Watermark{At: last.At, Hash: last.Hash},
+		rest:    rest,
 	}, nil
 }
 
