@@ -69,7 +69,7 @@ type EventQuery struct {
 
 // EventService is the log.
 type EventService interface {
-	// Events returns rows in ascending order.
+	// Events returns rows in ascending order. The oldest may have been forgotten.
 	Events(ctx context.Context, q EventQuery) ([]Event, error)
 	// Report appends what a server saw.
 	Report(ctx context.Context, server ServerID, r Report) error

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -248,12 +249,12 @@ func TestResume(t *testing.T) {
 // history is a log of which only the numbers matter.
 type history struct {
 	understudy.EventService
-	head uint64
+	first, head uint64 // what came before the first is forgotten
 }
 
 func (l history) Events(_ context.Context, q understudy.EventQuery) ([]understudy.Event, error) {
 	var events []understudy.Event
-	for seq := max(1, int(q.Before)-q.Limit); seq < int(min(q.Before, l.head+1)); seq++ {
+	for seq := max(1, int(l.first), int(q.Before)-q.Limit); seq < int(min(q.Before, l.head+1)); seq++ {
 		events = append(events, understudy.Event{Seq: uint64(seq), Sentence: "Something happened."})
 	}
 	return events, nil
@@ -263,17 +264,31 @@ func (l history) Events(_ context.Context, q understudy.EventQuery) ([]understud
 // it has not begins anew.
 func TestHowFarBack(t *testing.T) {
 	const head = kept + 500
+	howFarBack(t, history{head: head}, map[uint64]bool{1: false, 499: false, 500: true, head - 1: true, head + 1: false})
+}
+
+// What the log has forgotten is not skipped in silence.
+func TestHowFarBackInALogThatForgets(t *testing.T) {
+	howFarBack(t, history{first: 31, head: 50}, map[uint64]bool{1: false, 29: false, 30: true, 49: true})
+	howFarBack(t, history{first: 51, head: 50}, map[uint64]bool{1: false, 49: false})
+}
+
+func howFarBack(t *testing.T, log history, cursors map[uint64]bool) {
+	t.Helper()
+	head := log.head
 	feed := script(make(chan understudy.Update))
-	hub := start(Config{Feed: feed, History: history{head: head}, Identify: anAdministrator})
+	hub := start(Config{Feed: feed, History: log, Identify: anAdministrator})
 	t.Cleanup(hub.stop)
 	handler := &atomic.Pointer[Hub]{}
 	handler.Store(hub.Hub)
 	over := serve(t, handler)
 	feed.site(head)
 	hub.wait()
-	for seq, resumes := range map[uint64]bool{1: false, 499: false, 500: true, head - 1: true, head + 1: false} {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // who skips in silence says nothing
+	defer cancel()
+	for seq, resumes := range cursors {
 		var first understudy.Update
-		err := over.Follow(t.Context(), understudy.Cursor{Stream: "s", Seq: seq}, func(u understudy.Update) error { first = u; return errReached })
+		err := over.Follow(ctx, understudy.Cursor{Stream: "s", Seq: seq}, func(u understudy.Update) error { first = u; return errReached })
 		if !errors.Is(err, errReached) {
 			t.Fatal(err)
 		}

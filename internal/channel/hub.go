@@ -159,10 +159,12 @@ func (h *Hub) history(ctx context.Context, head uint64) (ring []entry, floor uin
 			page = append(page, entry{e, text})
 		}
 		ring = append(page, ring...)
-		if len(events) < limit {
-			return ring, 0, nil
+		if len(events) > 0 {
+			floor = events[0].Seq - 1
 		}
-		floor = events[0].Seq - 1
+		if len(events) < limit {
+			break // what came before is forgotten, or nothing did
+		}
 	}
 	return ring, floor, nil
 }

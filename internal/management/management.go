@@ -9,6 +9,7 @@
 package management
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -36,7 +37,14 @@ type Hasher interface {
 type Options struct {
 	Sealer Sealer
 	Hasher Hasher
+	// KeepEvents is how many events the log keeps, more than the 4096 that the
+	// service channel may look back; 0 is a million.
+	KeepEvents uint64
 }
+
+// defaultKeepEvents is some hundred megabytes, and years of a site where little
+// fails. A server that reports as fast as it may fills it in a day.
+const defaultKeepEvents = 1_000_000
 
 // Management is the authority of a site. It implements the root package's
 // CameraService, ServerService, LeaseService, AssignmentService, EventService
@@ -48,6 +56,7 @@ type Management struct {
 	store    Store
 	sealer   Sealer
 	hasher   Hasher
+	keep     uint64 // events
 	attempts *attempts
 	reports  *reportLimit
 	refusals *recentRefusals
@@ -70,7 +79,7 @@ var _ interface {
 // New returns the authority over what is in store, which may be empty.
 func New(ctx context.Context, store Store, o Options) (*Management, error) {
 	m := &Management{
-		store: store, sealer: o.Sealer, hasher: o.Hasher,
+		store: store, sealer: o.Sealer, hasher: o.Hasher, keep: cmp.Or(o.KeepEvents, defaultKeepEvents),
 		attempts: newAttempts(), reports: newReportLimit(), refusals: newRecentRefusals(),
 		changed: make(chan struct{}),
 	}
@@ -143,6 +152,7 @@ type change struct {
 	Tx
 	actor string
 	now   time.Time
+	keep  uint64          // events
 	site  understudy.Site // as it is after what was recorded so far
 
 	stream   string   // of the log, if it was renamed
@@ -157,7 +167,7 @@ func (m *Management) update(ctx context.Context, f func(*change) error) error {
 		if err != nil {
 			return err
 		}
-		done = &change{Tx: tx, actor: understudy.Asker(ctx).String(), now: now(), site: site}
+		done = &change{Tx: tx, actor: understudy.Asker(ctx).String(), now: now(), keep: m.keep, site: site}
 		return f(done)
 	})
 	if err != nil {
@@ -168,7 +178,8 @@ func (m *Management) update(ctx context.Context, f func(*change) error) error {
 	return nil
 }
 
-// record appends e and with it makes its changes.
+// record appends e, with it makes its changes, and forgets the event that there
+// is no more room for.
 func (c *change) record(e understudy.Event) error {
 	e.At = c.now
 	if e.Actor == "" {
@@ -179,6 +190,9 @@ func (c *change) record(e understudy.Event) error {
 		return err
 	}
 	c.site = c.site.Apply(e)
+	if e.Seq > c.keep {
+		return c.ForgetEvents(e.Seq - c.keep)
+	}
 	return nil
 }
 

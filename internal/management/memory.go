@@ -64,7 +64,7 @@ func (s *Memory) View(ctx context.Context, f func(Reader) error) error {
 type memoryState struct {
 	log       Log
 	site      understudy.Site
-	events    []understudy.Event // number n at index n-1
+	events    []understudy.Event // by number, without holes
 	epochs    map[understudy.CameraID]uint64
 	passwords map[understudy.CameraID][]byte
 	claims    map[string]ClaimRecord
@@ -84,9 +84,12 @@ func (s *memoryState) Events(q understudy.EventQuery) ([]understudy.Event, error
 	}
 	found := []understudy.Event{}
 	if q.After > 0 {
-		for i := min(q.After, uint64(len(s.events))); i < uint64(len(s.events)) && len(found) < q.Limit; i++ {
-			if selected(s.events[i]) {
-				found = append(found, s.events[i])
+		for _, e := range s.events[s.upTo(q.After):] {
+			if len(found) == q.Limit {
+				break
+			}
+			if selected(e) {
+				found = append(found, e)
 			}
 		}
 		return found, nil
@@ -101,6 +104,17 @@ func (s *memoryState) Events(q understudy.EventQuery) ([]understudy.Event, error
 	}
 	slices.Reverse(found)
 	return found, nil
+}
+
+// upTo returns how many events have a number up to seq.
+func (s *memoryState) upTo(seq uint64) int {
+	n, _ := slices.BinarySearchFunc(s.events, seq, func(e understudy.Event, seq uint64) int {
+		if e.Seq <= seq {
+			return -1
+		}
+		return 1
+	})
+	return n
 }
 
 func (s *memoryState) Epoch(camera understudy.CameraID) (uint64, error) {
@@ -210,6 +224,13 @@ func (tx *memoryTx) Append(e understudy.Event) (understudy.Event, error) {
 	tx.events = append(tx.events, e)
 	tx.site = site.Apply(e)
 	return e, nil
+}
+
+func (tx *memoryTx) ForgetEvents(through uint64) error {
+	events := tx.events
+	tx.undo = append(tx.undo, func() { tx.events = events })
+	tx.events = events[tx.upTo(through):]
+	return nil
 }
 
 func (tx *memoryTx) PutPassword(camera understudy.CameraID, sealed []byte) error {

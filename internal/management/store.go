@@ -51,6 +51,8 @@ type Tx interface {
 	// Append gives e the next number, writes it, and makes its changes.
 	// CodeConflict if a lease's epoch would not grow.
 	Append(e understudy.Event) (understudy.Event, error)
+	// ForgetEvents forgets the events with a number up to through.
+	ForgetEvents(through uint64) error
 	// PutPassword keeps a camera's sealed password; nil forgets it.
 	PutPassword(camera understudy.CameraID, sealed []byte) error
 	// PutClaim keeps a claim of a new id.

@@ -194,6 +194,22 @@ func TestJoinTokensExpire(t *testing.T) {
 	})
 }
 
+func TestTheLogKeepsItsNewestEvents(t *testing.T) {
+	m, err := management.New(t.Context(), management.NewMemory(), management.Options{KeepEvents: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 8 {
+		if err := m.Report(t.Context(), "rec1", us.Report{Kind: us.EventServer, Sentence: fmt.Sprintf("event %d", n+1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events, err := m.Events(t.Context(), us.EventQuery{})
+	if err != nil || len(events) != 5 || events[0].Seq != 4 || events[4].Seq != 8 {
+		t.Errorf("kept %+v, %v", events, err)
+	}
+}
+
 func TestClaimsAreRememberedForAnHour(t *testing.T) {
 	virtual(t, func(t *testing.T, m *management.Management) {
 		put(t, m)

@@ -83,6 +83,15 @@ func (t *tx) Append(e understudy.Event) (understudy.Event, error) {
 	return e, nil
 }
 
+func (t *tx) ForgetEvents(through uint64) error {
+	for _, table := range []any{(*eventRow)(nil), (*eventCameraRow)(nil)} {
+		if _, err := affected(t.db.NewDelete().Model(table).Where("seq <= ?", through).Exec(t.ctx)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // apply makes one change of an event.
 func (t *tx) apply(c understudy.Change) error {
 	switch {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strconv"
 	"sync"
@@ -246,6 +247,41 @@ func selectEvents(t *testing.T, s management.Store) {
 			return nil
 		})
 	}
+}
+
+func forgetEvents(t *testing.T, s management.Store) {
+	numbers := func(what string, q us.EventQuery, want ...uint64) {
+		view(t, s, func(r management.Reader) error {
+			got := []uint64{}
+			for _, e := range must[[]us.Event](t)(r.Events(q)) {
+				got = append(got, e.Seq)
+			}
+			same(t, what, got, append([]uint64{}, want...))
+			return nil
+		})
+	}
+	add := func(tx management.Tx) error {
+		_, err := tx.Append(us.Event{At: aTime, Kind: us.EventCamera, Camera: "a", Sentence: "it was lost"})
+		return err
+	}
+	for range 5 {
+		update(t, s, add)
+	}
+	failed := errors.New("failed")
+	err := s.Update(background, func(tx management.Tx) error { return errors.Join(add(tx), tx.ForgetEvents(4), add(tx), failed) })
+	if !errors.Is(err, failed) {
+		t.Fatal(err)
+	}
+	numbers("after an update that failed", us.EventQuery{Limit: 9}, 1, 2, 3, 4, 5)
+	update(t, s, func(tx management.Tx) error { return tx.ForgetEvents(3) })
+	for _, q := range []us.EventQuery{{Limit: 9}, {After: 1, Limit: 9}, {After: 3, Limit: 9}, {Camera: "a", Limit: 9}} {
+		numbers(fmt.Sprintf("%+v", q), q, 4, 5)
+	}
+	numbers("those that are gone", us.EventQuery{Before: 4, Limit: 9})
+	update(t, s, func(tx management.Tx) error { return tx.ForgetEvents(9) })
+	numbers("all gone", us.EventQuery{Limit: 9})
+	update(t, s, add)
+	numbers("numbers go on", us.EventQuery{Limit: 9}, 6)
 }
 
 func fold(t *testing.T, s management.Store) {

@@ -30,6 +30,7 @@ func Run(t *testing.T, open Open) {
 		{"an update that panics leaves nothing", rollBackOfPanic},
 		{"updates happen one after another", oneAfterAnother},
 		{"events are selected by number, kind and camera", selectEvents},
+		{"old events are forgotten", forgetEvents},
 		{"the log makes the site", fold},
 		{"epochs only grow", epochsGrow},
 		{"a context that has ended does nothing", endedContext},
