@@ -246,6 +246,39 @@ func TestResume(t *testing.T) {
 	})
 }
 
+// renamed is a log that turns out to be restored while it is read.
+type renamed struct {
+	Log
+	name string
+}
+
+func (l *renamed) Stream() string { return l.name }
+
+func (l *renamed) Site(context.Context) (understudy.Site, error) { return understudy.Site{Seq: 7}, nil }
+
+func (l *renamed) Events(_ context.Context, q understudy.EventQuery) ([]understudy.Event, error) {
+	l.name = "new"
+	if q.After > 7 {
+		return nil, nil
+	}
+	return []understudy.Event{{Seq: 8}}, nil
+}
+
+func (l *renamed) Wait(context.Context, uint64) error { return errReached }
+
+// No event of a restored log goes out under the name of the one that was.
+func TestTailOfALogThatIsRenamed(t *testing.T) {
+	err := Tail(&renamed{name: "old"}).Follow(t.Context(), understudy.Cursor{}, func(u understudy.Update) error {
+		if u.Event != nil {
+			t.Errorf("event %d came with cursor %s", u.Event.Seq, u.Cursor)
+		}
+		return nil
+	})
+	if understudy.CodeOf(err) != understudy.CodeUnavailable {
+		t.Errorf("Follow ended with %v", err)
+	}
+}
+
 // history is a log of which only the numbers matter.
 type history struct {
 	understudy.EventService

@@ -42,6 +42,9 @@ func (t tail) Follow(ctx context.Context, after understudy.Cursor, f func(unders
 		if err != nil {
 			return err
 		}
+		if t.log.Stream() != stream { // before its events are taken for those of the log that was
+			return understudy.Errorf(understudy.CodeUnavailable, "the log was restored from a backup: it is followed from its beginning")
+		}
 		for _, e := range events {
 			if err := f(understudy.Update{Cursor: understudy.Cursor{Stream: stream, Seq: e.Seq}, Event: &e}); err != nil {
 				return err
@@ -53,9 +56,6 @@ func (t tail) Follow(ctx context.Context, after understudy.Cursor, f func(unders
 		}
 		if err := t.log.Wait(ctx, seq); err != nil {
 			return err
-		}
-		if t.log.Stream() != stream {
-			return understudy.Errorf(understudy.CodeUnavailable, "the log was restored from a backup: it is followed from its beginning")
 		}
 	}
 }
