@@ -68,14 +68,14 @@ func (i Identity) String() string {
 
 // May is the one place where access is decided. camera is empty for actions
 // that concern no camera. Servers may see everything that users see and
-// administer nothing; what they may do beyond that (claim, report, merge) is
+// administer nothing, a service channel the status only; what they may do beyond that (claim, report, merge) is
 // tied to their own id and decided by MayActAs.
 func (i Identity) May(action Action, camera CameraID) error {
 	switch {
 	case i.Server == "" && i.User == "":
 		return Errorf(CodeUnauthenticated, "sign in first: %s needs an identity", action)
 	case i.Server != "":
-		if action != ActionAdminister {
+		if action == ActionStatus || action != ActionAdminister && i.Role != RoleChannel {
 			return nil
 		}
 	case slices.Contains(i.Actions, action):

@@ -11,6 +11,7 @@ func TestMay(t *testing.T) {
 	operator := us.Identity{User: "o", Actions: us.RoleOperator.Actions(), Cameras: []us.CameraID{us.AllCameras}}
 	admin := us.Identity{User: "a", Actions: us.RoleAdministrator.Actions(), Cameras: []us.CameraID{us.AllCameras}}
 	server := us.Identity{Server: "rec1", Role: us.RoleRecording}
+	channel := us.Identity{Server: "ch1", Role: us.RoleChannel}
 	for _, c := range []struct {
 		who    us.Identity
 		action us.Action
@@ -28,6 +29,9 @@ func TestMay(t *testing.T) {
 		{admin, us.ActionAdminister, "", ""},
 		{server, us.ActionLive, "gate", ""},
 		{server, us.ActionAdminister, "", us.CodeForbidden},
+		{channel, us.ActionStatus, "", ""},
+		{channel, us.ActionLive, "gate", us.CodeForbidden},
+		{channel, us.ActionPlayback, "gate", us.CodeForbidden},
 	} {
 		err := c.who.May(c.action, c.camera)
 		if got := codeOrNone(err); got != c.want {

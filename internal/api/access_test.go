@@ -62,7 +62,7 @@ var rules = map[string]rule{
 	"GET /api/v1/site":                      {allowed: known},
 	"GET /api/v1/cameras":                   {allowed: known},
 	"GET /api/v1/cameras/{id}":              {path: "GET /api/v1/cameras/lobby", allowed: known},
-	"GET /api/v1/cameras/{id}/timeline":     {path: "GET /api/v1/cameras/lobby/timeline?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z", allowed: slices.Concat([]string{olga, ada}, members)},
+	"GET /api/v1/cameras/{id}/timeline":     {path: "GET /api/v1/cameras/lobby/timeline?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z", allowed: []string{olga, ada, rec1, rec2, fo1}},
 	"GET /api/v1/status":                    {allowed: known},
 	"GET /api/v1/events":                    {allowed: known},
 	"GET /api/v1/channel":                   {allowed: known},
