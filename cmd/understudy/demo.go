@@ -36,7 +36,7 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringArrayVar(&cameras, "camera", nil, "NAME=rtsp://[USER:PASSWORD@]HOST/PATH of a real camera, instead of the test cameras; as often as there are cameras")
-	c.Flags().StringVar(&dir, "dir", "", "keep the site in this folder; a temporary one unless given")
+	c.Flags().StringVar(&dir, "dir", "", "keep the site in this folder, to look at afterwards; a temporary one unless given")
 	return c
 }
 

@@ -87,6 +87,9 @@ func Up(ctx context.Context, o Options) (_ *Site, err error) {
 			s.Down()
 		}
 	}()
+	if _, err := os.Stat(s.Folder(Management)); err == nil { // it would wait for a setup code that is never printed again
+		return nil, understudy.Errorf(understudy.CodeConflict, "%s holds a site already; name another folder, or remove this one", o.Dir)
+	}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "logs"), 0o700); err != nil {
 		return nil, understudy.Errorf(understudy.CodeUnavailable, "the folder of the site could not be made: %w", err)
 	}
