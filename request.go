@@ -25,6 +25,8 @@ func Asker(ctx context.Context) Identity {
 type JoinRequest struct {
 	Secret  Secret `json:"secret,omitempty" doc:"One-time secret of a join token; empty to renew" maxLength:"200"`
 	Request string `json:"request" doc:"Certificate request, PEM" maxLength:"16384"`
+	// Role is what the server is about to be; a token for another is refused and stays good.
+	Role Role `json:"role,omitempty" doc:"What the server is to be" enum:"recording,failover,channel"`
 	// Hosts are the names and addresses that clients and servers dial.
 	Hosts     []string  `json:"hosts" maxItems:"50"`
 	Name      string    `json:"name,omitempty" doc:"Name for people" maxLength:"200"`

@@ -86,7 +86,7 @@ func (m membership) join(ctx context.Context, dir string, log *slog.Logger) (*id
 	if err != nil {
 		return nil, err
 	}
-	answer, err := site.Join(ctx, understudy.JoinRequest{Secret: token.Secret, Request: string(request), Hosts: m.Hosts, Addresses: addresses})
+	answer, err := site.Join(ctx, understudy.JoinRequest{Secret: token.Secret, Role: m.Role, Request: string(request), Hosts: m.Hosts, Addresses: addresses})
 	if err != nil {
 		return nil, err
 	}

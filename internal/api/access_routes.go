@@ -170,7 +170,7 @@ func (s *server) join(ctx context.Context, in *struct{ Body understudy.JoinReque
 			return nil, err
 		}
 	}
-	role, id, err := s.Services.UseJoinToken(ctx, in.Body.Secret, key)
+	role, id, err := s.Services.UseJoinToken(ctx, in.Body.Secret, key, in.Body.Role)
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +210,15 @@ func (s *server) renew(ctx context.Context, in *struct {
 	ID   understudy.ServerID `path:"id"`
 	Body understudy.JoinRequest
 }) (*answer[understudy.JoinAnswer], error) {
-	return s.certify(in.ID, understudy.Asker(ctx).Role, in.Body)
+	role := understudy.Asker(ctx).Role
+	site, err := s.Services.Site(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, member := site.Addresses(in.ID); !member && role != understudy.RoleChannel { // channels are in no site
+		return nil, understudy.Errorf(understudy.CodeForbidden, "server %s was removed from the site and gets no further certificate; add it again", in.ID)
+	}
+	return s.certify(in.ID, role, in.Body)
 }
 
 func (s *server) certify(id understudy.ServerID, role understudy.Role, r understudy.JoinRequest) (*answer[understudy.JoinAnswer], error) {

@@ -28,7 +28,7 @@ type Services interface {
 	understudy.UserService
 	Setup(ctx context.Context, code understudy.Secret, user string, password understudy.Secret) (understudy.User, error)
 	CreateJoinToken(ctx context.Context, role understudy.Role, id understudy.ServerID, ttl time.Duration) (understudy.Secret, error)
-	UseJoinToken(ctx context.Context, secret understudy.Secret, key [32]byte) (understudy.Role, understudy.ServerID, error)
+	UseJoinToken(ctx context.Context, secret understudy.Secret, key [32]byte, as understudy.Role) (understudy.Role, understudy.ServerID, error)
 }
 
 // Authority signs; identity.Authority is one.

@@ -69,3 +69,22 @@ func TestStory(t *testing.T) {
 		t.Fatalf("the log must have the takeover and who did it, has %+v", events)
 	}
 }
+
+// A server that was removed from the site keeps its certificate until it
+// expires, and gets no other.
+func TestARemovedServerIsNotRenewed(t *testing.T) {
+	s := newSite(t)
+	admin := s.administrator()
+	node, rec := s.join(admin, understudy.RoleRecording, "rec-1", "127.0.0.1:7563")
+	renew := func() error {
+		csr, err := node.RenewalRequest()
+		check(t, err)
+		_, err = rec.Renew(t.Context(), "rec-1", understudy.JoinRequest{Request: string(csr), Hosts: []string{"127.0.0.1"}})
+		return err
+	}
+	check(t, renew())
+	check(t, admin.DeleteServer(t.Context(), "rec-1"))
+	if err := renew(); understudy.CodeOf(err) != understudy.CodeForbidden {
+		t.Errorf("a removed server's renewal: %v, want CodeForbidden", err)
+	}
+}

@@ -186,8 +186,10 @@ func (tx *change) forgetJoins() error {
 // UseJoinToken uses up a join token's secret and returns whom it lets in. The
 // same key (its SHA-256) is let in again until the token expires: the answer to the first
 // time may have been lost, and a certificate is worth something to the key's
-// owner only. CodeUnauthenticated, with the reason, if it lets in nobody.
-func (m *Management) UseJoinToken(ctx context.Context, secret understudy.Secret, key [32]byte) (understudy.Role, understudy.ServerID, error) {
+// owner only. CodeUnauthenticated, with the reason, if it lets in nobody;
+// CodeInvalid, and the token stays good, if it is for another role than as
+// (empty: whatever the token says).
+func (m *Management) UseJoinToken(ctx context.Context, secret understudy.Secret, key [32]byte, as understudy.Role) (understudy.Role, understudy.ServerID, error) {
 	var token Token
 	err := m.update(ctx, func(tx *change) error {
 		var ok bool
@@ -204,6 +206,9 @@ func (m *Management) UseJoinToken(ctx context.Context, secret understudy.Secret,
 			return understudy.Errorf(understudy.CodeUnauthenticated, "this join token was used at %s, and lets in one server once; make a new one", token.Used.Format(time.RFC3339))
 		case !token.Expires.After(tx.now):
 			return understudy.Errorf(understudy.CodeUnauthenticated, "this join token expired at %s; make a new one", token.Expires.Format(time.RFC3339))
+		case as != "" && as != token.Role:
+			return understudy.Errorf(understudy.CodeInvalid, "this join token is for a %s server named %s, not for a %s server; start it as `understudy %s`, or make another token",
+				token.Role, token.Server, as, token.Role)
 		case !token.Used.IsZero():
 			return nil
 		}

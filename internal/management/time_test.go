@@ -176,7 +176,7 @@ func TestJoinTokensExpire(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		_, _, err = m.UseJoinToken(t.Context(), secret, [32]byte{1})
+		_, _, err = m.UseJoinToken(t.Context(), secret, [32]byte{1}, "")
 		if us.CodeOf(err) != us.CodeUnauthenticated || !strings.Contains(err.Error(), "expired at") {
 			t.Errorf("an expired token: %v", err)
 		}
@@ -185,7 +185,7 @@ func TestJoinTokensExpire(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, late := range []bool{false, true} {
-			_, _, err := m.UseJoinToken(t.Context(), used, [32]byte{1})
+			_, _, err := m.UseJoinToken(t.Context(), used, [32]byte{1}, "")
 			if (err != nil) != late {
 				t.Errorf("joined late: %v, %v", late, err)
 			}

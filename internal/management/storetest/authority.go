@@ -294,28 +294,30 @@ func joining(t *testing.T, s management.Store) {
 	must[us.FailoverServer](t)(m.PutFailoverServer(background, us.FailoverServer{ID: "fo1", Addresses: addresses("h")}))
 	want(t, second(m.CreateJoinToken(background, us.RoleRecording, "fo1", 0)), us.CodeConflict)
 	secret := must[us.Secret](t)(m.CreateJoinToken(background, us.RoleFailover, "fo1", 0))
-	role, id, err := m.UseJoinToken(background, secret, [32]byte{1})
+	_, _, err := m.UseJoinToken(background, secret, [32]byte{3}, us.RoleRecording)
+	want(t, err, us.CodeInvalid) // and the token stays good
+	role, id, err := m.UseJoinToken(background, secret, [32]byte{1}, us.RoleFailover)
 	if err != nil || role != us.RoleFailover || id != "fo1" {
 		t.Fatalf("joined as %s %s, %v", role, id, err)
 	}
 	before := len(history(t, m))
-	if role, id, err := m.UseJoinToken(background, secret, [32]byte{1}); err != nil || role != us.RoleFailover || id != "fo1" {
+	if role, id, err := m.UseJoinToken(background, secret, [32]byte{1}, ""); err != nil || role != us.RoleFailover || id != "fo1" {
 		t.Errorf("the same key again joined as %s %s, %v", role, id, err)
 	}
 	if told := len(history(t, m)) - before; told != 0 {
 		t.Errorf("joining again was told %d times", told)
 	}
-	_, _, err = m.UseJoinToken(background, secret, [32]byte{2})
+	_, _, err = m.UseJoinToken(background, secret, [32]byte{2}, "")
 	want(t, err, us.CodeUnauthenticated)
 	if !strings.Contains(err.Error(), "was used at") {
 		t.Errorf("a token used twice is refused with %q", err)
 	}
 	for _, unknown := range []us.Secret{"", "x", code, us.Secret(strings.Repeat("x", 1000))} {
-		_, _, err = m.UseJoinToken(background, unknown, [32]byte{1})
+		_, _, err = m.UseJoinToken(background, unknown, [32]byte{1}, "")
 		want(t, err, us.CodeUnauthenticated)
 	}
 	session := must[us.Session](t)(m.SignIn(background, "ada", "correct horse"))
-	_, _, err = m.UseJoinToken(background, session.Token, [32]byte{1}) // a token is good for one thing
+	_, _, err = m.UseJoinToken(background, session.Token, [32]byte{1}, "") // a token is good for one thing
 	want(t, err, us.CodeUnauthenticated)
 	want(t, second(m.Identify(background, secret)), us.CodeUnauthenticated)
 }
