@@ -39,6 +39,34 @@ func TestTwoServersFailOntoOne(t *testing.T) {
 	}
 }
 
+// A failover server that dies while it stands in is itself replaced by the next
+// one of its group, and what it recorded goes home when it is back.
+func TestTheStandbyDiesToo(t *testing.T) {
+	b := up(t, "127.92.17.", site.Layout{
+		Recording: []understudy.RecordingServer{{ID: "rec1", PrimaryGroup: "spares"}},
+		Failover:  []understudy.FailoverServer{{ID: "fo1"}, {ID: "fo2"}},
+		Groups:    []understudy.FailoverGroup{{ID: "spares", Members: []understudy.ServerID{"fo1", "fo2"}}},
+		Cameras:   []understudy.Camera{{ID: "north", Home: "rec1"}},
+	}, nil)
+	b.do(site.FaultKill, "rec1")
+	b.holds(5*time.Second, "fo1", 1)
+	b.recordsNow(6*time.Second, "fo1", "north")
+	b.do(site.FaultKill, "fo1")
+	b.holds(10*time.Second, "fo2", 1)
+	b.recordsNow(6*time.Second, "fo2", "north")
+	b.do(site.CureStart, "rec1")
+	b.holds(20*time.Second, "rec1", 1)
+	b.emptied(30*time.Second, "fo2")
+	b.do(site.CureStart, "fo1")
+	b.emptied(30*time.Second, "fo1")
+	if holes := b.account("north"); len(holes) != 2 {
+		t.Errorf("want the two holes of the two takeovers, found %v", holes)
+	}
+	if t.Failed() {
+		t.Log(b.story())
+	}
+}
+
 // A camera of which a standby shows live video only is not recorded there, and
 // one that is not supported is not even opened.
 func TestLiveOnlyAndNone(t *testing.T) {
