@@ -141,6 +141,9 @@ func (m membership) addresses() (understudy.Addresses, error) {
 	if err != nil {
 		return understudy.Addresses{}, err
 	}
+	if m.Role != understudy.RoleRecording {
+		return understudy.Addresses{Media: media, State: state}, nil
+	}
 	merge, err := at(m.Listen.Merge)
 	return understudy.Addresses{Media: media, State: state, Merge: merge}, err
 }

@@ -62,14 +62,22 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	if err != nil {
 		return nil, err
 	}
-	listeners, err := listenAll(ctx, c.Listen.Media, c.Listen.State, c.Listen.Merge)
+	ports := []string{c.Listen.Media, c.Listen.State}
+	if role == understudy.RoleRecording { // to a failover server no footage comes home
+		ports = append(ports, c.Listen.Merge)
+	}
+	listeners, err := listenAll(ctx, ports...)
 	if err != nil {
 		return nil, errors.Join(err, m.store.Close())
 	}
-	m.recorder = recording.New(recording.Config{
-		ID: m.node.ID(), Role: role, Node: m.node, Store: m.store, Media: listeners[0], State: listeners[1], Merge: listeners[2],
+	recorder := recording.Config{
+		ID: m.node.ID(), Role: role, Node: m.node, Store: m.store, Media: listeners[0], State: listeners[1],
 		PlainMedia: c.PlainMedia, Report: m.reporter.Report, Log: m.log,
-	})
+	}
+	if len(listeners) > 2 {
+		recorder.Merge = listeners[2]
+	}
+	m.recorder = recording.New(recorder)
 	return m, nil
 }
 

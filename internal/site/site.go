@@ -237,6 +237,9 @@ func (s *Site) startServer(ctx context.Context, hosts *addresses, role understud
 		"listen":  map[string]string{"media": into.Media, "state": into.State, "merge": into.Merge},
 		"storage": map[string]string{"min_free": "64MB"},
 	}
+	if role == understudy.RoleFailover {
+		into.Merge = "" // no footage comes home to it
+	}
 	if s.options.HoldDown > 0 {
 		settings["hold_down"] = s.options.HoldDown.String()
 	}
