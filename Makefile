@@ -26,8 +26,8 @@ $(LINT): tools/go.mod tools/go.sum
 	@echo "building golangci-lint of the version in tools/go.mod; this takes two minutes, once"
 	@cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-race: ## all tests but the long faults, with the race detector
-	$(GO) test -race -timeout 9m $$($(GO) list ./... | grep -v /test/faults)
+race: ## all tests but the long faults, with the race detector; many of them wait, so four packages at once
+	$(GO) test -race -p 4 -timeout 9m $$($(GO) list ./... | grep -v /test/faults)
 
 faults: build ## break a whole site in many ways: full disks, random kills, cameras that misbehave (5 minutes)
 	$(GO) test -count=1 -timeout 15m ./test/faults
