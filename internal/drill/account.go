@@ -11,7 +11,8 @@ type frame struct {
 	At   time.Time
 	Hash understudy.SampleHash
 	// Number is the counter that our test cameras stamp into each access unit.
-	Number  uint64
+	Number uint64
+	// Stamped: it carries a stamp, and of this camera.
 	Stamped bool
 }
 
@@ -25,22 +26,23 @@ type loss struct {
 type account struct {
 	Frames     int
 	Duplicates int
-	// Foreign counts frames that the camera never sent, as far as the truth tells.
+	// Foreign counts frames that the camera never sent, as far as stamps or the truth tell.
 	Foreign int
 	Losses  []loss
 }
 
 // accountStamped accounts for frames by their counters: whatever counter lies
 // between the first and the last is there once, or it is lost, or it is a
-// duplicate.
+// duplicate. One without a stamp of this camera is foreign.
 func accountStamped(exported []frame) account {
 	a := account{Frames: len(exported)}
-	if len(exported) == 0 {
-		return a
-	}
-	last := exported[0]
-	for _, f := range exported[1:] {
+	var last frame
+	for _, f := range exported {
 		switch {
+		case !f.Stamped:
+			a.Foreign++
+			continue
+		case !last.Stamped: // the first
 		case f.Number <= last.Number:
 			a.Duplicates++
 			continue

@@ -40,6 +40,14 @@ func TestAccountStamped(t *testing.T) {
 	}
 }
 
+func TestFramesWithoutAStampOfTheCameraAreForeign(t *testing.T) {
+	frames := film(1, 2, 3, 4)
+	frames[0].Stamped, frames[2].Stamped = false, false
+	if a := accountStamped(frames); a.Foreign != 2 || a.lost() != 1 || a.Duplicates != 0 {
+		t.Errorf("%+v, want two foreign frames, and the one in the middle lost", a)
+	}
+}
+
 func TestAccountHashedFindsTheSameInALoopingSource(t *testing.T) {
 	truth := film(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 	for name, c := range map[string]struct {

@@ -104,7 +104,7 @@ func (r *rehearsal) exportCamera(ctx context.Context, camera understudy.Camera, 
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return p, understudy.Errorf(understudy.CodeUnavailable, "the export could not be read again: %w", err)
 	}
-	frames, err := readFrames(file)
+	frames, err := readFrames(file, camera.ID)
 	if err != nil {
 		return p, err
 	}
@@ -119,8 +119,9 @@ func (r *rehearsal) exportCamera(ctx context.Context, camera understudy.Camera, 
 	return p, nil
 }
 
-// readFrames reads the video samples of an exported file.
-func readFrames(file io.Reader) ([]frame, error) {
+// readFrames reads the video samples of an exported file; a test camera is
+// named in its stamps as it is in a drill.
+func readFrames(file io.Reader, camera understudy.CameraID) ([]frame, error) {
 	reader := fmp4.NewReader(file)
 	if _, _, err := reader.Header(); err != nil {
 		return nil, err
@@ -139,7 +140,7 @@ func readFrames(file io.Reader) ([]frame, error) {
 				continue
 			}
 			stamp, ok := testcam.ParseStamp(s.Payload)
-			frames = append(frames, frame{At: s.At, Hash: s.Hash, Number: stamp.Frame, Stamped: ok})
+			frames = append(frames, frame{At: s.At, Hash: s.Hash, Number: stamp.Frame, Stamped: ok && stamp.Camera == string(camera)})
 		}
 	}
 }
