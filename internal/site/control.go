@@ -20,13 +20,15 @@ type Fault string
 
 // The faults, and their cures.
 const (
-	FaultKill   Fault = "kill"   // SIGKILL: dead at once
-	FaultStop   Fault = "stop"   // SIGTERM: a planned stop
-	FaultHang   Fault = "hang"   // SIGSTOP: the process is there and does nothing
-	CureStart   Fault = "start"  // start a dead one again
-	CureResume  Fault = "resume" // SIGCONT: a hanging one goes on
-	controlIdle       = time.Minute
+	FaultKill  Fault = "kill"   // SIGKILL: dead at once
+	FaultStop  Fault = "stop"   // SIGTERM: a planned stop
+	FaultHang  Fault = "hang"   // SIGSTOP: the process is there and does nothing
+	CureStart  Fault = "start"  // start a dead one again
+	CureResume Fault = "resume" // SIGCONT: a hanging one goes on
 )
+
+// controlIdle is how long a request to the control may take to say what it wants.
+const controlIdle = time.Minute
 
 // Do does a fault to a server, or cures it.
 func (s *Site) Do(fault Fault, name string) error {

@@ -49,6 +49,7 @@ type Options struct {
 // Site is a running installation.
 type Site struct {
 	URL      string // of the page
+	HTTP     string // host:port of the management server's port for servers, 80 where that is free
 	User     string
 	Password understudy.Secret
 	CA       []byte // PEM
@@ -164,6 +165,7 @@ func (s *Site) startManagement(ctx context.Context, hosts *addresses) error {
 	if err != nil {
 		return err
 	}
+	s.HTTP = join(host, ports[0])
 	s.URL = "https://" + strings.TrimSuffix(join(host, ports[1]), ":443")
 	var code []byte
 	err = until(ctx, "the management server to print its setup code", process, func(context.Context) bool {

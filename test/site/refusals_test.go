@@ -32,10 +32,6 @@ var open = []string{
 func TestEveryPortRefusesStrangers(t *testing.T) {
 	s := up(t, false, "127.91.2.")
 	https := strings.TrimPrefix(s.URL, "https://")
-	host, _, err := net.SplitHostPort(https)
-	if err != nil {
-		t.Fatal(err)
-	}
 	strangers := map[string]*tls.Config{"nobody": anonymous("")}
 	for _, role := range []understudy.Role{understudy.RoleRecording, understudy.RoleFailover, understudy.RoleManagement} {
 		strangers["a "+string(role)+" server of another installation"] = foreign(t, role)
@@ -47,7 +43,7 @@ func TestEveryPortRefusesStrangers(t *testing.T) {
 		"/v1/cameras/north/hls/index.m3u8", "/v1/cameras/north/hls/init.mp4", "/v1/cameras/north/hls/part.m4s", "/v1/segments/north/x"}
 	for name, config := range strangers {
 		t.Run(name, func(t *testing.T) {
-			for _, port := range []string{https, net.JoinHostPort(host, "8080")} {
+			for _, port := range []string{https, s.HTTP} {
 				for _, r := range routes {
 					refused(t, config, port, r[0], r[1])
 				}
@@ -64,7 +60,7 @@ func TestEveryPortRefusesStrangers(t *testing.T) {
 		})
 	}
 	t.Run("without TLS", func(t *testing.T) {
-		for _, port := range []string{https, net.JoinHostPort(host, "8080")} {
+		for _, port := range []string{https, s.HTTP} {
 			for _, r := range routes {
 				plainRefused(t, port, r[0], r[1], "")
 			}
