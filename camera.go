@@ -38,6 +38,8 @@ type Camera struct {
 	Failover  FailoverSupport `json:"failover,omitempty" enum:"full,live,none" default:"full" doc:"What a failover server does for it"`
 	Priority  int             `json:"priority,omitempty" doc:"Higher is served first when capacity is short"`
 	KeepFor   time.Duration   `json:"keep_for,omitempty" doc:"Age, in nanoseconds, after which recordings are deleted; 0 keeps them while there is room"`
+	// Rule says when it is recorded, and how long footage of events is kept.
+	Rule RecordingRule `json:"rule,omitzero"`
 }
 
 // WithDefaults returns c with empty settings replaced by their defaults.
@@ -77,6 +79,9 @@ func (c Camera) Validate() error {
 	}
 	if c.KeepFor < 0 {
 		return Errorf(CodeInvalid, "camera %s: keep_for is an age and cannot be negative", c.ID)
+	}
+	if err := c.Rule.Validate(); err != nil {
+		return Errorf(CodeInvalid, "camera %s: %w", c.ID, err)
 	}
 	return nil
 }

@@ -17,10 +17,15 @@ type Piece struct {
 	Joined bool `json:"joined,omitempty"`
 }
 
-// Gap is a hole in a timeline.
+// Gap is a hole in a timeline, and why it is there.
 type Gap struct {
-	From time.Time `json:"from"`
-	To   time.Time `json:"to"`
+	From         time.Time `json:"from"`
+	To           time.Time `json:"to"`
+	Milliseconds int64     `json:"milliseconds"`
+	Cause        GapCause  `json:"cause,omitempty"`
+	// Epoch names the incident: the lease under which recording went on after the gap.
+	Epoch    uint64 `json:"epoch,omitempty"`
+	Sentence string `json:"sentence,omitempty" doc:"Why, for a person"`
 }
 
 // Span is a stretch of a timeline that one server recorded without a gap.
@@ -54,14 +59,18 @@ func Gaps(pieces []Piece, from, to time.Time, tolerance time.Duration) []Gap {
 	at := from
 	for _, p := range pieces {
 		if p.From.Sub(at) > tolerance {
-			gaps = append(gaps, Gap{From: at, To: p.From})
+			gaps = append(gaps, newGap(at, p.From))
 		}
 		if p.To.After(at) {
 			at = p.To
 		}
 	}
 	if to.Sub(at) > tolerance {
-		gaps = append(gaps, Gap{From: at, To: to})
+		gaps = append(gaps, newGap(at, to))
 	}
 	return gaps
+}
+
+func newGap(from, to time.Time) Gap {
+	return Gap{From: from, To: to, Milliseconds: to.Sub(from).Milliseconds()}
 }

@@ -279,7 +279,7 @@ func TestFootageEndsWithTheFirstError(t *testing.T) {
 func TestGaps(t *testing.T) {
 	at := func(s int) time.Time { return midnight.Add(time.Duration(s) * time.Second) }
 	pieces := []Piece{{From: at(10), To: at(20)}, {From: at(20), To: at(30)}, {From: at(40), To: at(50)}}
-	want := []Gap{{at(0), at(10)}, {at(30), at(40)}, {at(50), at(60)}}
+	want := []Gap{newGap(at(0), at(10)), newGap(at(30), at(40)), newGap(at(50), at(60))}
 	if got := Gaps(pieces, at(0), at(60), time.Second); !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}

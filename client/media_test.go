@@ -326,7 +326,10 @@ func TestTimeline(t *testing.T) {
 	if !slices.Equal(line.Spans, want) {
 		t.Errorf("spans %+v\nwant  %+v", line.Spans, want)
 	}
-	gaps := []understudy.Gap{{From: want[0].To, To: want[1].From}, {From: want[2].To, To: noon.Add(30 * time.Second)}}
+	gaps := []understudy.Gap{
+		{From: want[0].To, To: want[1].From, Milliseconds: 607},
+		{From: want[2].To, To: noon.Add(30 * time.Second), Milliseconds: 6000},
+	}
 	if !slices.Equal(line.Gaps, gaps) {
 		t.Errorf("gaps %v\nwant %v", line.Gaps, gaps)
 	}

@@ -1,0 +1,87 @@
+package understudy
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Note is what a server writes down about a stretch of a camera's time, beside
+// the footage: that something happened, or why nothing was recorded. It lies
+// with the footage, travels home with it, and is the same note wherever a copy of it lies.
+type Note struct {
+	ID     string    `json:"id" doc:"Names the note for good; a copy has the same" maxLength:"64"`
+	Camera CameraID  `json:"camera"`
+	Server ServerID  `json:"server" doc:"That wrote it"`
+	Kind   NoteKind  `json:"kind" enum:"event,gap"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to" doc:"Equal to from while it goes on"`
+	// Name and Data are an event's: what happened, as whoever triggered it calls it.
+	Name string          `json:"name,omitempty" maxLength:"100" example:"door forced"`
+	Data json.RawMessage `json:"data,omitempty" doc:"Of the event, any JSON of at most 4096 bytes"`
+	// Cause is a gap's.
+	Cause    GapCause `json:"cause,omitempty"`
+	Sentence string   `json:"sentence,omitempty" maxLength:"1000" doc:"Why, for a person"`
+}
+
+// NoteKind is what a note is about.
+type NoteKind string
+
+// The kinds of note.
+const (
+	NoteEvent NoteKind = "event" // something happened that footage is kept for
+	NoteGap   NoteKind = "gap"   // nothing, or not all, was recorded
+)
+
+// GapCause is why a stretch of a timeline has no footage.
+type GapCause string
+
+// The causes of gaps. One that no server noted is unknown.
+const (
+	GapCamera    GapCause = "camera"    // the camera was away, or sent nothing
+	GapTakeover  GapCause = "takeover"  // between the last frame of one holder and the first of the next
+	GapServer    GapCause = "server"    // the server was stopped, dead or frozen, and nobody stood in
+	GapDisk      GapCause = "disk"      // full, failing, or too slow
+	GapDamage    GapCause = "damage"    // it was recorded, and cannot be read any more
+	GapRule      GapCause = "rule"      // the recording rule asked for nothing
+	GapRetention GapCause = "retention" // it was recorded, and deleted when its time had come
+	GapUnknown   GapCause = "unknown"
+)
+
+const (
+	maxNoteID   = 64
+	maxNoteName = 100
+	maxNoteData = 4 << 10
+	maxNoteText = 1000
+)
+
+// Validate reports the first thing wrong with n.
+func (n Note) Validate() error {
+	if err := ValidateID("camera", n.Camera); err != nil {
+		return err
+	}
+	if err := ValidateID("server", n.Server); err != nil {
+		return err
+	}
+	switch {
+	case n.ID == "" || len(n.ID) > maxNoteID:
+		return Errorf(CodeInvalid, "a note has an id of 1 to %d bytes, and this one of %d", maxNoteID, len(n.ID))
+	case n.Kind != NoteEvent && n.Kind != NoteGap:
+		return Errorf(CodeInvalid, "note %s: a note is about an event or a gap, not %.20q", n.ID, n.Kind)
+	case n.From.IsZero() || n.To.Before(n.From):
+		return Errorf(CodeInvalid, "note %s: it goes from %s to %s; give a time that is not after its end", n.ID, n.From.Format(time.RFC3339Nano), n.To.Format(time.RFC3339Nano))
+	case n.Kind == NoteEvent && n.Name == "" || len(n.Name) > maxNoteName:
+		return Errorf(CodeInvalid, "note %s: an event has a name of 1 to %d bytes, and this one of %d", n.ID, maxNoteName, len(n.Name))
+	case len(n.Data) > maxNoteData || len(n.Data) > 0 && !json.Valid(n.Data):
+		return Errorf(CodeInvalid, "note %s: data is JSON of at most %d bytes", n.ID, maxNoteData)
+	case len(n.Sentence) > maxNoteText:
+		return Errorf(CodeInvalid, "note %s: the sentence may have %d bytes, and has %d", n.ID, maxNoteText, len(n.Sentence))
+	}
+	return nil
+}
+
+// NoteService is one server's notes, or those of all.
+type NoteService interface {
+	// Notes returns the notes of a camera that touch [from, to), by time.
+	Notes(ctx context.Context, camera CameraID, from, to time.Time) ([]Note, error)
+}
