@@ -35,6 +35,8 @@ type File interface {
 	io.WriterAt
 	io.Seeker
 	io.Closer
+	// WriteVector is Write of the parts as if they were one slice. It does not change them.
+	WriteVector(parts [][]byte) (int, error)
 	Stat() (iofs.FileInfo, error)
 	Truncate(size int64) error
 	// Sync makes the data and the size durable. A failure is final: the data may

@@ -324,6 +324,8 @@ func (f *memoryFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
+func (f *memoryFile) WriteVector(parts [][]byte) (int, error) { return f.Write(slices.Concat(parts...)) }
+
 func (f *memoryFile) WriteAt(p []byte, at int64) (int, error) {
 	err := f.m.do(OpWrite, f.name, func() error {
 		if need := at + int64(len(p)); need > int64(len(f.node.data)) {
