@@ -56,6 +56,8 @@ type RecordingServer struct {
 	// PrimaryGroup and SecondaryGroup stand in cold, in their order, after the hot standby.
 	PrimaryGroup   GroupID `json:"primary_group,omitempty" doc:"Failover group asked first"`
 	SecondaryGroup GroupID `json:"secondary_group,omitempty" doc:"Failover group asked when none of the first can"`
+	// Merge says how its footage comes home from those who stood in.
+	Merge MergePolicy `json:"merge,omitzero"`
 }
 
 // FailoverServer stands in for recording servers.

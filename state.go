@@ -26,6 +26,8 @@ type State struct {
 	Leaving string        `json:"leaving,omitempty"`
 	Storage StorageState  `json:"storage"`
 	Cameras []CameraState `json:"cameras"`
+	// Transfers are of footage on its way home, from here or to here.
+	Transfers []Transfer `json:"transfers,omitempty"`
 }
 
 // StorageState is the condition of a server's media database.

@@ -12,7 +12,7 @@ import (
 
 func serverCommand() *cobra.Command {
 	c := &cobra.Command{Use: "server", Short: "Add, change and remove recording and failover servers"}
-	c.AddCommand(serverAddCommand(), serverStandbyCommand(), serverRemoveCommand())
+	c.AddCommand(serverAddCommand(), serverStandbyCommand(), serverMergeCommand(), serverRemoveCommand())
 	return c
 }
 

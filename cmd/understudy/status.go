@@ -70,6 +70,12 @@ func printStatus(cmd *cobra.Command, now siteStatus) error {
 		return err
 	}
 	fmt.Fprintln(cmd.OutOrStdout())
+	if transfers := transfersOf(now.Status); len(transfers) > 0 {
+		if err := printTransfers(cmd.OutOrStdout(), transfers); err != nil {
+			return err
+		}
+		fmt.Fprintln(cmd.OutOrStdout())
+	}
 	rows = nil
 	for _, camera := range now.Site.Cameras {
 		lease, _ := now.Site.Lease(camera.ID)

@@ -2,6 +2,7 @@ package management
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,7 +55,7 @@ func (m *Management) PutRecordingServer(ctx context.Context, s understudy.Record
 	if s.Name == "" {
 		s.Name = string(s.ID)
 	}
-	if err := validateServer(s.ID, s.Name, s.Addresses); err != nil {
+	if err := errors.Join(validateServer(s.ID, s.Name, s.Addresses), s.Merge.Validate()); err != nil {
 		return s, err
 	}
 	return s, m.update(ctx, func(tx *change) error {

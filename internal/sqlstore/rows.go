@@ -109,15 +109,20 @@ type recordingServerRow struct {
 	HotStandby     understudy.ServerID
 	PrimaryGroup   understudy.GroupID
 	SecondaryGroup understudy.GroupID
+	MergeRate      int64
+	MergeWindows   string
+	MergeGrace     int64
 }
 
 func recordingServerToRow(s understudy.RecordingServer) recordingServerRow {
 	return recordingServerRow{ID: s.ID, Name: s.Name, MediaAddress: s.Addresses.Media, StateAddress: s.Addresses.State,
-		MergeAddress: s.Addresses.Merge, HotStandby: s.HotStandby, PrimaryGroup: s.PrimaryGroup, SecondaryGroup: s.SecondaryGroup}
+		MergeAddress: s.Addresses.Merge, HotStandby: s.HotStandby, PrimaryGroup: s.PrimaryGroup, SecondaryGroup: s.SecondaryGroup,
+		MergeRate: s.Merge.BytesPerSecond, MergeWindows: s.Merge.Windows, MergeGrace: int64(s.Merge.Grace)}
 }
 
 func (r recordingServerRow) server() understudy.RecordingServer {
 	return understudy.RecordingServer{ID: r.ID, Name: r.Name, HotStandby: r.HotStandby, PrimaryGroup: r.PrimaryGroup, SecondaryGroup: r.SecondaryGroup,
+		Merge:     understudy.MergePolicy{BytesPerSecond: r.MergeRate, Windows: r.MergeWindows, Grace: time.Duration(r.MergeGrace)},
 		Addresses: understudy.Addresses{Media: r.MediaAddress, State: r.StateAddress, Merge: r.MergeAddress}}
 }
 

@@ -95,6 +95,7 @@ func references(t *testing.T, s management.Store) {
 		"server without addresses":             second(m.PutFailoverServer(background, us.FailoverServer{ID: "x"})),
 		"server with a long name":              second(m.PutFailoverServer(background, us.FailoverServer{ID: "x", Name: long, Addresses: addresses("h")})),
 		"hot standby that is none":             second(m.PutRecordingServer(background, us.RecordingServer{ID: "x", Addresses: addresses("h"), HotStandby: "rec1"})),
+		"merge that crawls":                    second(m.PutRecordingServer(background, us.RecordingServer{ID: "x", Addresses: addresses("h"), Merge: us.MergePolicy{BytesPerSecond: 1}})),
 		"group that does not exist":            second(m.PutRecordingServer(background, us.RecordingServer{ID: "x", Addresses: addresses("h"), PrimaryGroup: "north"})),
 		"one group twice":                      second(m.PutRecordingServer(background, us.RecordingServer{ID: "x", Addresses: addresses("h"), PrimaryGroup: "east", SecondaryGroup: "east"})),
 		"member that is none":                  second(m.PutGroup(background, us.FailoverGroup{ID: "x", Members: []us.ServerID{"rec1"}})),
