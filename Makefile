@@ -16,8 +16,8 @@ build: ## the one binary, bin/understudy
 
 test: tools lint race script browser drills ## everything: vet, lint, race-enabled tests, the page in a browser, two drills
 
-tools: ## install what the tests need and this machine lacks
-	@scripts/install-test-tools.sh
+tools: ## install or build what the tests need and this machine lacks
+	@scripts/install-test-tools.sh && scripts/build-versitygw.sh
 
 lint: $(LINT) ## vet and golangci-lint
 	$(GO) vet ./... && $(LINT) run ./...

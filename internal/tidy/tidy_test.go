@@ -37,7 +37,7 @@ const (
 var floors = [][]string{
 	{".", "web"},
 	{"internal/fs", "internal/fmp4", "internal/wire", "internal/listen", "internal/config"},
-	{"internal/identity", "internal/stream", "internal/management", "internal/channel", "internal/api", "client", "internal/merge"},
+	{"internal/identity", "internal/stream", "internal/management", "internal/archive", "internal/channel", "internal/api", "client", "internal/merge"},
 	{"internal/poll", "internal/storage", "internal/rtsp", "internal/media", "internal/testcam", "internal/sqlstore"},
 	{"internal/recording"},
 	{"internal/failover"},
@@ -47,7 +47,7 @@ var floors = [][]string{
 }
 
 // testOnly packages are imported by tests only, and may import what they test.
-var testOnly = map[string]bool{"internal/tidy": true, "internal/management/storetest": true, "internal/media/mediatest": true, "internal/fmp4/fmp4test": true, "test": true}
+var testOnly = map[string]bool{"internal/tidy": true, "internal/management/storetest": true, "internal/archive/archivetest": true, "internal/media/mediatest": true, "internal/fmp4/fmp4test": true, "test": true}
 
 type source struct {
 	path string // relative to the root, with slashes
