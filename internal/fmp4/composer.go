@@ -23,8 +23,14 @@ const contiguous = 500 * time.Millisecond
 // Gaps between pieces stay gaps in time. A joined piece follows the sample
 // before it exactly, whatever the two holders' clocks said.
 type Composer struct {
-	w        io.Writer
-	whole    bool               // a file of its own, with a header
+	w     io.Writer
+	whole bool // a file of its own, whose header is still to be written
+	course
+}
+
+// course is how far a composition has come: a copy of it, taken between two
+// pieces, goes on alike.
+type course struct {
 	tracks   []understudy.Track // of the first piece
 	sequence uint32             // of the last fragment
 	base     time.Time          // decode time 0; zero until it is known
@@ -43,7 +49,7 @@ func NewComposer(w io.Writer) *Composer { return &Composer{w: w, whole: true} }
 // NewPartComposer returns a Composer that writes media fragments only (no
 // init), numbered from sequence, with times that count from base: a part of a playlist.
 func NewPartComposer(w io.Writer, base time.Time, sequence uint32) *Composer {
-	return &Composer{w: w, base: base, sequence: sequence - 1}
+	return &Composer{w: w, course: course{base: base, sequence: sequence - 1}}
 }
 
 // Add appends a piece, read from its segment, which must stand at its
@@ -51,45 +57,87 @@ func NewPartComposer(w io.Writer, base time.Time, sequence uint32) *Composer {
 // the segment does not hold the piece; errors of reading and writing are
 // returned as they are.
 func (c *Composer) Add(segment io.ReadSeeker, piece understudy.Piece) error {
-	r := NewReader(segment)
-	_, tracks, err := r.Header()
+	adding, err := c.take(segment, piece, true)
 	if err != nil {
 		return err
 	}
-	if err := c.begin(tracks); err != nil {
-		return err
-	}
-	first, end := piece.First, piece.First+piece.Count // counted from the next fragment's first video sample
-	for placed := false; end > 0; {
-		m, b, err := r.nextMoof()
+	for {
+		samples, err := adding.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = c.head(piece.Segment)
+		}
+		if err == nil && len(samples) > 0 {
+			err = c.write(samples)
+		}
 		if err != nil {
-			return lacking(err, piece, end)
+			return err
 		}
-		n := len(m.marks())
-		if n <= first {
-			if err := r.skip(m, b); err != nil {
-				return lacking(err, piece, end)
-			}
-		} else {
-			f, err := r.payloads(m, b)
-			if err != nil {
-				return lacking(err, piece, end)
-			}
-			from := time.Time{}
-			if !placed {
-				from = c.place(piece, videoSample(f.Samples, max(first, 0)).At)
-				placed = true
-				if err := c.head(piece.Segment); err != nil {
-					return err
-				}
-			}
-			if err := c.write(cut(f.Samples, first, end, from)); err != nil {
-				return err
-			}
-		}
-		first, end = first-n, end-n
 	}
-	return nil
+}
+
+// adding takes a piece from its segment, a fragment at a time.
+type adding struct {
+	course   *course
+	reader   *Reader
+	piece    understudy.Piece
+	payloads bool // read, or only passed over
+	first    int  // of the piece, counted from the next fragment's first video sample
+	end      int
+	placed   bool
+}
+
+// take begins to add a piece. Without payloads it tells only sizes.
+func (c *course) take(segment io.ReadSeeker, piece understudy.Piece, payloads bool) (*adding, error) {
+	r := NewReader(segment)
+	_, tracks, err := r.Header()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.begin(tracks); err != nil {
+		return nil, err
+	}
+	return &adding{course: c, reader: r, piece: piece, payloads: payloads, first: piece.First, end: piece.First + piece.Count}, nil
+}
+
+// next returns the samples of the composed file's next fragment, none where
+// nothing of it belongs there; io.EOF when the piece is whole.
+func (a *adding) next() ([]TimedSample, error) {
+	for a.end > 0 {
+		m, b, err := a.reader.nextMoof()
+		if err != nil {
+			return nil, lacking(err, a.piece, a.end)
+		}
+		samples, n := m.samples, m.pictures()
+		wanted := n > a.first
+		if wanted && a.payloads {
+			_, err = a.reader.payloads(m, b)
+		} else {
+			err = a.reader.skip(m, b)
+		}
+		if err != nil {
+			return nil, lacking(err, a.piece, a.end)
+		}
+		if !a.payloads {
+			for i, size := range m.sizes {
+				samples[i].unread = size
+			}
+		}
+		first, end := a.first, a.end
+		a.first, a.end = a.first-n, a.end-n
+		if !wanted {
+			continue
+		}
+		from := time.Time{}
+		if !a.placed {
+			from = a.course.place(a.piece, videoSample(samples, max(first, 0)).At)
+			a.placed = true
+		}
+		return a.course.keep(cut(samples, first, end, from)), nil
+	}
+	return nil, io.EOF
 }
 
 func lacking(err error, piece understudy.Piece, left int) error {
@@ -101,7 +149,7 @@ func lacking(err error, piece understudy.Piece, left int) error {
 }
 
 // begin takes the tracks of the first piece and compares the later ones' with them.
-func (c *Composer) begin(tracks []understudy.Track) error {
+func (c *course) begin(tracks []understudy.Track) error {
 	if c.tracks != nil {
 		return c.compare(tracks)
 	}
@@ -127,7 +175,7 @@ func (c *Composer) head(first understudy.SegmentID) error {
 // compare refuses tracks that the file's sample entries do not describe. Other
 // parameter sets of the same picture size are in band; sound that the file was
 // not begun with is left out.
-func (c *Composer) compare(tracks []understudy.Track) error {
+func (c *course) compare(tracks []understudy.Track) error {
 	for i, t := range tracks[:min(len(tracks), len(c.tracks))] {
 		was := c.tracks[i]
 		if was.Codec != t.Codec || describe(was) != describe(t) || !bytes.Equal(was.Config, t.Config) {
@@ -161,7 +209,7 @@ func describe(t understudy.Track) string {
 
 // place decides where a piece whose first sample was captured at first goes,
 // and returns from when on its sound belongs to it.
-func (c *Composer) place(piece understudy.Piece, first time.Time) (from time.Time) {
+func (c *course) place(piece understudy.Piece, first time.Time) (from time.Time) {
 	sameHolder := c.holder == piece.Segment.Holder
 	c.holder = piece.Segment.Holder
 	if c.base.IsZero() {
@@ -215,8 +263,8 @@ func cut(samples []TimedSample, first, end int, from time.Time) []TimedSample {
 	return kept
 }
 
-// write writes one fragment of samples, sound that would overlap left out.
-func (c *Composer) write(samples []TimedSample) error {
+// keep leaves out sound that would overlap, and notes how far the rest comes.
+func (c *course) keep(samples []TimedSample) []TimedSample {
 	kept := samples[:0]
 	for _, s := range samples {
 		end := s.End().Add(c.shift)
@@ -231,11 +279,17 @@ func (c *Composer) write(samples []TimedSample) error {
 		}
 		kept = append(kept, s)
 	}
-	if len(kept) == 0 {
-		return nil
+	if len(kept) > 0 {
+		c.sequence++
 	}
-	c.sequence++
-	b, err := MarshalFragment(c.tracks, c.sequence, c.base.Add(-c.shift), kept)
+	return kept
+}
+
+// start is the time that decode times of the piece count from.
+func (c *course) start() time.Time { return c.base.Add(-c.shift) }
+
+func (c *Composer) write(samples []TimedSample) error {
+	b, err := MarshalFragment(c.tracks, c.sequence, c.start(), samples)
 	if err != nil {
 		return err
 	}

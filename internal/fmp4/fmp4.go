@@ -21,7 +21,11 @@ type Header struct {
 type TimedSample struct {
 	*understudy.Sample
 	Duration time.Duration
+	unread   int // bytes of a payload that was passed over
 }
+
+// bytes is the size of the payload, be it here or not.
+func (s TimedSample) bytes() int { return len(s.Payload) + s.unread }
 
 // End is the capture time plus the duration.
 func (s TimedSample) End() time.Time { return s.At.Add(s.Duration) }

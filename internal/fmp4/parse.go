@@ -151,6 +151,16 @@ func (m *moof) verify(fragment []byte, moofSize int) bool {
 	return true
 }
 
+// pictures returns how many video samples there are.
+func (m *moof) pictures() (n int) {
+	for _, s := range m.samples {
+		if s.Track == understudy.VideoTrack {
+			n++
+		}
+	}
+	return n
+}
+
 func (m *moof) marks() []understudy.SampleMark {
 	var marks []understudy.SampleMark
 	for _, s := range m.samples {
