@@ -19,6 +19,7 @@ type Op string
 const (
 	OpOpen     Op = "open" // of what is there
 	OpCreate   Op = "create"
+	OpMkdir    Op = "mkdir"
 	OpRead     Op = "read"
 	OpWrite    Op = "write"
 	OpSync     Op = "sync"
@@ -29,34 +30,44 @@ const (
 	OpFree     Op = "free"
 )
 
-// Memory is a folder in memory that keeps apart what is durable and what is
-// not. It loses power, fails and hangs on request.
+// Memory is a folder in memory that remembers each change until it is synced.
+// It loses power, fails and hangs on request. Contents are shared between it and
+// what a crash leaves of it, and copied when one of them changes them.
 type Memory struct {
-	mu    sync.Mutex
-	files map[string]*node // by name, as programs see them
-	disk  map[string]*node // as a power cut leaves them
-	dirs  map[string]bool  // made durable at once: the programs sync them, and losing them adds no case
-	locks map[string]bool
-	fail  func(Op, string) error
-	free  int64
+	mu      sync.Mutex
+	nodes   []*node // by number; the first is the folder itself
+	pending []step  // changes not yet durable, in order
+	steps   int     // changes and syncs so far
+	record  *Recording
+	locks   map[string]bool
+	fail    func(Op, string) error
+	free    int64
 }
 
-// node is the content of a file.
+// node is a file or a folder. Names lead to it.
 type node struct {
+	number  int
+	dir     bool
+	changed time.Time
+	// Of a file. While it is clean, durable is not kept: it equals data.
 	data    []byte
 	durable []byte // what a sync has seen
-	dirty   int    // data and durable are equal up to here
-	changed time.Time
+	shared  int    // so many bytes of data are seen by others, too, and never overwritten in place
+	apart   bool   // a sync failed: data is not what the disk has, whatever is synced later
+	// Of a folder. While it is clean, disk is not kept: it equals names.
+	names map[string]*node
+	disk  map[string]*node // what a sync of the folder has seen
+	clean bool             // nothing is pending
 }
 
 // NewMemory returns an empty folder on a volume with 1 TiB of room.
 func NewMemory() *Memory {
-	return &Memory{files: map[string]*node{}, disk: map[string]*node{}, dirs: map[string]bool{".": true},
-		locks: map[string]bool{}, free: 1 << 40}
+	return &Memory{nodes: []*node{{dir: true, clean: true, names: map[string]*node{}}}, locks: map[string]bool{}, free: 1 << 40}
 }
 
 // Fail makes f decide for each operation whether it fails, with which error. f
-// may block: the operation hangs. nil ends it.
+// may block: the operation hangs. nil ends it. Of a write that fails, the first
+// half is in the file. What a sync that fails was to make durable, no later one does.
 func (m *Memory) Fail(f func(op Op, name string) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -71,43 +82,56 @@ func (m *Memory) SetFree(n int64) {
 	m.free = n
 }
 
-// Crash is a power cut: names that were not synced are as they were before, and
-// of unsynced bytes tail decides what is there instead: it gets the durable
-// ones and the lost ones and returns what the disk has; nil loses them. Locks
-// are free again; files that were open must not be used any more.
-func (m *Memory) Crash(tail func(durable, lost []byte) []byte) *Memory {
+// Steps counts the changes and syncs so far, also those that failed half way.
+func (m *Memory) Steps() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	after := NewMemory()
-	after.free = m.free
-	for dir := range m.dirs {
-		after.dirs[dir] = true
-	}
-	for name, n := range m.disk {
-		data := slices.Clone(n.durable)
-		if tail != nil && len(n.data) > len(n.durable) {
-			data = tail(data, slices.Clone(n.data[len(n.durable):]))
-		}
-		kept := &node{data: data, durable: slices.Clone(data), dirty: len(data)}
-		after.files[name], after.disk[name] = kept, kept
-	}
-	return after
+	return m.steps
 }
 
-// do runs one operation, unless it is to fail.
-func (m *Memory) do(op Op, name string, f func() error) error {
+// do runs one operation, unless it is to fail; then failed, unless it is nil,
+// does what the failure leaves behind.
+func (m *Memory) do(op Op, name string, f, failed func() error) error {
 	m.mu.Lock()
 	fail := m.fail
 	m.mu.Unlock()
+	var err error
 	if fail != nil {
-		if err := fail(op, name); err != nil {
-			return &iofs.PathError{Op: string(op), Path: name, Err: err}
-		}
+		err = fail(op, name)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := f(); err != nil {
+	switch {
+	case err == nil:
+		err = f()
+	case failed != nil:
+		err = errors.Join(err, failed())
+	}
+	if err != nil {
 		return &iofs.PathError{Op: string(op), Path: name, Err: err}
+	}
+	return nil
+}
+
+// find returns what a name leads to; nil if nothing.
+func (m *Memory) find(name string) *node {
+	n := m.nodes[0]
+	for rest := name; rest != "." && n != nil; {
+		var first string
+		var more bool
+		first, rest, more = strings.Cut(rest, "/")
+		n = n.names[first]
+		if !more {
+			break
+		}
+	}
+	return n
+}
+
+// folder returns the folder that a name is in; nil if there is none.
+func (m *Memory) folder(name string) *node {
+	if n := m.find(path.Dir(name)); n != nil && n.dir {
+		return n
 	}
 	return nil
 }
@@ -116,7 +140,7 @@ func (m *Memory) do(op Op, name string, f func() error) error {
 func (m *Memory) OpenFile(name string, flag int) (File, error) {
 	name = path.Clean(name)
 	m.mu.Lock()
-	_, there := m.files[name]
+	there := m.find(name) != nil
 	m.mu.Unlock()
 	op := OpOpen
 	if !there && flag&os.O_CREATE != 0 {
@@ -124,24 +148,21 @@ func (m *Memory) OpenFile(name string, flag int) (File, error) {
 	}
 	f := &memoryFile{m: m, name: name, atEnd: flag&os.O_APPEND != 0}
 	err := m.do(op, name, func() error {
-		n, there := m.files[name]
+		n, dir := m.find(name), m.folder(name)
 		switch {
-		case there && flag&os.O_EXCL != 0:
+		case n != nil && flag&os.O_EXCL != 0:
 			return os.ErrExist
-		case !there && flag&os.O_CREATE == 0 || m.dirs[name]:
+		case n == nil && (flag&os.O_CREATE == 0 || dir == nil) || n != nil && n.dir:
 			return os.ErrNotExist
-		case !there && !m.dirs[path.Dir(name)]:
-			return os.ErrNotExist
-		case !there:
-			n = &node{changed: time.Now()}
-			m.files[name] = n
-		}
-		if flag&os.O_TRUNC != 0 {
-			n.data, n.durable, n.dirty = nil, nil, 0
+		case n == nil:
+			m.apply(step{op: OpCreate, name: name, to: dir.number, toName: path.Base(name), node: len(m.nodes), time: time.Now()})
+			n = m.find(name)
+		case flag&os.O_TRUNC != 0 && len(n.data) > 0:
+			m.apply(step{op: OpTruncate, name: name, node: n.number})
 		}
 		f.node = n
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -152,37 +173,47 @@ func (m *Memory) OpenFile(name string, flag int) (File, error) {
 func (m *Memory) Rename(from, to string) error {
 	from, to = path.Clean(from), path.Clean(to)
 	return m.do(OpRename, from, func() error {
-		n, ok := m.files[from]
-		if !ok || !m.dirs[path.Dir(to)] {
+		n, dir := m.find(from), m.folder(to)
+		if n == nil || dir == nil {
 			return os.ErrNotExist
 		}
-		delete(m.files, from)
-		m.files[to] = n
+		m.apply(step{op: OpRename, name: to, node: n.number,
+			from: m.folder(from).number, fromName: path.Base(from), to: dir.number, toName: path.Base(to)})
 		return nil
-	})
+	}, nil)
 }
 
 // Remove removes a file.
 func (m *Memory) Remove(name string) error {
 	name = path.Clean(name)
 	return m.do(OpRemove, name, func() error {
-		if _, ok := m.files[name]; !ok {
+		n := m.find(name)
+		if n == nil || n.dir {
 			return os.ErrNotExist
 		}
-		delete(m.files, name)
+		m.apply(step{op: OpRemove, name: name, node: n.number, from: m.folder(name).number, fromName: path.Base(name)})
 		return nil
-	})
+	}, nil)
 }
 
 // MkdirAll creates a folder and its parents.
 func (m *Memory) MkdirAll(name string) error {
 	name = path.Clean(name)
-	return m.do(OpCreate, name, func() error {
-		for ; !m.dirs[name]; name = path.Dir(name) {
-			m.dirs[name] = true
+	return m.do(OpMkdir, name, func() error { return m.mkdir(name) }, nil)
+}
+
+func (m *Memory) mkdir(name string) error {
+	if n := m.find(name); n != nil {
+		if !n.dir {
+			return os.ErrExist
 		}
 		return nil
-	})
+	}
+	if err := m.mkdir(path.Dir(name)); err != nil {
+		return err
+	}
+	m.apply(step{op: OpMkdir, name: name, to: m.folder(name).number, toName: path.Base(name), node: len(m.nodes)})
+	return nil
 }
 
 // ReadDir returns the entries of a folder by name.
@@ -190,21 +221,15 @@ func (m *Memory) ReadDir(name string) ([]iofs.DirEntry, error) {
 	name = path.Clean(name)
 	var entries []iofs.DirEntry
 	err := m.do(OpRead, name, func() error {
-		if !m.dirs[name] {
+		n := m.find(name)
+		if n == nil || !n.dir {
 			return os.ErrNotExist
 		}
-		for file, n := range m.files {
-			if path.Dir(file) == name {
-				entries = append(entries, iofs.FileInfoToDirEntry(info{name: path.Base(file), size: int64(len(n.data)), changed: n.changed}))
-			}
-		}
-		for dir := range m.dirs {
-			if path.Dir(dir) == name && dir != name {
-				entries = append(entries, iofs.FileInfoToDirEntry(info{name: path.Base(dir), dir: true}))
-			}
+		for name, n := range n.names {
+			entries = append(entries, iofs.FileInfoToDirEntry(n.info(name)))
 		}
 		return nil
-	})
+	}, nil)
 	slices.SortFunc(entries, func(a, b iofs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return entries, err
 }
@@ -214,16 +239,13 @@ func (m *Memory) Stat(name string) (iofs.FileInfo, error) {
 	name = path.Clean(name)
 	var i info
 	err := m.do(OpRead, name, func() error {
-		n, ok := m.files[name]
-		if !ok && !m.dirs[name] {
+		n := m.find(name)
+		if n == nil {
 			return os.ErrNotExist
 		}
-		i = info{name: path.Base(name), dir: !ok}
-		if ok {
-			i.size, i.changed = int64(len(n.data)), n.changed
-		}
+		i = n.info(path.Base(name))
 		return nil
-	})
+	}, nil)
 	return i, err
 }
 
@@ -231,30 +253,29 @@ func (m *Memory) Stat(name string) (iofs.FileInfo, error) {
 func (m *Memory) SyncDir(name string) error {
 	name = path.Clean(name)
 	return m.do(OpSyncDir, name, func() error {
-		for file := range m.disk {
-			if path.Dir(file) == name {
-				delete(m.disk, file)
-			}
+		n := m.find(name)
+		if n == nil || !n.dir {
+			return os.ErrNotExist
 		}
-		for file, n := range m.files {
-			if path.Dir(file) == name {
-				m.disk[file] = n
-			}
-		}
+		m.apply(step{op: OpSyncDir, name: name, to: n.number})
 		return nil
-	})
+	}, nil)
 }
 
 // FreeBytes returns what SetFree said, less what is stored.
 func (m *Memory) FreeBytes() (free int64, err error) {
 	err = m.do(OpFree, ".", func() error {
-		free = m.free
-		for _, n := range m.files {
-			free -= int64(len(n.data))
-		}
+		free = m.free - m.nodes[0].bytes()
 		return nil
-	})
+	}, nil)
 	return free, err
+}
+
+func (n *node) bytes() (sum int64) {
+	for _, child := range n.names {
+		sum += child.bytes()
+	}
+	return sum + int64(len(n.data))
 }
 
 // Lock takes the lock of a file.
@@ -279,110 +300,9 @@ func (u unlock) Close() error {
 	return nil
 }
 
-// memoryFile is an open file.
-type memoryFile struct {
-	m      *Memory
-	name   string
-	node   *node
-	offset int64
-	atEnd  bool
+func (n *node) info(name string) info {
+	return info{name: name, size: int64(len(n.data)), dir: n.dir, changed: n.changed}
 }
-
-func (f *memoryFile) Read(p []byte) (int, error) {
-	n, err := f.ReadAt(p, f.offset)
-	f.offset += int64(n)
-	if n > 0 {
-		err = nil
-	}
-	return n, err
-}
-
-func (f *memoryFile) ReadAt(p []byte, at int64) (n int, err error) {
-	failed := f.m.do(OpRead, f.name, func() error {
-		if at < int64(len(f.node.data)) {
-			n = copy(p, f.node.data[at:])
-		}
-		return nil
-	})
-	if failed != nil {
-		return 0, failed
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-func (f *memoryFile) Write(p []byte) (int, error) {
-	if f.atEnd {
-		f.m.mu.Lock()
-		f.offset = int64(len(f.node.data))
-		f.m.mu.Unlock()
-	}
-	n, err := f.WriteAt(p, f.offset)
-	f.offset += int64(n)
-	return n, err
-}
-
-func (f *memoryFile) WriteVector(parts [][]byte) (int, error) { return f.Write(slices.Concat(parts...)) }
-
-func (f *memoryFile) WriteAt(p []byte, at int64) (int, error) {
-	err := f.m.do(OpWrite, f.name, func() error {
-		if need := at + int64(len(p)); need > int64(len(f.node.data)) {
-			f.node.data = append(f.node.data, make([]byte, need-int64(len(f.node.data)))...)
-		}
-		copy(f.node.data[at:], p)
-		f.node.changed = time.Now()
-		f.node.dirty = min(f.node.dirty, int(at))
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-func (f *memoryFile) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += f.offset
-	case io.SeekEnd:
-		f.m.mu.Lock()
-		offset += int64(len(f.node.data))
-		f.m.mu.Unlock()
-	}
-	if offset < 0 {
-		return 0, &iofs.PathError{Op: "seek", Path: f.name, Err: os.ErrInvalid}
-	}
-	f.offset = offset
-	return offset, nil
-}
-
-func (f *memoryFile) Stat() (iofs.FileInfo, error) {
-	f.m.mu.Lock()
-	defer f.m.mu.Unlock()
-	return info{name: path.Base(f.name), size: int64(len(f.node.data)), changed: f.node.changed}, nil
-}
-
-func (f *memoryFile) Truncate(size int64) error {
-	return f.m.do(OpTruncate, f.name, func() error {
-		if size < int64(len(f.node.data)) {
-			f.node.data = f.node.data[:size:size]
-			f.node.dirty = min(f.node.dirty, int(size))
-		}
-		return nil
-	})
-}
-
-func (f *memoryFile) Sync() error {
-	return f.m.do(OpSync, f.name, func() error {
-		f.node.durable = append(f.node.durable[:f.node.dirty], f.node.data[f.node.dirty:]...)
-		f.node.dirty = len(f.node.data)
-		return nil
-	})
-}
-
-func (f *memoryFile) Close() error { return nil }
 
 // info describes a file or folder.
 type info struct {

@@ -166,6 +166,20 @@ func TestTheFirstFrameIsDurableAtOnce(t *testing.T) {
 	})
 }
 
+// cutPower leaves all unsynced names or none, and of each unsynced write the same.
+func cutPower(disk *fs.Memory, names bool, data fs.Fate) *fs.Memory {
+	unsynced := disk.Unsynced()
+	return disk.Crash(func(i int) fs.Fate {
+		switch {
+		case unsynced[i].Op == fs.OpWrite:
+			return data
+		case names:
+			return fs.Kept
+		}
+		return fs.Fate{}
+	})
+}
+
 // Whenever the power fails, and whatever the disk makes of unsynced bytes:
 // everything up to the watermark is there, what is there is whole, and
 // recording goes on with new numbers.
@@ -174,16 +188,8 @@ func TestPowerCut(t *testing.T) {
 	want := videoHashes(samples)
 	rapid.Check(t, func(r *rapid.T) {
 		last := int64(rapid.IntRange(1, 150).Draw(r, "operations before the cut"))
-		tail := rapid.SampledFrom([]func(durable, lost []byte) []byte{
-			nil,
-			func(durable, lost []byte) []byte { return append(durable, lost...) },
-			func(durable, lost []byte) []byte { return append(durable, lost[:len(lost)/2]...) },
-			func(durable, lost []byte) []byte { return append(durable, make([]byte, len(lost))...) },
-			func(durable, lost []byte) []byte {
-				lost[len(lost)/3] ^= 0x40
-				return append(durable, lost...)
-			},
-		}).Draw(r, "tail")
+		names := rapid.Bool().Draw(r, "unsynced names are there")
+		data := rapid.SampledFrom([]fs.Fate{{}, fs.Kept, {Bytes: 700}, {Rest: fs.Zeros}, {Bytes: 700, Rest: fs.Zeros}, {Bytes: 1 << 30, Holes: 4, Rest: fs.Garbage}}).Draw(r, "unsynced writes")
 		synctest.Test(t, func(t *testing.T) {
 			disk := fs.NewMemory()
 			s := run(t, disk, func(c *storage.Config) { c.SegmentLength = 3 * time.Second })
@@ -203,7 +209,7 @@ func TestPowerCut(t *testing.T) {
 			mark := s.Watermark("lobby")
 			s.stop()
 
-			disk = disk.Crash(tail)
+			disk = cutPower(disk, names, data)
 			after := run(t, disk, func(c *storage.Config) { c.SegmentLength = 3 * time.Second })
 			got := stored(t, after.Store, "lobby")
 			for _, segment := range segments(t, after.Store, "lobby") {

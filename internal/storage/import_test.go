@@ -219,15 +219,10 @@ func TestATransferSurvivesPowerCuts(t *testing.T) {
 	id, b := away(t, 1)
 	rapid.Check(t, func(r *rapid.T) {
 		cuts := rapid.SliceOfN(rapid.IntRange(1, 40), 1, 4).Draw(r, "operations before each cut")
-		keep := rapid.IntRange(0, 100).Draw(r, "percent of the unsynced bytes that survive")
-		zeros := rapid.Bool().Draw(r, "the rest is zeros")
-		tail := func(durable, lost []byte) []byte {
-			n := len(lost) * keep / 100
-			if zeros {
-				clear(lost[n:])
-				return append(durable, lost...)
-			}
-			return append(durable, lost[:n]...)
+		names := rapid.Bool().Draw(r, "unsynced names are there")
+		data := fs.Fate{
+			Bytes: rapid.IntRange(0, 1500).Draw(r, "bytes of each unsynced write that survive"),
+			Rest:  rapid.SampledFrom([]fs.Rest{fs.Absent, fs.Zeros, fs.Garbage}).Draw(r, "the rest is"),
 		}
 		synctest.Test(t, func(t *testing.T) {
 			disk, sealed := fs.NewMemory(), false
@@ -244,7 +239,7 @@ func TestATransferSurvivesPowerCuts(t *testing.T) {
 					sealed = true
 				}
 				s.stop()
-				disk = disk.Crash(tail)
+				disk = cutPower(disk, names, data)
 				after := run(t, disk)
 				if _, _, ok := after.Has(id); sealed && !ok {
 					t.Fatal("a sealed segment was lost")
