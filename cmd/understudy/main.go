@@ -50,6 +50,7 @@ func commands() *cobra.Command {
 	add("video", watchCommand(), playCommand(), exportCommand())
 	add("site", signInCommand(), statusCommand(), eventsCommand(), cameraCommand(), serverCommand(), mergeCommand(), groupCommand(), userCommand())
 	add("proof", demoCommand(), drillCommand(), checkCommand(), testcamCommand())
+	add("proof", demoCommand(), drillCommand(), checkCommand(), benchCommand(), testcamCommand())
 	return root
 }
 

@@ -42,7 +42,7 @@ var floors = [][]string{
 	{"internal/recording"},
 	{"internal/failover"},
 	{"internal/site"},
-	{"internal/sim", "internal/drill"},
+	{"internal/sim", "internal/drill", "internal/bench"},
 	{"cmd/understudy"},
 }
 
