@@ -15,6 +15,8 @@ const (
 	ActionPlayback   Action = "playback"   // see its recordings
 	ActionExport     Action = "export"     // take its recordings away
 	ActionStatus     Action = "status"     // see servers, leases and events
+	ActionEvents     Action = "events"     // say that something happened at a camera
+	ActionLock       Action = "lock"       // keep its recordings from being deleted
 	ActionAdminister Action = "administer" // change anything
 )
 
@@ -24,7 +26,7 @@ type UserRole string
 // The roles of users.
 const (
 	RoleViewer        UserRole = "viewer"        // live
-	RoleOperator      UserRole = "operator"      // live, playback, export
+	RoleOperator      UserRole = "operator"      // live, playback, export, events, locks
 	RoleAdministrator UserRole = "administrator" // everything
 )
 
@@ -34,9 +36,9 @@ func (r UserRole) Actions() []Action {
 	case RoleViewer:
 		return []Action{ActionLive, ActionStatus}
 	case RoleOperator:
-		return []Action{ActionLive, ActionPlayback, ActionExport, ActionStatus}
+		return []Action{ActionLive, ActionPlayback, ActionExport, ActionStatus, ActionEvents, ActionLock}
 	case RoleAdministrator:
-		return []Action{ActionLive, ActionPlayback, ActionExport, ActionStatus, ActionAdminister}
+		return []Action{ActionLive, ActionPlayback, ActionExport, ActionStatus, ActionEvents, ActionLock, ActionAdminister}
 	}
 	return nil
 }
@@ -67,15 +69,15 @@ func (i Identity) String() string {
 }
 
 // May is the one place where access is decided. camera is empty for actions
-// that concern no camera. Servers may see everything that users see and
-// administer nothing, a service channel the status only; what they may do beyond that (claim, report, merge) is
+// that concern no camera. Servers may see everything that users see, lock and
+// administer nothing; a service channel may see the status only; what they may do beyond that (claim, report, merge) is
 // tied to their own id and decided by MayActAs.
 func (i Identity) May(action Action, camera CameraID) error {
 	switch {
 	case i.Server == "" && i.User == "":
 		return Errorf(CodeUnauthenticated, "sign in first: %s needs an identity", action)
 	case i.Server != "":
-		if action == ActionStatus || action != ActionAdminister && i.Role != RoleChannel {
+		if action == ActionStatus || action != ActionAdminister && action != ActionLock && i.Role != RoleChannel {
 			return nil
 		}
 	case slices.Contains(i.Actions, action):
@@ -96,7 +98,8 @@ func (i Identity) Visible(e Event) (visible Event, ok bool) {
 		return Event{}, false
 	}
 	kept := slices.DeleteFunc(slices.Clone(e.Changes), func(c Change) bool {
-		return c.Camera != nil && hidden(c.Camera.ID) || c.Lease != nil && hidden(c.Lease.Camera) || hidden(c.GoneCamera)
+		return c.Camera != nil && hidden(c.Camera.ID) || c.Lease != nil && hidden(c.Lease.Camera) || hidden(c.GoneCamera) ||
+			c.Trigger != nil && hidden(c.Trigger.Camera) || c.Lock != nil && hidden(c.Lock.Camera)
 	})
 	if len(kept) == 0 && len(e.Changes) > 0 {
 		return Event{}, false

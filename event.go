@@ -22,6 +22,8 @@ const (
 	EventCamera   EventKind = "camera"  // a camera was lost or came back
 	EventStorage  EventKind = "storage" // disk full, failing, repaired, footage deleted
 	EventAccess   EventKind = "access"  // sign-ins, refusals
+	EventTrigger  EventKind = "trigger" // something happened at a camera
+	EventLock     EventKind = "lock"    // footage was locked, or a lock was removed
 )
 
 // Event is one row of the log: what happened, in a sentence, and what it
@@ -46,9 +48,12 @@ type Change struct {
 	FailoverServer  *FailoverServer  `json:"failover_server,omitempty"`
 	Group           *FailoverGroup   `json:"group,omitempty"`
 	Lease           *Lease           `json:"lease,omitempty"`
+	Trigger         *Trigger         `json:"trigger,omitempty"` // told to those who record; the site stays as it is
+	Lock            *Lock            `json:"lock,omitempty"`
 	GoneCamera      CameraID         `json:"gone_camera,omitempty"`
 	GoneServer      ServerID         `json:"gone_server,omitempty"`
 	GoneGroup       GroupID          `json:"gone_group,omitempty"`
+	GoneLock        string           `json:"gone_lock,omitempty"`
 }
 
 // Report is an event as a server tells it; the log adds number, time and actor.

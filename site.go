@@ -14,6 +14,7 @@ type Site struct {
 	FailoverServers  []FailoverServer  `json:"failover_servers"`
 	Groups           []FailoverGroup   `json:"groups"`
 	Leases           []Lease           `json:"leases"`
+	Locks            []Lock            `json:"locks,omitempty"`
 }
 
 // Apply returns the site after e. An event that is already in it changes nothing.
@@ -43,6 +44,10 @@ func (s Site) Apply(e Event) Site {
 			remove(&s.FailoverServers, &own.failoverServers, c.GoneServer, failoverServerID)
 		case c.GoneGroup != "":
 			remove(&s.Groups, &own.groups, c.GoneGroup, groupID)
+		case c.Lock != nil:
+			put(&s.Locks, &own.locks, *c.Lock, lockID)
+		case c.GoneLock != "":
+			remove(&s.Locks, &own.locks, c.GoneLock, lockID)
 		}
 	}
 	return s
@@ -50,7 +55,7 @@ func (s Site) Apply(e Event) Site {
 
 // copied says which lists Apply has copied already: each is copied once an
 // event, however many leases a claim moves.
-type copied struct{ cameras, recordingServers, failoverServers, groups, leases bool }
+type copied struct{ cameras, recordingServers, failoverServers, groups, leases, locks bool }
 
 // Camera returns the camera of that id.
 func (s Site) Camera(id CameraID) (Camera, bool) { return find(s.Cameras, id, cameraID) }
@@ -70,6 +75,9 @@ func (s Site) FailoverServer(id ServerID) (FailoverServer, bool) {
 
 // Group returns the failover group of that id.
 func (s Site) Group(id GroupID) (FailoverGroup, bool) { return find(s.Groups, id, groupID) }
+
+// Lock returns the lock of that id.
+func (s Site) Lock(id string) (Lock, bool) { return find(s.Locks, id, lockID) }
 
 // Addresses returns where a recording or failover server is reached.
 func (s Site) Addresses(id ServerID) (Addresses, bool) {
@@ -92,11 +100,12 @@ func (s Site) MediaServers() map[ServerID]Addresses {
 	return all
 }
 
-// Only returns the site as an identity may see it: cameras (and their leases)
-// that visible accepts.
+// Only returns the site as an identity may see it: cameras (and their leases
+// and locks) that visible accepts.
 func (s Site) Only(visible func(CameraID) bool) Site {
 	s.Cameras = slices.DeleteFunc(slices.Clone(s.Cameras), func(c Camera) bool { return !visible(c.ID) })
 	s.Leases = slices.DeleteFunc(slices.Clone(s.Leases), func(l Lease) bool { return !visible(l.Camera) })
+	s.Locks = slices.DeleteFunc(slices.Clone(s.Locks), func(l Lock) bool { return !visible(l.Camera) })
 	return s
 }
 
@@ -117,6 +126,7 @@ func recordingServerID(r RecordingServer) ServerID { return r.ID }
 func failoverServerID(f FailoverServer) ServerID   { return f.ID }
 func groupID(g FailoverGroup) GroupID              { return g.ID }
 func leaseCamera(l Lease) CameraID                 { return l.Camera }
+func lockID(l Lock) string                         { return l.ID }
 
 // The lists of a site are sorted by id, so that two equal sites are equal bytes.
 

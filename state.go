@@ -44,11 +44,15 @@ type StorageState struct {
 
 // CameraState is the progress of one camera on one server.
 type CameraState struct {
-	Camera    CameraID  `json:"camera"`
-	Epoch     uint64    `json:"epoch"`
-	Receiving bool      `json:"receiving" doc:"A frame came within the last seconds"`
-	Recording bool      `json:"recording" doc:"The watermark moves"`
-	Frames    uint64    `json:"frames" doc:"Frames received since the server started"`
+	Camera    CameraID `json:"camera"`
+	Epoch     uint64   `json:"epoch"`
+	Receiving bool     `json:"receiving" doc:"A frame came within the last seconds"`
+	Recording bool     `json:"recording" doc:"The watermark moves"`
+	Frames    uint64   `json:"frames" doc:"Frames received since the server started"`
+	// Waiting: it is recorded on events, none is under way, and what an event
+	// needs of the time before it is there. Such a camera is served.
+	Waiting   bool      `json:"waiting,omitempty" doc:"Records on events, waits for one, and has the time before it in memory"`
+	Buffered  Watermark `json:"buffered,omitzero" doc:"Newest sample in memory of a camera that waits for an event; not durable"`
 	Watermark Watermark `json:"watermark"`
 	Fault     string    `json:"fault,omitempty" doc:"What is wrong, in one sentence"`
 }

@@ -59,6 +59,8 @@ var _ interface {
 	understudy.AssignmentService
 	understudy.EventService
 	understudy.UserService
+	understudy.TriggerService
+	understudy.LockService
 	understudy.Feed
 } = (*Client)(nil)
 

@@ -44,6 +44,7 @@ func cameraPutCommand() *cobra.Command {
 		camera      understudy.Camera
 		askPassword bool
 		keepDays    float64
+		takeRule    func(*understudy.Camera)
 	)
 	c := &cobra.Command{
 		Use:     "put ID",
@@ -70,6 +71,7 @@ func cameraPutCommand() *cobra.Command {
 			take(given("failover"), &now.Failover, camera.Failover)
 			take(given("priority"), &now.Priority, camera.Priority)
 			take(given("keep-days"), &now.KeepFor, time.Duration(keepDays*24*float64(time.Hour)))
+			takeRule(&now)
 			var password *understudy.Secret
 			if askPassword {
 				secret, err := readPassword(cmd, "Password on the camera: ")
@@ -82,6 +84,7 @@ func cameraPutCommand() *cobra.Command {
 			return err
 		},
 	}
+	takeRule = ruleFlags(c)
 	f := c.Flags()
 	f.StringVar(&camera.Name, "name", "", "name for people")
 	f.StringVar((*string)(&camera.Home), "home", "", "recording server that the camera belongs to")

@@ -22,7 +22,7 @@ func eventsCommand() *cobra.Command {
 	asJSON := jsonFlag(c)
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as they come")
 	c.Flags().IntVarP(&query.Limit, "number", "n", 50, "how many of the newest")
-	c.Flags().StringVar((*string)(&query.Kind), "kind", "", "only takeover, failback, refused, merge, config, server, camera, storage or access")
+	c.Flags().StringVar((*string)(&query.Kind), "kind", "", "only takeover, failback, refused, merge, config, server, camera, storage, trigger, lock or access")
 	c.Flags().StringVar((*string)(&query.Camera), "camera", "", "only of this camera")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		site, err := signedIn()

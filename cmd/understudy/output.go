@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"understudy"
@@ -33,6 +35,22 @@ func table(w io.Writer, header string, rows [][]string) error {
 // jsonFlag adds --json.
 func jsonFlag(c *cobra.Command) *bool {
 	return c.Flags().Bool("json", false, "print JSON, for scripts")
+}
+
+// sizeFlag reads a number of bytes such as 200GB.
+type sizeFlag int64
+
+func (s *sizeFlag) String() string { return strconv.FormatInt(int64(*s), 10) }
+
+func (*sizeFlag) Type() string { return "size" }
+
+func (s *sizeFlag) Set(text string) error {
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n > 1<<62 {
+		return understudy.Errorf(understudy.CodeInvalid, "a size is written as 200GB, 64MiB or a number of bytes, found %.80q", text)
+	}
+	*s = sizeFlag(n)
+	return nil
 }
 
 // timeFlag reads a moment: RFC 3339, a time of today such as 14:05, or an age such as 10m.

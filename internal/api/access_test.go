@@ -85,6 +85,10 @@ var rules = map[string]rule{
 	"GET /api/v1/servers/{id}/duties":       {path: "GET /api/v1/servers/fo-1/duties", allowed: []string{fo1}},
 	"POST /api/v1/servers/{id}/events":      {path: "POST /api/v1/servers/rec-1/events", body: `{"kind":"camera","sentence":"lobby is lost."}`, allowed: []string{rec1}},
 	"POST /api/v1/servers/{id}/certificate": {path: "POST /api/v1/servers/rec-1/certificate", body: `{"request":"no request"}`, allowed: []string{rec1}},
+	"POST /api/v1/events":                   {body: `{"camera":"lobby","name":"door forced"}`, allowed: []string{olga, ada, rec1, rec2, fo1}},
+	"GET /api/v1/locks":                     {allowed: known},
+	"POST /api/v1/locks":                    {body: `{"camera":"lobby","from":"2026-01-01T00:00:00Z","to":"2026-01-01T01:00:00Z","reason":"case"}`, allowed: []string{olga, ada}},
+	"DELETE /api/v1/locks/{name}":           {path: "DELETE /api/v1/locks/none-such", allowed: []string{olga, ada}},
 	"POST /api/v1/leases/claim":             {body: `{"id":"12345678","claimant":"fo-1","home":"none-such","kind":"takeover","cameras":[],"sentence":"x"}`, allowed: []string{fo1}},
 }
 

@@ -26,6 +26,8 @@ type Services interface {
 	understudy.AssignmentService
 	understudy.EventService
 	understudy.UserService
+	understudy.TriggerService
+	understudy.LockService
 	Setup(ctx context.Context, code understudy.Secret, user string, password understudy.Secret) (understudy.User, error)
 	CreateJoinToken(ctx context.Context, role understudy.Role, id understudy.ServerID, ttl time.Duration) (understudy.Secret, error)
 	UseJoinToken(ctx context.Context, secret understudy.Secret, key [32]byte, as understudy.Role) (understudy.Role, understudy.ServerID, error)
@@ -95,6 +97,7 @@ func newServer(c Config) *server {
 	s.siteRoutes()
 	s.serverRoutes()
 	s.logRoutes()
+	s.rulesRoutes()
 	s.plainRoutes()
 	s.docsRoutes()
 	return s

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"understudy"
 	"understudy/client"
@@ -20,6 +21,8 @@ type services interface {
 	understudy.AssignmentService
 	understudy.EventService
 	understudy.UserService
+	understudy.TriggerService
+	understudy.LockService
 }
 
 // remote is the services over HTTP, each as one who may use it.
@@ -67,6 +70,8 @@ func script(ctx context.Context, s services) []string {
 	bad.URL = "http://10.0.0.8"
 	claim := understudy.Claim{ID: "claim-0001", Claimant: "fo-1", Home: "rec-1", Kind: understudy.ClaimTakeover,
 		Cameras: []understudy.CameraEpoch{{Camera: "lobby", Epoch: 1}}, Sentence: "It is gone."}
+	from := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	lock := understudy.Lock{ID: "case-7", Camera: "lobby", From: from, To: from.Add(time.Hour), Reason: "case 7"}
 	stale, changed := claim, claim
 	stale.ID = "claim-0002"
 	changed.Sentence = "It is still gone."
@@ -92,6 +97,15 @@ func script(ctx context.Context, s services) []string {
 		tell(s.Claim(ctx, stale)),
 		tellError(s.Report(ctx, "rec-1", understudy.Report{Kind: understudy.EventCamera, Camera: "lobby", Sentence: "Lobby is lost."})),
 		tellError(s.Report(ctx, "rec-1", understudy.Report{Kind: "weather", Sentence: "Rain."})),
+		tell(s.Trigger(ctx, understudy.Trigger{ID: "door-1", Camera: "lobby", Name: "door forced", Data: []byte(`{"door":7}`)})),
+		tell(s.Trigger(ctx, understudy.Trigger{ID: "door-2", Camera: "none", Name: "door forced"})),
+		tell(s.Trigger(ctx, understudy.Trigger{ID: "door-3", Camera: "lobby"})),
+		tell(s.PutLock(ctx, lock)),
+		tell(s.PutLock(ctx, understudy.Lock{ID: "case-8", Camera: "lobby", Reason: "case 8"})),
+		tell(s.Locks(ctx)),
+		tell(s.Site(ctx)),
+		tellError(s.RemoveLock(ctx, "case-7")),
+		tellError(s.RemoveLock(ctx, "case 7?")),
 		tell(s.PutUser(ctx, user, new(password))),
 		tell(s.PutUser(ctx, user, new(understudy.Secret("short")))),
 		tell(s.PutUser(ctx, strange, new(password))),

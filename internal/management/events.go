@@ -49,7 +49,7 @@ func (m *Management) Report(ctx context.Context, server understudy.ServerID, r u
 	if err := validateReport(server, r); err != nil {
 		return err
 	}
-	if !m.reports.allow(server, now()) {
+	if !m.reports.allow(string(server), now()) {
 		return understudy.Errorf(understudy.CodeUnavailable, "%s reports faster than the log can be read; report again in a second, and less", server)
 	}
 	return m.update(ctx, func(tx *change) error {
@@ -80,29 +80,32 @@ func validateReport(server understudy.ServerID, r understudy.Report) error {
 	return nil
 }
 
-// reportLimit is a bucket of reports for each server. Servers are few: each
-// needs a certificate of the installation.
-type reportLimit struct {
+// rateLimit is a bucket for each server or user. They are few: each needs a
+// certificate of the installation or an account.
+type rateLimit struct {
+	every time.Duration
+	burst int
+
 	mu   sync.Mutex
-	full map[understudy.ServerID]time.Time // when the server's bucket will be full again
+	full map[string]time.Time // when the bucket will be full again
 }
 
-func newReportLimit() *reportLimit {
-	return &reportLimit{full: map[understudy.ServerID]time.Time{}}
+func newRateLimit(every time.Duration, burst int) *rateLimit {
+	return &rateLimit{every: every, burst: burst, full: map[string]time.Time{}}
 }
 
-func (l *reportLimit) allow(server understudy.ServerID, now time.Time) bool {
+func (l *rateLimit) allow(who string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	full := l.full[server]
+	full := l.full[who]
 	if full.Before(now) {
 		full = now
 	}
-	full = full.Add(reportsEvery)
-	if full.Sub(now) > reportBurst*reportsEvery {
+	full = full.Add(l.every)
+	if full.Sub(now) > time.Duration(l.burst)*l.every {
 		return false
 	}
-	l.full[server] = full
+	l.full[who] = full
 	return true
 }
 

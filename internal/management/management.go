@@ -47,8 +47,8 @@ type Options struct {
 const defaultKeepEvents = 1_000_000
 
 // Management is the authority of a site. It implements the root package's
-// CameraService, ServerService, LeaseService, AssignmentService, EventService
-// and UserService. All methods may be called at the same time.
+// CameraService, ServerService, LeaseService, AssignmentService, EventService,
+// UserService, TriggerService and LockService. All methods may be called at the same time.
 //
 // Who is asking is taken from the context (understudy.WithAsker) and stands in
 // the log; whether they may ask is decided by the caller, with Identity.May.
@@ -58,7 +58,8 @@ type Management struct {
 	hasher   Hasher
 	keep     uint64 // events
 	attempts *attempts
-	reports  *reportLimit
+	reports  *rateLimit
+	triggers *rateLimit
 	refusals *recentRefusals
 
 	mu      sync.Mutex
@@ -74,13 +75,16 @@ var _ interface {
 	understudy.AssignmentService
 	understudy.EventService
 	understudy.UserService
+	understudy.TriggerService
+	understudy.LockService
 } = (*Management)(nil)
 
 // New returns the authority over what is in store, which may be empty.
 func New(ctx context.Context, store Store, o Options) (*Management, error) {
 	m := &Management{
 		store: store, sealer: o.Sealer, hasher: o.Hasher, keep: cmp.Or(o.KeepEvents, defaultKeepEvents),
-		attempts: newAttempts(), reports: newReportLimit(), refusals: newRecentRefusals(),
+		attempts: newAttempts(), refusals: newRecentRefusals(),
+		reports: newRateLimit(reportsEvery, reportBurst), triggers: newRateLimit(triggersEvery, triggerBurst),
 		changed: make(chan struct{}),
 	}
 	err := store.Update(ctx, func(tx Tx) error {

@@ -24,6 +24,7 @@ func NewMemory() *Memory {
 		epochs:    map[understudy.CameraID]uint64{},
 		passwords: map[understudy.CameraID][]byte{},
 		claims:    map[string]ClaimRecord{},
+		triggers:  map[string]TriggerRecord{},
 		accounts:  map[string]Account{},
 		tokens:    map[TokenHash]Token{},
 	}}
@@ -68,6 +69,7 @@ type memoryState struct {
 	epochs    map[understudy.CameraID]uint64
 	passwords map[understudy.CameraID][]byte
 	claims    map[string]ClaimRecord
+	triggers  map[string]TriggerRecord
 	accounts  map[string]Account
 	tokens    map[TokenHash]Token
 }
@@ -141,6 +143,11 @@ func (s *memoryState) Passwords(cameras []understudy.CameraID) (map[understudy.C
 func (s *memoryState) Claim(id string) (ClaimRecord, bool, error) {
 	c, ok := s.claims[id]
 	return c, ok, nil
+}
+
+func (s *memoryState) Trigger(id string) (TriggerRecord, bool, error) {
+	t, ok := s.triggers[id]
+	return t, ok, nil
 }
 
 func (s *memoryState) Accounts() ([]Account, error) {
@@ -247,6 +254,20 @@ func (tx *memoryTx) ForgetClaims(before time.Time) error {
 	for id, c := range tx.claims {
 		if c.At.Before(before) {
 			set(tx, tx.claims, id, c, false)
+		}
+	}
+	return nil
+}
+
+func (tx *memoryTx) PutTrigger(t TriggerRecord) error {
+	set(tx, tx.triggers, t.Trigger.ID, t, true)
+	return nil
+}
+
+func (tx *memoryTx) ForgetTriggers(before time.Time) error {
+	for id, t := range tx.triggers {
+		if t.Told.Before(before) {
+			set(tx, tx.triggers, id, t, false)
 		}
 	}
 	return nil

@@ -36,6 +36,8 @@ type Reader interface {
 	// Passwords returns the sealed passwords of those cameras that have one.
 	Passwords(cameras []understudy.CameraID) (map[understudy.CameraID][]byte, error)
 	Claim(id string) (ClaimRecord, bool, error)
+	// Trigger returns the event of that id, if it was told lately.
+	Trigger(id string) (TriggerRecord, bool, error)
 	// Accounts returns all accounts, by name.
 	Accounts() ([]Account, error)
 	Account(name string) (Account, bool, error)
@@ -59,6 +61,10 @@ type Tx interface {
 	PutClaim(c ClaimRecord) error
 	// ForgetClaims forgets the claims that were answered before a time.
 	ForgetClaims(before time.Time) error
+	// PutTrigger creates or replaces the event of that id.
+	PutTrigger(t TriggerRecord) error
+	// ForgetTriggers forgets the events that were last told before a time.
+	ForgetTriggers(before time.Time) error
 	// PutAccount creates or replaces the account of that name.
 	PutAccount(a Account) error
 	DeleteAccount(name string) error
@@ -133,6 +139,10 @@ func CamerasOf(e understudy.Event) []understudy.CameraID {
 			cameras = append(cameras, c.Lease.Camera)
 		case c.GoneCamera != "":
 			cameras = append(cameras, c.GoneCamera)
+		case c.Trigger != nil:
+			cameras = append(cameras, c.Trigger.Camera)
+		case c.Lock != nil:
+			cameras = append(cameras, c.Lock.Camera)
 		}
 	}
 	slices.Sort(cameras)

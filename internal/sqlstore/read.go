@@ -93,6 +93,9 @@ func (r *reader) readSite() (site understudy.Site, err error) {
 	if site.Groups, err = all(r, groupRow.group, byID); err != nil {
 		return site, err
 	}
+	if site.Locks, err = all(r, lockRow.lock, byID); err != nil {
+		return site, err
+	}
 	site.Leases, err = all(r, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("holder <> ''").Order("camera")
 	})
@@ -156,6 +159,15 @@ func (r *reader) Claim(id string) (management.ClaimRecord, bool, error) {
 		return management.ClaimRecord{}, false, err
 	}
 	return row.claim(), true, nil
+}
+
+func (r *reader) Trigger(id string) (management.TriggerRecord, bool, error) {
+	row := triggerRow{ID: id}
+	found, err := one(r, &row)
+	if !found {
+		return management.TriggerRecord{}, false, err
+	}
+	return row.trigger(), true, nil
 }
 
 func (r *reader) Accounts() ([]management.Account, error) {

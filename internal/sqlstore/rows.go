@@ -81,16 +81,17 @@ type cameraRow struct {
 	Failover      understudy.FailoverSupport
 	Priority      int
 	KeepFor       int64
+	Rule          understudy.RecordingRule
 }
 
 func cameraToRow(c understudy.Camera) cameraRow {
 	return cameraRow{ID: c.ID, Name: c.Name, Home: c.Home, URL: c.URL, Transport: c.Transport,
-		Username: c.Username, Failover: c.Failover, Priority: c.Priority, KeepFor: int64(c.KeepFor)}
+		Username: c.Username, Failover: c.Failover, Priority: c.Priority, KeepFor: int64(c.KeepFor), Rule: c.Rule}
 }
 
 func (r cameraRow) camera() understudy.Camera {
 	return understudy.Camera{ID: r.ID, Name: r.Name, Home: r.Home, URL: r.URL, Transport: r.Transport,
-		Username: r.Username, Failover: r.Failover, Priority: r.Priority, KeepFor: time.Duration(r.KeepFor)}
+		Username: r.Username, Failover: r.Failover, Priority: r.Priority, KeepFor: time.Duration(r.KeepFor), Rule: r.Rule}
 }
 
 type passwordRow struct {
@@ -174,6 +175,40 @@ func leaseToRow(l understudy.Lease) leaseRow {
 
 func (r leaseRow) lease() understudy.Lease {
 	return understudy.Lease{Camera: r.Camera, Holder: r.Holder, Epoch: r.Epoch, Since: instant(r.Since), Sentence: r.Sentence}
+}
+
+type lockRow struct {
+	bun.BaseModel `bun:"table:locks"`
+	ID            string `bun:",pk"`
+	Camera        understudy.CameraID
+	Start         int64
+	Finish        int64
+	Owner         string
+	Reason        string
+	Until         int64
+}
+
+func lockToRow(l understudy.Lock) lockRow {
+	return lockRow{ID: l.ID, Camera: l.Camera, Start: micros(l.From), Finish: micros(l.To), Owner: l.Owner, Reason: l.Reason, Until: micros(l.Until)}
+}
+
+func (r lockRow) lock() understudy.Lock {
+	return understudy.Lock{ID: r.ID, Camera: r.Camera, From: instant(r.Start), To: instant(r.Finish), Owner: r.Owner, Reason: r.Reason, Until: instant(r.Until)}
+}
+
+type triggerRow struct {
+	bun.BaseModel `bun:"table:triggers"`
+	ID            string `bun:",pk"`
+	Told          int64
+	Content       understudy.Trigger
+}
+
+func triggerToRow(t management.TriggerRecord) triggerRow {
+	return triggerRow{ID: t.Trigger.ID, Told: micros(t.Told), Content: t.Trigger}
+}
+
+func (r triggerRow) trigger() management.TriggerRecord {
+	return management.TriggerRecord{Trigger: r.Content, Told: instant(r.Told)}
 }
 
 type claimRow struct {

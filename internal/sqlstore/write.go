@@ -122,6 +122,11 @@ func (t *tx) apply(c understudy.Change) error {
 		return gone(t, &failoverServerRow{ID: c.GoneServer})
 	case c.GoneGroup != "":
 		return gone(t, &groupRow{ID: c.GoneGroup})
+	case c.Lock != nil:
+		row := lockToRow(*c.Lock)
+		return put(t, &row)
+	case c.GoneLock != "":
+		return gone(t, &lockRow{ID: c.GoneLock})
 	}
 	return nil
 }
@@ -159,6 +164,16 @@ func (t *tx) PutClaim(c management.ClaimRecord) error {
 
 func (t *tx) ForgetClaims(before time.Time) error {
 	_, err := affected(t.db.NewDelete().Model((*claimRow)(nil)).Where("at < ?", micros(before)).Exec(t.ctx))
+	return err
+}
+
+func (t *tx) PutTrigger(trigger management.TriggerRecord) error {
+	row := triggerToRow(trigger)
+	return put(t, &row)
+}
+
+func (t *tx) ForgetTriggers(before time.Time) error {
+	_, err := affected(t.db.NewDelete().Model((*triggerRow)(nil)).Where("told < ?", micros(before)).Exec(t.ctx))
 	return err
 }
 

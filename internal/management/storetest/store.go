@@ -45,6 +45,7 @@ type everything struct {
 	account management.Account
 	token   management.Token
 	sealed  []byte
+	trigger management.TriggerRecord
 }
 
 func fill(tx management.Tx) (everything, error) {
@@ -52,13 +53,16 @@ func fill(tx management.Tx) (everything, error) {
 	all := everything{
 		log: management.Log{Stream: "log-x", Floor: 2},
 		event: us.Event{At: aTime, Kind: us.EventConfig, Actor: "user:ada", Server: "rec1", Camera: "a", Sentence: l.Sentence, Decided: aTime.Add(-time.Second), Changes: []us.Change{
-			{Camera: &us.Camera{ID: "a", Name: "A'", Home: "rec1", URL: "rtsp://h/p?x=1", Transport: us.TransportUDP, Username: "u", Failover: us.SupportLive, Priority: -3, KeepFor: time.Hour}},
+			{Camera: &us.Camera{ID: "a", Name: "A'", Home: "rec1", URL: "rtsp://h/p?x=1", Transport: us.TransportUDP, Username: "u", Failover: us.SupportLive, Priority: -3, KeepFor: time.Hour,
+				Rule: us.RecordingRule{Mode: us.RecordBoth, Before: time.Second, After: time.Minute, Schedule: "night=daily 22:00-06:00", Events: "a,b", KeepEvents: 2 * time.Hour, KeepBytes: 7, ArchiveAfter: time.Hour}}},
 			{RecordingServer: &us.RecordingServer{ID: "rec1", Name: "R", Addresses: addresses("rec1"), HotStandby: "fo1", PrimaryGroup: "g", SecondaryGroup: "h",
 				Merge: us.MergePolicy{BytesPerSecond: 5000, Windows: "daily 20:00-06:00 1MB/s", Grace: 3 * time.Second}}},
 			{FailoverServer: &us.FailoverServer{ID: "fo1", Name: "F", Addresses: addresses("fo1")}},
 			{Group: &us.FailoverGroup{ID: "g", Name: "G", Members: []us.ServerID{"fo1"}}},
 			{Lease: &l},
+			{Lock: &us.Lock{ID: "lock-1", Camera: "a", From: aTime, To: aTime.Add(time.Hour), Owner: "ada", Reason: "it's a case", Until: aTime.Add(24 * time.Hour)}},
 		}},
+		trigger: management.TriggerRecord{Told: aTime, Trigger: us.Trigger{ID: "t-1", Camera: "a", Name: "door's open", At: aTime, Until: aTime.Add(time.Second), Data: []byte(`{"a":[1]}`)}},
 		claim: management.ClaimRecord{ID: "claim-01", Digest: [32]byte{1, 2}, At: aTime, Seq: 1, Granted: []us.Lease{l},
 			Refused: []us.Refusal{{Camera: "b", Reason: "why not", Lease: l}}},
 		account: management.Account{User: us.User{Name: "ada", Role: us.RoleOperator, Cameras: []us.CameraID{"a", "b"}, Created: aTime}, Hash: "$argon2id$x"},
@@ -69,7 +73,7 @@ func fill(tx management.Tx) (everything, error) {
 	event, err := tx.Append(all.event)
 	all.event = event
 	return all, errors.Join(err, tx.PutLog(all.log), tx.PutClaim(all.claim), tx.PutAccount(all.account),
-		tx.PutToken(all.token), tx.PutPassword("a", all.sealed))
+		tx.PutToken(all.token), tx.PutPassword("a", all.sealed), tx.PutTrigger(all.trigger))
 }
 
 func roundTrip(t *testing.T, s management.Store) {
@@ -79,10 +83,12 @@ func roundTrip(t *testing.T, s management.Store) {
 		site := must[us.Site](t)(r.Site())
 		changes := wrote.event.Changes
 		same(t, "site", site, us.Site{Seq: 1, Cameras: []us.Camera{*changes[0].Camera}, RecordingServers: []us.RecordingServer{*changes[1].RecordingServer},
-			FailoverServers: []us.FailoverServer{*changes[2].FailoverServer}, Groups: []us.FailoverGroup{*changes[3].Group}, Leases: []us.Lease{*changes[4].Lease}})
+			FailoverServers: []us.FailoverServer{*changes[2].FailoverServer}, Groups: []us.FailoverGroup{*changes[3].Group}, Leases: []us.Lease{*changes[4].Lease}, Locks: []us.Lock{*changes[5].Lock}})
 		same(t, "events", must[[]us.Event](t)(r.Events(us.EventQuery{Limit: 9})), []us.Event{wrote.event})
 		claim, ok, err := r.Claim("claim-01")
 		same(t, "claim", []any{claim, ok, err}, []any{wrote.claim, true, error(nil)})
+		trigger, ok, err := r.Trigger("t-1")
+		same(t, "trigger", []any{trigger, ok, err}, []any{wrote.trigger, true, error(nil)})
 		same(t, "accounts", must[[]management.Account](t)(r.Accounts()), []management.Account{wrote.account})
 		account, ok, err := r.Account("ada")
 		same(t, "account", []any{account, ok, err}, []any{wrote.account, true, error(nil)})
@@ -102,14 +108,15 @@ func roundTrip(t *testing.T, s management.Store) {
 	view(t, s, check)
 	update(t, s, func(tx management.Tx) error {
 		return errors.Join(tx.DeleteAccount("ada"), tx.DeleteAccount("nobody"), tx.DeleteToken(wrote.token.Hash), tx.DeleteToken(wrote.token.Hash),
-			tx.PutPassword("a", nil), tx.ForgetClaims(aTime.Add(time.Microsecond)))
+			tx.PutPassword("a", nil), tx.ForgetClaims(aTime.Add(time.Microsecond)), tx.ForgetTriggers(aTime.Add(time.Microsecond)))
 	})
 	view(t, s, func(r management.Reader) error {
 		_, claim, _ := r.Claim("claim-01")
 		_, account, _ := r.Account("ada")
 		_, token, _ := r.Token(wrote.token.Hash)
 		passwords := must[map[us.CameraID][]byte](t)(r.Passwords([]us.CameraID{"a"}))
-		if claim || account || token || len(passwords) > 0 {
+		_, trigger, _ := r.Trigger("t-1")
+		if claim || trigger || account || token || len(passwords) > 0 {
 			t.Errorf("still there: claim %v, account %v, token %v, passwords %v", claim, account, token, passwords)
 		}
 		return nil
@@ -330,6 +337,9 @@ func sameSite(t testing.TB, got, want us.Site) {
 		}
 		if len(s.FailoverServers) == 0 {
 			s.FailoverServers = nil
+		}
+		if len(s.Locks) == 0 {
+			s.Locks = nil
 		}
 		if len(s.Groups) == 0 {
 			s.Groups = nil

@@ -47,6 +47,8 @@ func Run(t *testing.T, open Open) {
 		{"users and sessions", users},
 		{"setup and joining", joining},
 		{"waiting for events", waiting},
+		{"an event is told once", triggers},
+		{"locks are their owner's", locks},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}
