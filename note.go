@@ -2,7 +2,11 @@ package understudy
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -78,6 +82,17 @@ func (n Note) Validate() error {
 		return Errorf(CodeInvalid, "note %s: the sentence may have %d bytes, and has %d", n.ID, maxNoteText, len(n.Sentence))
 	}
 	return nil
+}
+
+// NewGapNote returns a note of a gap. Its id follows from who noted it, why, and
+// where the gap begins: noting it again, with another end, replaces it.
+func NewGapNote(server ServerID, camera CameraID, cause GapCause, from, to time.Time, sentence string) Note {
+	sum := sha256.Sum256([]byte(server))
+	id := fmt.Sprintf("%s-%x-%s", cause, sum[:6], strconv.FormatInt(from.UnixNano(), 36))
+	if len(sentence) > maxNoteText {
+		sentence = strings.ToValidUTF8(sentence[:maxNoteText], "")
+	}
+	return Note{ID: id, Camera: camera, Server: server, Kind: NoteGap, From: from, To: to, Cause: cause, Sentence: sentence}
 }
 
 // NoteService is one server's notes, or those of all.

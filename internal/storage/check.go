@@ -108,7 +108,7 @@ func (c *checker) survey() error {
 			c.files = append(c.files, checkedFile{id, size, slices.Contains(newest, id), entryOf(camera, lines[nameOf(id)])})
 			c.total += size
 		}
-		if err := c.setAside(camera); err != nil {
+		if err := errors.Join(c.setAside(camera), c.checkNotes(camera)); err != nil {
 			return err
 		}
 	}

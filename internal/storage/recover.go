@@ -37,7 +37,7 @@ func (s *Store) recover(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return s.recoverCamera(camera)
+			return errors.Join(s.recoverNotes(camera), s.recoverCamera(camera))
 		})
 	}
 	return group.Wait()
@@ -79,6 +79,7 @@ func (s *Store) recoverCamera(camera understudy.CameraID) error {
 		}
 	}
 	slices.SortFunc(list, func(a, b *entry) int { return bySegment(a.ID, b.ID) })
+	s.noteVanished(camera, lines, list)
 	if stale || read > 0 || len(list) != len(lines) {
 		s.rewriteIndex(camera, list)
 	}

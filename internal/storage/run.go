@@ -33,7 +33,9 @@ func (s *Store) Run(ctx context.Context) error {
 	group.Go(func() error { return every(ctx, s.config.SyncEvery, s.syncAll) })
 	// Apart from the other, because a hanging disk stops it and must not stop that.
 	group.Go(func() error { return every(ctx, keepEvery, s.upkeep) })
+	group.Go(func() error { return every(ctx, s.config.SyncEvery, s.saveNotes) })
 	group.Go(func() error { return every(ctx, expireEvery, s.deleteExpired) })
+	group.Go(func() error { return every(ctx, partsEvery, s.expireNotes) })
 	group.Go(func() error { return every(ctx, partsEvery, s.removeOldParts) })
 	return group.Wait()
 }
@@ -97,10 +99,12 @@ func (s *Store) deleteExpired() {
 		if !s.mayGo(id.Camera) {
 			continue
 		}
+		segment, _ := s.find(id)
 		if _, err := s.remove(id); err != nil {
 			s.log.Warn("an expired segment could not be deleted", "segment", id, "err", err)
 			return
 		}
+		s.noteRetention(id.Camera, segment.Start, segment.End)
 		s.log.Debug("an expired segment was deleted", "segment", id)
 	}
 }
@@ -257,6 +261,7 @@ func (s *Store) deleteOldest(bytes int64) (deleted int64) {
 			first = e.Segment
 		}
 		last = e.Segment
+		s.noteRetention(e.ID.Camera, e.Start, e.End)
 		deleted += size
 		count++
 	}

@@ -76,6 +76,7 @@ type Store struct {
 	victims victims // of the goroutine of upkeep
 
 	marks marksCache // of closed segments
+	notes *notebook
 
 	indexMu sync.Mutex                  // one writer of index files at a time
 	gone    map[understudy.CameraID]int // segments since the index was written whole
@@ -136,6 +137,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		imports:    map[understudy.SegmentID]*Import{},
 		folders:    map[understudy.CameraID]bool{},
 	}
+	s.notes = &notebook{fs: s.fs, do: s.health.do, makeDir: s.makeCameraDir, replace: s.replaceFile,
+		wrote: func(n int) { s.written.Add(int64(n)) }, cameras: map[understudy.CameraID]*cameraNotes{}}
 	if err := s.open(ctx); err != nil {
 		if s.lock != nil {
 			s.lock.Close()
@@ -270,6 +273,7 @@ func (s *Store) nextSequence() (uint64, error) {
 
 // Close gives the folder free. Run must have returned and writers must have been closed.
 func (s *Store) Close() error {
+	s.saveNotes()
 	s.mu.Lock()
 	writers, imports := len(s.writers), s.imports
 	s.imports = map[understudy.SegmentID]*Import{}

@@ -100,6 +100,7 @@ func (w *Writer) Write(sample *understudy.Sample) error {
 		w.dropping = false
 		w.store.report(w.camera, fmt.Sprintf("%d samples of camera %s from %s to %s were lost: the disk was too slow or failed, and the queue was full",
 			w.lost, w.camera, clock(w.lostFrom), clock(sample.At)))
+		w.store.noteGap(w.camera, understudy.GapDisk, w.lostFrom, laterOf(sample.At, w.lostFrom), fmt.Sprintf("%d samples were lost: the disk was too slow or failed, and the queue was full", w.lost))
 		w.lost = 0
 	}
 	w.bytes += size
@@ -111,6 +112,7 @@ func (w *Writer) Write(sample *understudy.Sample) error {
 func (w *Writer) drop(sample *understudy.Sample) {
 	if w.lost == 0 {
 		w.lostFrom = sample.At
+		w.store.noteGap(w.camera, understudy.GapDisk, w.lostFrom, w.lostFrom, "samples are being lost: the disk is too slow or fails, and the queue is full")
 	}
 	w.dropping = true
 	w.lost++
@@ -198,6 +200,10 @@ func (w *Writer) finish() {
 			break
 		}
 		w.fail(err)
+	}
+	if len(w.ready) > 0 { // the disk refused to the end
+		first, last := w.ready[0].samples, w.ready[len(w.ready)-1].samples
+		w.store.noteGap(w.camera, understudy.GapDisk, first[0].At, last[len(last)-1].End(), "the last samples of a session could not be written: the disk fails")
 	}
 	w.endSegment()
 }
