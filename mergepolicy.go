@@ -84,8 +84,6 @@ func (w mergeWindow) has(local time.Time) bool {
 	return w.days[yesterday] && minute+dayMinutes < w.to
 }
 
-var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
-
 // parseWindows reads "DAYS HH:MM-HH:MM [RATE]; …". One that ends before it
 // begins ends on the next day.
 func parseWindows(text string) ([]mergeWindow, error) {
@@ -100,7 +98,9 @@ func parseWindows(text string) ([]mergeWindow, error) {
 		}
 		var w mergeWindow
 		from, to, ok := strings.Cut(fields[1], "-")
-		if !ok || !w.setDays(fields[0]) || !parseMinute(from, &w.from) || !parseMinute(to, &w.to) || w.from == dayMinutes {
+		var daysOK bool
+		w.days, daysOK = parseDays(fields[0])
+		if !ok || !daysOK || !parseMinute(from, &w.from) || !parseMinute(to, &w.to) || w.from == dayMinutes {
 			return nil, badWindow(part)
 		}
 		if w.to <= w.from {
@@ -116,38 +116,6 @@ func parseWindows(text string) ([]mergeWindow, error) {
 
 func badWindow(part string) error {
 	return Errorf(CodeInvalid, "a window of a merge is written as `mon-fri 20:00-06:00` or `sat,sun 00:00-24:00 50MB/s`, several divided by semicolons; found %.80q", strings.TrimSpace(part))
-}
-
-func (w *mergeWindow) setDays(text string) bool {
-	if text == "daily" {
-		text = "sun-sat"
-	}
-	for part := range strings.SplitSeq(text, ",") {
-		first, last, ranged := strings.Cut(part, "-")
-		from, to := weekday(first), weekday(first)
-		if ranged {
-			to = weekday(last)
-		}
-		if from < 0 || to < 0 {
-			return false
-		}
-		for day := from; ; day = (day + 1) % 7 {
-			w.days[day] = true
-			if day == to {
-				break
-			}
-		}
-	}
-	return true
-}
-
-func weekday(name string) int {
-	for i, w := range weekdays {
-		if w == name {
-			return i
-		}
-	}
-	return -1
 }
 
 func parseMinute(text string, into *int) bool {

@@ -25,7 +25,7 @@ type Occurrence struct {
 	From, To time.Time
 }
 
-const maxWindows = 50
+const maxOccasions = 50
 
 var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
@@ -43,8 +43,8 @@ func ParseSchedule(text string) (Schedule, error) {
 	var all Schedule
 	for part := range strings.SplitSeq(text, ";") {
 		w, ok := parseWindow(part)
-		if !ok || len(all) == maxWindows {
-			return nil, Errorf(CodeInvalid, "a schedule is at most %d windows such as `night=mon-fri 22:00-06:00 Europe/Vienna`, separated by `;`; found %.120q", maxWindows, part)
+		if !ok || len(all) == maxOccasions {
+			return nil, Errorf(CodeInvalid, "a schedule is at most %d windows such as `night=mon-fri 22:00-06:00 Europe/Vienna`, separated by `;`; found %.120q", maxOccasions, part)
 		}
 		all = append(all, w)
 	}
