@@ -133,8 +133,8 @@ func TestNotesSurviveFailuresAndCrashes(t *testing.T) {
 				failing = false
 			case "crash":
 				failing = false
-				disk = disk.Crash(func(durable, lost []byte) []byte {
-					return append(durable, lost[:rapid.IntRange(0, len(lost)).Draw(t, "torn")]...)
+				disk = disk.Crash(func(int) fs.Fate {
+					return rapid.SampledFrom([]fs.Fate{{}, fs.Kept, {Bytes: 70}, {Rest: fs.Zeros}, {Bytes: 70, Rest: fs.Garbage}}).Draw(t, "unsynced")
 				})
 				s = open()
 			}
