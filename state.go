@@ -32,14 +32,26 @@ type State struct {
 
 // StorageState is the condition of a server's media database.
 type StorageState struct {
-	Writable bool   `json:"writable"`
+	Writable bool   `json:"writable" doc:"In at least one folder"`
 	Sentence string `json:"sentence,omitempty" doc:"What is wrong, and what to do; empty when nothing is"`
-	// Incarnation is made when the store is created; a reformatted disk has another.
+	// Incarnation is made of those of the folders, each made with its folder: a
+	// reformatted disk has another, and so has a store of which a disk is away.
 	Incarnation      string `json:"incarnation"`
 	UsedBytes        int64  `json:"used_bytes"`
 	FreeBytes        int64  `json:"free_bytes"`
 	UnmergedSegments int    `json:"unmerged_segments" doc:"Segments that belong to another server and have not gone home"`
 	UnmergedBytes    int64  `json:"unmerged_bytes"`
+	// Folders of the store, also those that could not be opened.
+	Folders []FolderState `json:"folders,omitempty"`
+}
+
+// FolderState is the condition of one folder of a media database, which is one disk.
+type FolderState struct {
+	Dir       string `json:"dir"`
+	Writable  bool   `json:"writable"`
+	Sentence  string `json:"sentence,omitempty" doc:"What is wrong, and what to do; empty when nothing is"`
+	UsedBytes int64  `json:"used_bytes"`
+	FreeBytes int64  `json:"free_bytes"`
 }
 
 // CameraState is the progress of one camera on one server.

@@ -48,7 +48,7 @@ func (h *holder) hook(f func(http.ResponseWriter, *http.Request) bool) { h.befor
 
 func newHolder(t *testing.T, id understudy.ServerID) *holder {
 	t.Helper()
-	store, err := storage.Open(t.Context(), storage.Config{Dir: t.TempDir(), Server: id, SegmentLength: 5 * time.Second})
+	store, err := storage.Open(t.Context(), storage.Config{Folders: []storage.FolderConfig{{Dir: t.TempDir()}}, Server: id, SegmentLength: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

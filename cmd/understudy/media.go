@@ -56,8 +56,7 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	m.log = m.log.With("server", m.node.ID())
 	m.reporter = recording.NewReporter(m.node.ID(), m.site.Report, m.log)
 	m.store, err = storage.Open(ctx, storage.Config{
-		Dir: c.Storage.Dir, Server: m.node.ID(), MaxBytes: int64(c.Storage.MaxSize), MinFreeBytes: int64(c.Storage.MinFree),
-		SegmentLength: c.Storage.Segment, Log: m.log, Events: m.reporter.Report,
+		Folders: folders(c.Storage), Server: m.node.ID(), SegmentLength: c.Storage.Segment, Log: m.log, Events: m.reporter.Report,
 	})
 	if err != nil {
 		return nil, err
@@ -79,6 +78,14 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	}
 	m.recorder = recording.New(recorder)
 	return m, nil
+}
+
+// folders of the store, as storage takes them.
+func folders(c config.Storage) (list []storage.FolderConfig) {
+	for _, f := range c.Folders {
+		list = append(list, storage.FolderConfig{Dir: f.Dir, MaxBytes: int64(f.MaxSize), MinFreeBytes: int64(f.MinFree)})
+	}
+	return list
 }
 
 // listenAll listens on all addresses or on none.

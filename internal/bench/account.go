@@ -23,7 +23,7 @@ type found struct {
 // missing between the first and the last of a camera, and those of the window
 // before the first and behind the last.
 func account(ctx context.Context, dir string, cameras int, from, to time.Time) (f found, err error) {
-	store, err := storage.Open(ctx, storage.Config{Dir: storageDir(dir), Server: benchServer})
+	store, err := storage.Open(ctx, storage.Config{Folders: []storage.FolderConfig{{Dir: storageDir(dir)}}, Server: benchServer})
 	if err != nil {
 		return f, err
 	}

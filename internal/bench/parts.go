@@ -162,7 +162,7 @@ func recordAll(ctx context.Context, o recorderOrders, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	store, err := storage.Open(ctx, storage.Config{Dir: storageDir(o.Dir), Server: benchServer})
+	store, err := storage.Open(ctx, storage.Config{Folders: []storage.FolderConfig{{Dir: storageDir(o.Dir)}}, Server: benchServer})
 	if err != nil {
 		return err
 	}

@@ -5,11 +5,13 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -66,12 +68,18 @@ type Listen struct {
 	Merge string `yaml:"merge"`
 }
 
-// Storage configures the media database.
+// Storage configures the media database: one folder in short, or a list of them.
 type Storage struct {
-	Dir     string        `yaml:"dir"`
-	MaxSize Size          `yaml:"max_size"` // 0: until min_free is reached
-	MinFree Size          `yaml:"min_free"`
+	Folder  `yaml:",inline"`
+	Folders []Folder      `yaml:"folders"` // never empty once it was loaded
 	Segment time.Duration `yaml:"segment"` // length of a file
+}
+
+// Folder is a folder of footage, on a disk of its own.
+type Folder struct {
+	Dir     string `yaml:"dir"`
+	MaxSize Size   `yaml:"max_size"` // 0: until min_free is reached
+	MinFree Size   `yaml:"min_free"`
 }
 
 // Size is a number of bytes, written as 500GB, 64MiB or a plain number.
@@ -106,20 +114,41 @@ func LoadMedia(path string, role understudy.Role) (Media, error) {
 	c := Media{
 		Data:     "/var/lib/understudy/" + string(role),
 		Listen:   Listen{Media: address(understudy.PortMedia), State: address(understudy.PortState), Merge: address(understudy.PortMerge)},
-		Storage:  Storage{MinFree: 1 << 30, Segment: time.Minute},
+		Storage:  Storage{Segment: time.Minute},
 		HoldDown: 10 * time.Second,
 		Log:      "info",
 	}
 	err := load(path, &c)
-	if c.Storage.Dir == "" {
-		c.Storage.Dir = c.Data + "/footage"
-	}
+	err = errors.Join(err, c.Storage.settle(path, c.Data+"/footage"))
 	if c.HoldDown < time.Second || c.HoldDown > 15*time.Minute || c.Storage.Segment < time.Second {
 		err = errors.Join(err, understudy.Errorf(understudy.CodeInvalid,
 			"configuration %s: hold_down is 1s to 15m and storage.segment is at least 1s; found %s and %s", path, c.HoldDown, c.Storage.Segment))
 	}
 	return c, errors.Join(err, checkListen(path, "listen.media", c.Listen.Media),
 		checkListen(path, "listen.state", c.Listen.State), checkListen(path, "listen.merge", c.Listen.Merge))
+}
+
+// settle makes the list of folders whole: of the short form, with what was left out.
+func (s *Storage) settle(path, dir string) error {
+	if len(s.Folders) > 0 && s.Folder != (Folder{}) {
+		return understudy.Errorf(understudy.CodeInvalid,
+			"configuration %s: storage has both dir, max_size or min_free and a list of folders; write them in the list", path)
+	}
+	if len(s.Folders) == 0 {
+		s.Folders = []Folder{s.Folder}
+		s.Folders[0].Dir = cmp.Or(s.Folder.Dir, dir)
+	}
+	seen := map[string]bool{}
+	for i := range s.Folders {
+		f := &s.Folders[i]
+		f.Dir, f.MinFree = filepath.Clean(f.Dir), cmp.Or(f.MinFree, 1<<30)
+		if f.Dir == "." || seen[f.Dir] {
+			return understudy.Errorf(understudy.CodeInvalid,
+				"configuration %s: each of storage.folders needs a dir of its own; number %d has %q", path, i+1, f.Dir)
+		}
+		seen[f.Dir] = true
+	}
+	return nil
 }
 
 func address(port int) string { return fmt.Sprintf(":%d", port) }
@@ -170,8 +199,13 @@ func keys(t reflect.Type, prefix string) []string {
 	var all []string
 	for field := range fields(t) {
 		name := prefix + field.Tag.Get("yaml")
+		if field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct {
+			all = append(all, keys(field.Type.Elem(), name+"[].")...)
+			continue
+		}
 		if field.Type.Kind() == reflect.Struct {
-			all = append(all, keys(field.Type, name+".")...)
+			name, _ = strings.CutSuffix(name+".", ",inline.")
+			all = append(all, keys(field.Type, name)...)
 			continue
 		}
 		all = append(all, name)

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,20 +25,32 @@ func TestMediaDefaultsAndValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Storage.Dir != "/srv/rec1/footage" || c.Storage.MaxSize != 500e9 || c.HoldDown != 3*time.Second || c.Listen.State != ":11000" {
+	if want := (Folder{Dir: "/srv/rec1/footage", MaxSize: 500e9, MinFree: 1 << 30}); len(c.Storage.Folders) != 1 || c.Storage.Folders[0] != want || c.HoldDown != 3*time.Second || c.Listen.State != ":11000" {
 		t.Errorf("read %+v", c)
+	}
+}
+
+func TestSeveralFolders(t *testing.T) {
+	c, err := LoadMedia(write(t, "storage:\n  folders:\n    - {dir: /a/, max_size: 5GB}\n    - {dir: /b, min_free: 2GB}\n"), understudy.RoleRecording)
+	want := []Folder{{Dir: "/a", MaxSize: 5e9, MinFree: 1 << 30}, {Dir: "/b", MinFree: 2e9}}
+	if err != nil || !slices.Equal(c.Storage.Folders, want) {
+		t.Errorf("read %+v, %v", c.Storage.Folders, err)
 	}
 }
 
 func TestMistakesAreSentences(t *testing.T) {
 	for text, want := range map[string]string{
-		"dta: /srv":                  `line 1: there is no key "dta"; the keys are data,`,
-		"storage:\n  max: 5GB":       `line 2: there is no key "max"`,
-		"storage: {max_size: a lot}": `a size is written as 500GB`,
-		"listen: {media: 7563}":      `listen.media is [host]:port`,
-		"hold_down: 0s":              `hold_down is 1s to 15m`,
-		"hold_down: 1h":              `hold_down is 1s to 15m`,
-		"hold_down: [":               `configuration`,
+		"dta: /srv":                                    `line 1: there is no key "dta"; the keys are data,`,
+		"storage:\n  max: 5GB":                         `line 2: there is no key "max"`,
+		"storage: {max_size: a lot}":                   `a size is written as 500GB`,
+		"listen: {media: 7563}":                        `listen.media is [host]:port`,
+		"storage: {dir: /a, folders: [{dir: /b}]}":     `write them in the list`,
+		"storage: {folders: [{dir: /b}, {dir: /b/}]}":  `a dir of its own; number 2 has "/b"`,
+		"storage: {folders: [{max_size: 1GB}]}":        `a dir of its own; number 1`,
+		"storage: {folders: [{dir: /b, max_sise: 1}]}": `line 1: there is no key "max_sise"`,
+		"hold_down: 0s":                                `hold_down is 1s to 15m`,
+		"hold_down: 1h":                                `hold_down is 1s to 15m`,
+		"hold_down: [":                                 `configuration`,
 	} {
 		_, err := LoadMedia(write(t, text), understudy.RoleRecording)
 		if err == nil || !strings.Contains(err.Error(), want) {

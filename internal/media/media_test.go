@@ -58,7 +58,7 @@ func (l *library) Epoch(understudy.CameraID) uint64             { return 7 }
 // newServer serves a library, whose store holds what takes brought.
 func newServer(t *testing.T, takes ...func(*storage.Store)) (*library, *httptest.Server) {
 	t.Helper()
-	store, err := storage.Open(t.Context(), storage.Config{Dir: t.TempDir(), Server: "rec-1", SegmentLength: 5 * time.Second})
+	store, err := storage.Open(t.Context(), storage.Config{Folders: []storage.FolderConfig{{Dir: t.TempDir()}}, Server: "rec-1", SegmentLength: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -130,7 +130,7 @@ func TestLostCamerasAreToldOnce(t *testing.T) {
 
 // The answer to a poll must stay cheap: it is asked for four times a second by every standby.
 func BenchmarkState200Cameras(b *testing.B) {
-	store, err := storage.Open(b.Context(), storage.Config{Dir: b.TempDir(), Server: "rec-1", MinFreeBytes: 1 << 20})
+	store, err := storage.Open(b.Context(), storage.Config{Folders: []storage.FolderConfig{{Dir: b.TempDir(), MinFreeBytes: 1 << 20}}, Server: "rec-1"})
 	if err != nil {
 		b.Fatal(err)
 	}

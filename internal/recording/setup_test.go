@@ -91,7 +91,7 @@ func (i *installation) start(node *identity.Node, o options) *running {
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("server", node.ID())
 	}
-	store, err := storage.Open(t.Context(), storage.Config{Dir: o.dir, Server: node.ID(), FS: o.files, Log: log, MinFreeBytes: 1 << 20})
+	store, err := storage.Open(t.Context(), storage.Config{Folders: []storage.FolderConfig{{Dir: o.dir, FS: o.files, MinFreeBytes: 1 << 20}}, Server: node.ID(), Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,10 @@ package storage
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -36,17 +36,18 @@ func Check(ctx context.Context, dir string, progress func(done, total int64)) (C
 }
 
 func checkFS(ctx context.Context, files fs.FS, dir string, progress func(done, total int64)) (Checked, error) {
-	s := &Store{fs: files, config: Config{Dir: dir}}
-	content, err := s.readFile(storeFile)
-	if err == nil {
-		err = json.Unmarshal(content, &s.identity)
-	}
+	f := (&Store{log: slog.New(slog.DiscardHandler)}).newFolder(FolderConfig{Dir: dir, FS: files})
+	id, err := f.peek()
 	if err != nil {
-		return Checked{}, understudy.Errorf(understudy.CodeInvalid, "the folder %s is no store of recordings: %w", dir, err)
+		return Checked{}, err
 	}
-	c := checker{store: s, progress: progress}
+	if id == nil {
+		return Checked{}, understudy.Errorf(understudy.CodeInvalid, "the folder %s is no store of recordings: it has no %s; name the folder that has one", dir, storeFile)
+	}
+	f.identity = *id
+	c := checker{folder: f, progress: progress}
 	if err := c.survey(); err != nil {
-		return Checked{}, s.explain(err)
+		return Checked{}, f.explain(err)
 	}
 	for _, f := range c.files {
 		if err := ctx.Err(); err != nil {
@@ -63,7 +64,7 @@ func checkFS(ctx context.Context, files fs.FS, dir string, progress func(done, t
 
 // checker is one pass over a store.
 type checker struct {
-	store       *Store
+	folder      *folder
 	progress    func(done, total int64)
 	files       []checkedFile
 	done, total int64
@@ -79,7 +80,7 @@ type checkedFile struct {
 
 // survey lists what is to be read.
 func (c *checker) survey() error {
-	cameras, err := c.store.fs.ReadDir(camerasDir)
+	cameras, err := c.folder.fs.ReadDir(camerasDir)
 	if err != nil {
 		return err
 	}
@@ -88,24 +89,24 @@ func (c *checker) survey() error {
 		if !dir.IsDir() || understudy.ValidateID("camera", camera) != nil {
 			continue
 		}
-		sizes, err := c.store.segmentFiles(camera)
+		sizes, err := c.folder.segmentFiles(camera)
 		if err != nil {
 			return err
 		}
 		// After the folder, so that what was deleted meanwhile is in neither.
-		content, err := c.store.readFile(indexPath(camera))
+		content, err := c.folder.readFile(indexPath(camera))
 		if err != nil && !isNotExist(err) {
 			return err
 		}
 		lines, _ := parseIndex(content)
 		for _, l := range lines {
-			if e := entryOf(camera, l); e != nil && !c.isThere(e.ID) {
+			if e := c.folder.entryOf(camera, l); e != nil && !c.isThere(e.ID) {
 				c.fault("segment %s is in the index, and its file is gone", e.ID)
 			}
 		}
-		newest := newestOwn(c.store.identity.Server, sizes)
+		newest := newestOwn(c.folder.identity.Server, sizes)
 		for id, size := range sizes {
-			c.files = append(c.files, checkedFile{id, size, slices.Contains(newest, id), entryOf(camera, lines[nameOf(id)])})
+			c.files = append(c.files, checkedFile{id, size, slices.Contains(newest, id), c.folder.entryOf(camera, lines[nameOf(id)])})
 			c.total += size
 		}
 		if err := errors.Join(c.setAside(camera), c.checkNotes(camera)); err != nil {
@@ -117,13 +118,13 @@ func (c *checker) survey() error {
 }
 
 func (c *checker) isThere(id understudy.SegmentID) bool {
-	_, err := c.store.fs.Stat(segmentPath(id))
+	_, err := c.folder.fs.Stat(segmentPath(id))
 	return err == nil
 }
 
 // setAside counts as faults what an earlier start could not read.
 func (c *checker) setAside(camera understudy.CameraID) error {
-	files, err := c.store.fs.ReadDir(cameraDir(camera))
+	files, err := c.folder.fs.ReadDir(cameraDir(camera))
 	for _, f := range files {
 		if strings.HasSuffix(f.Name(), ".damaged") {
 			c.fault("%s/%s was set aside at an earlier start, because it could not be read", camera, f.Name())
@@ -137,7 +138,7 @@ func (c *checker) fault(format string, args ...any) {
 }
 
 func (c *checker) check(f checkedFile) {
-	file, err := c.store.fs.OpenFile(segmentPath(f.id), os.O_RDONLY)
+	file, err := c.folder.fs.OpenFile(segmentPath(f.id), os.O_RDONLY)
 	if isNotExist(err) {
 		return // retention or merge-back took it meanwhile
 	}

@@ -33,7 +33,7 @@ func run(t testing.TB, disk fs.FS, change ...func(*storage.Config)) *running {
 	t.Helper()
 	r := &running{t: t}
 	reports := make(chan string, 1000)
-	c := storage.Config{Dir: "memory", Server: server, MinFreeBytes: 1 << 20, FS: disk,
+	c := storage.Config{Folders: []storage.FolderConfig{{Dir: "memory", MinFreeBytes: 1 << 20, FS: disk}}, Server: server,
 		Events: func(e understudy.Report) { reports <- e.Sentence }}
 	for _, f := range change {
 		f(&c)
@@ -257,7 +257,7 @@ func TestNumbersAreNotUsedAgain(t *testing.T) {
 	tracks, samples := fmp4test.Clip(t, "h265", 1)
 	disk, last := fs.NewMemory(), uint64(0)
 	for range 3 {
-		s := open(t, "", func(c *storage.Config) { c.FS = disk })
+		s := open(t, "", func(c *storage.Config) { c.Folders[0].FS = disk })
 		record(t, s, "lobby", 1, tracks, samples)
 		for _, segment := range segments(t, s, "lobby") {
 			if segment.ID.Sequence <= last {

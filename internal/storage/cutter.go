@@ -162,7 +162,7 @@ func (c *cutter) takeSoundFrom(at time.Time) (later []fmp4.TimedSample) {
 	for _, s := range c.pending.samples {
 		if s.Track == understudy.AudioTrack && !s.At.Before(at) {
 			later = append(later, s)
-			c.pending.bytes -= int64(len(s.Payload))
+			c.pending.bytes -= heldBytes(s.Sample)
 		} else {
 			kept = append(kept, s)
 		}
@@ -173,7 +173,7 @@ func (c *cutter) takeSoundFrom(at time.Time) (later []fmp4.TimedSample) {
 
 func (c *cutter) push(s fmp4.TimedSample) {
 	c.pending.samples = append(c.pending.samples, s)
-	c.pending.bytes += int64(len(s.Payload))
+	c.pending.bytes += heldBytes(s.Sample)
 }
 
 // emit ends the pending fragment.
@@ -250,7 +250,7 @@ func (c *cutter) heldBytes() int64 {
 	held := c.pending.bytes
 	for _, t := range c.tracks {
 		if t.held != nil {
-			held += int64(len(t.held.Payload))
+			held += heldBytes(t.held)
 		}
 	}
 	for _, f := range c.out {

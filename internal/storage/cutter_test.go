@@ -199,7 +199,7 @@ func FuzzIndex(f *testing.F) {
 		lines, _ := parseIndex(b)
 		var again []byte
 		for _, l := range lines {
-			if e := entryOf("lobby", l); e != nil && nameOf(e.ID) != l.Name {
+			if e := (&folder{}).entryOf("lobby", l); e != nil && nameOf(e.ID) != l.Name {
 				t.Fatalf("line %+v became segment %s", l, e.ID)
 			}
 			again = appendLine(again, l)

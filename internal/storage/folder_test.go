@@ -26,12 +26,12 @@ func TestAFolderHasOneOwner(t *testing.T) {
 			t.Errorf("%s: %v, want a conflict that says %q", what, err, words)
 		}
 	}
-	refused("a folder in use", "held by another process", storage.Config{Dir: dir, Server: server})
+	refused("a folder in use", "held by another process", storage.Config{Folders: []storage.FolderConfig{{Dir: dir}}, Server: server})
 	incarnation := s.State().Incarnation
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	refused("another server's folder", "belongs to server rec1, and this is server rec2", storage.Config{Dir: dir, Server: "rec2"})
+	refused("another server's folder", "belongs to server rec1, and this is server rec2", storage.Config{Folders: []storage.FolderConfig{{Dir: dir}}, Server: "rec2"})
 	if got := open(t, dir).State().Incarnation; got != incarnation {
 		t.Errorf("the incarnation was %s and is %s", incarnation, got)
 	}
@@ -43,16 +43,16 @@ func TestAFolderHasOneOwner(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(other, "letter.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused("a folder with something else", "letter.txt", storage.Config{Dir: other, Server: server})
+	refused("a folder with something else", "letter.txt", storage.Config{Folders: []storage.FolderConfig{{Dir: other}}, Server: server})
 	newer := t.TempDir()
-	if err := os.WriteFile(filepath.Join(newer, "store.json"), []byte(`{"format":2,"server":"rec1","incarnation":"x"}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(newer, "store.json"), []byte(`{"format":3,"server":"rec1","incarnation":"x"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused("a newer format", "has format 2", storage.Config{Dir: newer, Server: server})
+	refused("a newer format", "has format 3", storage.Config{Folders: []storage.FolderConfig{{Dir: newer}}, Server: server})
 	if err := os.WriteFile(filepath.Join(newer, "store.json"), []byte(`{"for`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused("a damaged store file", "damaged", storage.Config{Dir: newer, Server: server})
+	refused("a damaged store file", "damaged", storage.Config{Folders: []storage.FolderConfig{{Dir: newer}}, Server: server})
 }
 
 // The index is a cache: whatever happens to it, the same footage is listed.

@@ -23,6 +23,7 @@ type health struct {
 	dropped  string    // what was lost because the disk was too slow
 	dropAt   time.Time // when that was
 	worked   time.Time // when the disk last made something durable
+	sickAt   time.Time // when it was last seen sick
 	free     int64
 }
 
@@ -101,10 +102,31 @@ func (h *health) setFree(n int64) {
 	h.free = n
 }
 
+// room returns the free bytes that were last seen.
+func (h *health) room() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.free
+}
+
+// wellSince reports whether nothing was wrong for so long.
+func (h *health) wellSince(d time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return time.Since(h.sickAt) >= d
+}
+
 // sentence says what is wrong; empty when nothing is.
 func (h *health) sentence() (sentence string, free int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if sentence = h.wrong(); sentence != "" {
+		h.sickAt = time.Now()
+	}
+	return sentence, h.free
+}
+
+func (h *health) wrong() string {
 	oldest := operation{}
 	for _, o := range h.inflight {
 		if oldest.what == "" || o.since.Before(oldest.since) {
@@ -117,13 +139,13 @@ func (h *health) sentence() (sentence string, free int64) {
 	}
 	switch {
 	case hung > hangAfter:
-		return fmt.Sprintf("the disk hangs: it has not answered %s for %d s; check the disk and its cable or network", oldest.what, int(hung.Seconds())), h.free
+		return fmt.Sprintf("the disk hangs: it has not answered %s for %d s; check the disk and its cable or network", oldest.what, int(hung.Seconds()))
 	case h.full != "":
-		return h.full, h.free
+		return h.full
 	case h.fault != "":
-		return h.fault, h.free
+		return h.fault
 	case h.dropped != "" && time.Since(h.dropAt) < dropRemembers:
-		return h.dropped, h.free
+		return h.dropped
 	}
-	return "", h.free
+	return ""
 }

@@ -22,10 +22,11 @@ const importMaxBytes = 2 * segmentMaxBytes
 
 // Import is a segment on its way into the store. It belongs to one goroutine.
 type Import struct {
-	store *Store
-	id    understudy.SegmentID
-	size  int64
-	sum   [32]byte
+	store  *Store
+	folder *folder // where it comes to lie
+	id     understudy.SegmentID
+	size   int64
+	sum    [32]byte
 
 	mu       sync.Mutex // against a second Import of the same segment
 	file     fs.File    // nil once it is complete, sealed or given up
@@ -51,7 +52,7 @@ func (s *Store) Import(id understudy.SegmentID, size int64, sha256 [32]byte) (*I
 	if err := id.Validate(); err != nil {
 		return nil, err
 	}
-	if size <= 0 || size > importMaxBytes || id.Holder == s.config.Server {
+	if size <= 0 || size > importMaxBytes || id.Holder == s.server {
 		return nil, understudy.Errorf(understudy.CodeInvalid,
 			"a segment to take in has 1 to %d bytes and was recorded elsewhere; %s has %d", int64(importMaxBytes), id, size)
 	}
@@ -65,14 +66,17 @@ func (s *Store) Import(id understudy.SegmentID, size int64, sha256 [32]byte) (*I
 	}
 	if err := i.open(); err != nil {
 		i.abandon()
-		return nil, s.explain(err)
+		if i.folder != nil {
+			err = i.folder.explain(err)
+		}
+		return nil, err
 	}
 	return i, nil
 }
 
 func (i *Import) open() error {
 	s := i.store
-	if _, ok := s.find(i.id); ok {
+	if s.isHere(i.id) {
 		size, sum, ok := s.Has(i.id)
 		if ok && size == i.size && sum == i.sum {
 			i.complete, i.offset = true, size
@@ -81,13 +85,19 @@ func (i *Import) open() error {
 		return understudy.Errorf(understudy.CodeConflict,
 			"segment %s is here already, with other bytes; both copies are kept: compare them with ffprobe and delete one", i.id)
 	}
-	if full := s.health.isFull(); full != "" {
-		return understudy.Errorf(understudy.CodeUnavailable, "%s", full)
-	}
-	if err := s.removeOtherParts(i.id, incomingPath(i.id, i.size, i.sum)); err != nil {
+	part := incomingPath(i.id, i.size, i.sum)
+	f, err := s.importFolder(i.id, part)
+	if err != nil {
 		return err
 	}
-	file, err := s.fs.OpenFile(incomingPath(i.id, i.size, i.sum), os.O_RDWR|os.O_CREATE)
+	i.folder = f
+	if full := f.health.isFull(); full != "" {
+		return understudy.Errorf(understudy.CodeUnavailable, "%s", full)
+	}
+	if err := f.removeOtherParts(i.id, part); err != nil {
+		return err
+	}
+	file, err := f.fs.OpenFile(part, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return err
 	}
@@ -105,15 +115,31 @@ func (i *Import) open() error {
 	return err
 }
 
+// importFolder returns where a segment from elsewhere comes to lie: where a part
+// of it lies, where its camera's own footage lies, or where there is most room.
+func (s *Store) importFolder(id understudy.SegmentID, part string) (*folder, error) {
+	for _, f := range s.folders {
+		if sentence, _ := f.health.sentence(); sentence != "" && len(s.folders) > 1 {
+			continue
+		}
+		if _, err := f.fs.Stat(part); err == nil {
+			return f, nil
+		} else if !isNotExist(err) && len(s.folders) == 1 {
+			return f, f.explain(err)
+		}
+	}
+	return s.choose(id.Camera, nil), nil
+}
+
 // removeOtherParts removes parts of the same segment that were to become something else.
-func (s *Store) removeOtherParts(id understudy.SegmentID, but string) error {
-	files, err := s.fs.ReadDir(incomingDir)
+func (f *folder) removeOtherParts(id understudy.SegmentID, but string) error {
+	files, err := f.fs.ReadDir(incomingDir)
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		if name := incomingDir + "/" + f.Name(); strings.HasPrefix(name, incomingPrefix(id)) && name != but {
-			if err := s.fs.Remove(name); err != nil {
+	for _, file := range files {
+		if name := incomingDir + "/" + file.Name(); strings.HasPrefix(name, incomingPrefix(id)) && name != but {
+			if err := f.fs.Remove(name); err != nil {
 				return err
 			}
 		}
@@ -126,24 +152,24 @@ func (s *Store) removeOtherParts(id understudy.SegmentID, but string) error {
 const partsAge = 24 * time.Hour
 
 // removeOldParts removes parts that were last written to long ago.
-func (s *Store) removeOldParts() {
-	files, err := s.fs.ReadDir(incomingDir)
+func (f *folder) removeOldParts() {
+	files, err := f.fs.ReadDir(incomingDir)
 	if err != nil {
-		s.log.Warn("parts that were never resumed could not be looked for", "err", err)
+		f.log.Warn("parts that were never resumed could not be looked for", "err", err)
 		return
 	}
 	now := time.Now()
-	for _, f := range files {
-		name := incomingDir + "/" + f.Name()
-		info, err := f.Info()
-		if err != nil || now.Sub(info.ModTime()) < partsAge || s.isComing(name) {
+	for _, file := range files {
+		name := incomingDir + "/" + file.Name()
+		info, err := file.Info()
+		if err != nil || now.Sub(info.ModTime()) < partsAge || f.store.isComing(name) {
 			continue
 		}
-		if err := s.fs.Remove(name); err != nil {
-			s.log.Warn("a part that was never resumed could not be removed", "part", name, "err", err)
+		if err := f.fs.Remove(name); err != nil {
+			f.log.Warn("a part that was never resumed could not be removed", "part", name, "err", err)
 			continue
 		}
-		s.log.Info("a part that was not resumed for a day was removed; it begins anew when it is sent again", "part", name)
+		f.log.Info("a part that was not resumed for a day was removed; it begins anew when it is sent again", "part", name)
 	}
 }
 
@@ -172,14 +198,14 @@ func (i *Import) Write(p []byte) (int, error) {
 		return 0, i.superseded()
 	}
 	n := 0
-	err := i.store.health.do("a write", func() (err error) {
+	err := i.folder.health.do("a write", func() (err error) {
 		n, err = i.file.Write(p)
 		return err
 	})
 	i.offset += int64(n)
-	i.store.written.Add(int64(n))
+	i.folder.written.Add(int64(n))
 	if err != nil {
-		return n, i.store.explain(err)
+		return n, i.folder.explain(err)
 	}
 	return n, nil
 }
@@ -205,24 +231,24 @@ func (i *Import) Seal(ctx context.Context) error {
 		return understudy.Errorf(understudy.CodeConflict, "segment %s has %d bytes, and %d are here", i.id, i.size, i.offset)
 	}
 	part := incomingPath(i.id, i.size, i.sum)
-	if err := i.store.health.do("a sync", i.file.Sync); err != nil {
+	if err := i.folder.health.do("a sync", i.file.Sync); err != nil {
 		i.throwAway(part)
-		return i.store.explain(err)
+		return i.folder.explain(err)
 	}
 	e, err := i.verify(ctx)
 	if understudy.CodeOf(err) == understudy.CodeConflict {
 		i.throwAway(part)
 	}
 	if err != nil {
-		return i.store.explain(err)
+		return i.folder.explain(err)
 	}
 	if err := i.install(part); err != nil {
-		return i.store.explain(err)
+		return i.folder.explain(err)
 	}
 	i.file.Close()
 	i.file, i.complete = nil, true
 	i.store.insert(e)
-	i.store.record(i.id.Camera, lineOf(e))
+	i.folder.record(i.id.Camera, lineOf(e))
 	i.store.forget(i)
 	return nil
 }
@@ -264,26 +290,27 @@ func (i *Import) verify(ctx context.Context) (*entry, error) {
 	return &entry{
 		Segment: understudy.Segment{ID: i.id, Start: first.At, End: last.End(), Size: i.size, Closed: true, Codec: tracks[0].Codec},
 		last:    understudy.Watermark{At: last.At, Hash: last.Hash},
+		folder:  i.folder,
 	}, nil
 }
 
 func (i *Import) install(part string) error {
-	s := i.store
-	if err := s.makeCameraDir(i.id.Camera); err != nil {
+	f := i.folder
+	if err := f.makeCameraDir(i.id.Camera); err != nil {
 		return err
 	}
-	if err := s.fs.Rename(part, segmentPath(i.id)); err != nil {
+	if err := f.fs.Rename(part, segmentPath(i.id)); err != nil {
 		return err
 	}
-	return errors.Join(s.fs.SyncDir(cameraDir(i.id.Camera)), s.fs.SyncDir(incomingDir))
+	return errors.Join(f.fs.SyncDir(cameraDir(i.id.Camera)), f.fs.SyncDir(incomingDir))
 }
 
 // throwAway removes the part: what is in it is wrong, or unknown.
 func (i *Import) throwAway(part string) {
 	i.file.Close()
 	i.file = nil
-	if err := i.store.fs.Remove(part); err != nil {
-		i.store.log.Warn("a part that is wrong could not be removed", "part", part, "err", err)
+	if err := i.folder.fs.Remove(part); err != nil {
+		i.folder.log.Warn("a part that is wrong could not be removed", "part", part, "err", err)
 	}
 }
 

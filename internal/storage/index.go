@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -23,6 +21,8 @@ type entry struct {
 	last               markerPoint // the last video sample
 	marks              []understudy.SampleMark
 	rest               bool // its file has more behind a damaged fragment
+	folder             *folder
+	twin               *folder // another one that has it, too
 }
 
 // markerPoint is a watermark as the index has it.
@@ -46,12 +46,12 @@ func lineOf(e *entry) indexLine {
 }
 
 // entryOf is the inverse of lineOf; nil if the line is nothing of that camera.
-func entryOf(camera understudy.CameraID, l indexLine) *entry {
+func (f *folder) entryOf(camera understudy.CameraID, l indexLine) *entry {
 	id, err := understudy.ParseSegmentID(string(camera) + "/" + l.Name)
 	if err != nil || l.Size <= 0 || l.Last == nil {
 		return nil
 	}
-	return &entry{Segment: understudy.Segment{ID: id, Start: l.Start, End: l.End, Size: l.Size, Closed: true, Codec: l.Codec}, last: *l.Last, rest: l.Rest}
+	return &entry{Segment: understudy.Segment{ID: id, Start: l.Start, End: l.End, Size: l.Size, Closed: true, Codec: l.Codec}, last: *l.Last, rest: l.Rest, folder: f}
 }
 
 // nameOf returns the file name of a segment without its ending.
@@ -106,20 +106,20 @@ func place(list []*entry, id understudy.SegmentID) (int, bool) {
 
 // record appends a line to a camera's index. A failure costs time at the next
 // start, not footage: it is logged only.
-func (s *Store) record(camera understudy.CameraID, l indexLine) {
-	s.indexMu.Lock()
-	defer s.indexMu.Unlock()
-	err := s.health.do("a write to the index", func() error {
-		f, err := s.fs.OpenFile(indexPath(camera), os.O_WRONLY|os.O_CREATE|os.O_APPEND)
+func (f *folder) record(camera understudy.CameraID, l indexLine) {
+	f.indexMu.Lock()
+	defer f.indexMu.Unlock()
+	err := f.health.do("a write to the index", func() error {
+		file, err := f.fs.OpenFile(indexPath(camera), os.O_WRONLY|os.O_CREATE|os.O_APPEND)
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		_, err = f.Write(appendLine(nil, l))
+		defer file.Close()
+		_, err = file.Write(appendLine(nil, l))
 		return err
 	})
 	if err != nil {
-		s.log.Warn("a line of the index was not written; the next start reads the segment instead", "camera", camera, "err", err)
+		f.log.Warn("a line of the index was not written; the next start reads the segment instead", "camera", camera, "err", err)
 	}
 }
 
@@ -129,47 +129,20 @@ func (s *Store) record(camera understudy.CameraID, l indexLine) {
 const goneMost = 2000
 
 // recordGone notes that a segment is gone, and now and then writes the index anew.
-func (s *Store) recordGone(id understudy.SegmentID) {
-	s.record(id.Camera, indexLine{Name: nameOf(id), Gone: true})
-	s.indexMu.Lock()
-	defer s.indexMu.Unlock()
-	if s.gone == nil {
-		s.gone = map[understudy.CameraID]int{}
+func (f *folder) recordGone(id understudy.SegmentID) {
+	f.record(id.Camera, indexLine{Name: nameOf(id), Gone: true})
+	f.indexMu.Lock()
+	defer f.indexMu.Unlock()
+	if f.gone == nil {
+		f.gone = map[understudy.CameraID]int{}
 	}
-	if s.gone[id.Camera]++; s.gone[id.Camera] < goneMost {
+	if f.gone[id.Camera]++; f.gone[id.Camera] < goneMost {
 		return
 	}
-	s.gone[id.Camera] = 0
+	f.gone[id.Camera] = 0
 	// What is closed or deleted meanwhile appends its line behind this.
-	s.mu.Lock()
-	list := slices.DeleteFunc(slices.Clone(s.cameras[id.Camera]), func(e *entry) bool { return !e.Closed })
-	s.mu.Unlock()
-	s.rewriteIndex(id.Camera, list)
-}
-
-// readFile returns a whole small file.
-func (s *Store) readFile(name string) ([]byte, error) {
-	f, err := s.fs.OpenFile(name, os.O_RDONLY)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
-}
-
-// replaceFile puts a file in place, whole or not at all.
-func (s *Store) replaceFile(dir, name string, content []byte) error {
-	temporary := name + ".tmp"
-	f, err := s.fs.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := s.fs.Rename(temporary, name); err != nil {
-		return err
-	}
-	return s.fs.SyncDir(dir)
+	f.store.mu.Lock()
+	list := slices.DeleteFunc(slices.Clone(f.store.cameras[id.Camera]), func(e *entry) bool { return !e.Closed || e.folder != f })
+	f.store.mu.Unlock()
+	f.rewriteIndex(id.Camera, list)
 }

@@ -12,7 +12,7 @@ import (
 func TestTheIndexStaysSmall(t *testing.T) {
 	disk := fs.NewMemory()
 	open := func() *Store {
-		s, err := Open(t.Context(), Config{Dir: "memory", Server: "rec1", FS: disk})
+		s, err := Open(t.Context(), Config{Folders: []FolderConfig{{Dir: "memory", FS: disk}}, Server: "rec1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,9 +33,9 @@ func TestTheIndexStaysSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range uint64(3 * goneMost) {
-		s.recordGone(understudy.SegmentID{Camera: "lobby", Epoch: 1, Holder: "rec1", Sequence: 100 + n})
+		s.folders[0].recordGone(understudy.SegmentID{Camera: "lobby", Epoch: 1, Holder: "rec1", Sequence: 100 + n})
 	}
-	content, err := s.readFile(indexPath("lobby"))
+	content, err := s.folders[0].readFile(indexPath("lobby"))
 	if err != nil {
 		t.Fatal(err)
 	}

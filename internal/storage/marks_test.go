@@ -11,7 +11,7 @@ import (
 // The marks of a closed segment are read once, and are gone with it.
 func TestMarksAreReadOnce(t *testing.T) {
 	disk := fs.NewMemory()
-	s, err := Open(t.Context(), Config{Dir: "memory", Server: "rec1", FS: disk})
+	s, err := Open(t.Context(), Config{Folders: []FolderConfig{{Dir: "memory", FS: disk}}, Server: "rec1"})
 	if err != nil {
 		t.Fatal(err)
 	}

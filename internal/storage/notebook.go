@@ -224,14 +224,14 @@ func (b *notebook) expire(camera understudy.CameraID, before time.Time) {
 	}
 }
 
-// find returns a note as it was given last.
-func (b *notebook) find(camera understudy.CameraID, id string) (understudy.Note, bool) {
+// find returns a note as it was given last, and when that was.
+func (b *notebook) find(camera understudy.CameraID, id string) (noted, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if c := b.cameras[camera]; c != nil && c.notes[id] != nil {
-		return c.notes[id].note, true
+		return *c.notes[id], true
 	}
-	return understudy.Note{}, false
+	return noted{}, false
 }
 
 // list adds the durable notes of a camera that wanted accepts to all, of two

@@ -25,11 +25,46 @@ func (s *Store) Note(n understudy.Note) error {
 	if err := n.Validate(); err != nil {
 		return err
 	}
-	dropped, err := s.notes.put(inUTC(n), time.Now())
+	f := s.noteFolder(n.Camera, n.ID)
+	dropped, err := f.notes.put(inUTC(n), time.Now())
 	if dropped > 0 {
 		s.log.Warn("a camera has more notes than there is room for, and the oldest were dropped", "camera", n.Camera, "dropped", dropped)
 	}
 	return err
+}
+
+// noteFolder returns the folder in which a note lies or comes to lie: the one
+// that has it, if that is well, else the one that its camera records to.
+func (s *Store) noteFolder(camera understudy.CameraID, id string) *folder {
+	if _, f := s.findNote(camera, id); f != nil {
+		if sentence, _ := f.health.sentence(); sentence == "" {
+			return f
+		}
+	}
+	return s.choose(camera, nil)
+}
+
+// findNote returns a note as it was given last, and where it lies; nil if there is none.
+func (s *Store) findNote(camera understudy.CameraID, id string) (understudy.Note, *folder) {
+	var last noted
+	var in *folder
+	for _, f := range s.folders {
+		if n, ok := f.notes.find(camera, id); ok && (in == nil || n.at.After(last.at)) {
+			last, in = n, f
+		}
+	}
+	return last.note, in
+}
+
+// noteNames returns the cameras that have notes, by id.
+func (s *Store) noteNames() []understudy.CameraID {
+	names := map[understudy.CameraID]bool{}
+	for _, f := range s.folders {
+		for _, camera := range f.notes.names() {
+			names[camera] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 func inUTC(n understudy.Note) understudy.Note {
@@ -48,10 +83,14 @@ func (s *Store) Notes(_ context.Context, camera understudy.CameraID, from, to ti
 
 func (s *Store) durableNotes(camera understudy.CameraID, wanted func(understudy.Note) bool) []understudy.Note {
 	all := map[string]noted{}
-	s.notes.list(camera, all, wanted)
+	for _, f := range s.folders {
+		f.notes.list(camera, all, func(understudy.Note) bool { return true })
+	}
 	notes := make([]understudy.Note, 0, len(all))
 	for _, n := range all {
-		notes = append(notes, n.note)
+		if wanted(n.note) {
+			notes = append(notes, n.note)
+		}
 	}
 	slices.SortFunc(notes, func(a, b understudy.Note) int { return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.ID, b.ID)) })
 	return notes
@@ -61,7 +100,7 @@ func (s *Store) durableNotes(camera understudy.CameraID, wanted func(understudy.
 // server, by camera and time: what has to go home with their footage.
 func (s *Store) ForeignNotes() []understudy.Note {
 	var foreign []understudy.Note
-	for _, camera := range s.notes.names() {
+	for _, camera := range s.noteNames() {
 		s.mu.Lock()
 		elsewhere := s.isForeign(camera)
 		s.mu.Unlock()
@@ -88,16 +127,16 @@ func (s *Store) TakeNotes(notes []understudy.Note) error {
 		if n.ID == retentionNote {
 			continue // what was deleted there tells nothing of what is here
 		}
-		if have, ok := s.notes.find(n.Camera, n.ID); ok && have.To.After(n.To) {
+		if have, f := s.findNote(n.Camera, n.ID); f != nil && have.To.After(n.To) {
 			continue
 		}
-		_, err := s.notes.put(inUTC(n), time.Now())
+		_, err := s.noteFolder(n.Camera, n.ID).notes.put(inUTC(n), time.Now())
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if err := s.notes.save(slices.Sorted(maps.Keys(cameras))...); err != nil {
+	if err := s.saveNotesOf(slices.Sorted(maps.Keys(cameras))...); err != nil {
 		return understudy.Errorf(understudy.CodeUnavailable, "notes of another server could not be brought to the disk; check it: %w", err)
 	}
 	return nil
@@ -111,31 +150,57 @@ func (s *Store) DeleteNotes(notes []understudy.Note) error {
 		byCamera[n.Camera] = append(byCamera[n.Camera], n)
 	}
 	for camera, gone := range byCamera {
-		s.notes.remove(camera, gone)
+		for _, n := range gone {
+			s.forgetNote(camera, n)
+		}
 	}
-	if err := s.notes.save(slices.Sorted(maps.Keys(byCamera))...); err != nil {
+	if err := s.saveNotesOf(slices.Sorted(maps.Keys(byCamera))...); err != nil {
 		return understudy.Errorf(understudy.CodeUnavailable, "notes that went home could not be deleted here; check the disk: %w", err)
 	}
 	return nil
 }
 
+// forgetNote takes a note out of all folders, unless it was replaced.
+func (s *Store) forgetNote(camera understudy.CameraID, n understudy.Note) {
+	have, in := s.findNote(camera, n.ID)
+	if in == nil || !equalNotes(have, n) {
+		return
+	}
+	in.notes.remove(camera, []understudy.Note{n})
+	for _, f := range s.folders {
+		if older, ok := f.notes.find(camera, n.ID); ok && f != in {
+			f.notes.remove(camera, []understudy.Note{older.note})
+		}
+	}
+}
+
+// saveNotesOf brings the notes of cameras to the disks.
+func (s *Store) saveNotesOf(cameras ...understudy.CameraID) error {
+	var errs []error
+	for _, f := range s.folders {
+		errs = append(errs, f.notes.save(cameras...))
+	}
+	return errors.Join(errs...)
+}
+
 // saveNotes brings to the disk what was noted since the last time.
-func (s *Store) saveNotes() {
-	if err := s.notes.save(s.notes.names()...); err != nil {
-		s.log.Warn("notes could not be written, and are kept in memory until they can", "err", err)
+func (f *folder) saveNotes() {
+	if err := f.notes.save(f.notes.names()...); err != nil {
+		f.log.Warn("notes could not be written, and are kept in memory until they can", "err", err)
 	}
 }
 
 // expireNotes forgets notes that are older than their camera's footage may get
 // and than all footage of it that is left.
-func (s *Store) expireNotes() {
+func (f *folder) expireNotes() {
+	s := f.store
 	s.mu.Lock()
 	keep := s.keep
 	s.mu.Unlock()
 	if keep == nil {
 		return
 	}
-	for _, camera := range s.notes.names() {
+	for _, camera := range f.notes.names() {
 		s.mu.Lock()
 		elsewhere := s.home == nil || s.isForeign(camera)
 		s.mu.Unlock()
@@ -144,7 +209,7 @@ func (s *Store) expireNotes() {
 			if oldest := s.oldestStart(camera); !oldest.IsZero() && oldest.Before(before) {
 				before = oldest
 			}
-			s.notes.expire(camera, before)
+			f.notes.expire(camera, before)
 		}
 	}
 }
@@ -162,16 +227,16 @@ func (s *Store) oldestStart(camera understudy.CameraID) (oldest time.Time) {
 }
 
 // recoverNotes brings the notes of a camera into memory.
-func (s *Store) recoverNotes(camera understudy.CameraID) error {
-	content, err := s.readFile(notesPath(camera))
+func (f *folder) recoverNotes(camera understudy.CameraID) error {
+	content, err := f.readFile(notesPath(camera))
 	if isNotExist(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if damaged := s.notes.load(camera, content); damaged > 0 {
-		s.report(camera, fmt.Sprintf("%d notes of camera %s were damaged and are lost; the others were written anew", damaged, camera))
+	if damaged := f.notes.load(camera, content); damaged > 0 {
+		f.store.report(camera, fmt.Sprintf("%d notes of camera %s were damaged and are lost; the others were written anew", damaged, camera))
 	}
 	return nil
 }
@@ -182,9 +247,10 @@ const retentionStep = time.Minute
 
 // noteRetention adds footage that was deleted to what the camera's note says of it.
 func (s *Store) noteRetention(camera understudy.CameraID, from, to time.Time) {
-	n, ok := s.notes.find(camera, retentionNote)
+	n, in := s.findNote(camera, retentionNote)
+	ok := in != nil
 	if !ok {
-		n = understudy.Note{ID: retentionNote, Camera: camera, Server: s.config.Server, Kind: understudy.NoteGap, Cause: understudy.GapRetention, From: from, To: to}
+		n = understudy.Note{ID: retentionNote, Camera: camera, Server: s.server, Kind: understudy.NoteGap, Cause: understudy.GapRetention, From: from, To: to}
 	}
 	if ok && !from.Before(n.From) && to.Sub(n.To) < retentionStep {
 		return
@@ -201,7 +267,7 @@ func (s *Store) noteRetention(camera understudy.CameraID, from, to time.Time) {
 
 // noteGap writes down that footage of a camera is missing, and why.
 func (s *Store) noteGap(camera understudy.CameraID, cause understudy.GapCause, from, to time.Time, sentence string) {
-	s.noteOwn(understudy.NewGapNote(s.config.Server, camera, cause, from, to, sentence))
+	s.noteOwn(understudy.NewGapNote(s.server, camera, cause, from, to, sentence))
 }
 
 func (s *Store) noteOwn(n understudy.Note) {
@@ -212,7 +278,7 @@ func (s *Store) noteOwn(n understudy.Note) {
 
 // noteVanished notes what the index knows of and no file holds any more. What is
 // older than all that is left was deleted, and the crash came before the index said so.
-func (s *Store) noteVanished(camera understudy.CameraID, lines map[string]indexLine, list []*entry) {
+func (f *folder) noteVanished(camera understudy.CameraID, lines map[string]indexLine, list []*entry) {
 	oldest := time.Time{}
 	for _, e := range list {
 		if oldest.IsZero() || e.Start.Before(oldest) {
@@ -220,7 +286,7 @@ func (s *Store) noteVanished(camera understudy.CameraID, lines map[string]indexL
 		}
 	}
 	for _, l := range lines {
-		was := entryOf(camera, l)
+		was := f.entryOf(camera, l)
 		if was == nil || oldest.IsZero() || was.Start.Before(oldest) {
 			continue
 		}
@@ -229,14 +295,23 @@ func (s *Store) noteVanished(camera understudy.CameraID, lines map[string]indexL
 			from = list[i].End // what is left of it
 		}
 		if from.Before(was.End) {
-			s.noteGap(camera, understudy.GapDamage, from, was.End, fmt.Sprintf("segment %s was recorded, and its file is damaged or gone", was.ID))
+			f.noteDamage(camera, from, was.End, fmt.Sprintf("segment %s was recorded, and its file is damaged or gone", was.ID))
 		}
+	}
+}
+
+// noteDamage notes in the folder itself, also while the store is being opened,
+// that footage in it is damaged or gone.
+func (f *folder) noteDamage(camera understudy.CameraID, from, to time.Time, sentence string) {
+	n := understudy.NewGapNote(f.store.server, camera, understudy.GapDamage, from, to, sentence)
+	if _, err := f.notes.put(inUTC(n), time.Now()); err != nil {
+		f.log.Warn("a gap could not be noted", "camera", camera, "cause", n.Cause, "err", err)
 	}
 }
 
 // checkNotes reads a camera's notes. A line that is being written is no fault.
 func (c *checker) checkNotes(camera understudy.CameraID) error {
-	content, err := c.store.readFile(notesPath(camera))
+	content, err := c.folder.readFile(notesPath(camera))
 	if isNotExist(err) {
 		return nil
 	}

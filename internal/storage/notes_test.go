@@ -50,7 +50,7 @@ func TestNotesAreToldWhenTheyAreDurable(t *testing.T) {
 		if err := r.Note(gapNote("lobby", 10, 20)); err != nil {
 			t.Fatal(err)
 		}
-		after, err := storage.Open(t.Context(), storage.Config{Dir: "memory", Server: server, FS: disk.Crash(nil)})
+		after, err := storage.Open(t.Context(), storage.Config{Folders: []storage.FolderConfig{{Dir: "memory", FS: disk.Crash(nil)}}, Server: server})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestNotesSurviveFailuresAndCrashes(t *testing.T) {
 			return nil
 		})
 		open := func() *storage.Store {
-			s, err := storage.Open(t.Context(), storage.Config{Dir: "memory", Server: server, FS: disk})
+			s, err := storage.Open(t.Context(), storage.Config{Folders: []storage.FolderConfig{{Dir: "memory", FS: disk}}, Server: server})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,7 +190,7 @@ func TestForeignNotesGoHome(t *testing.T) {
 
 // A camera that makes more notes than there is room for loses the oldest, and the store goes on.
 func TestNotesAreBounded(t *testing.T) {
-	s, err := storage.Open(t.Context(), storage.Config{Dir: "memory", Server: server, FS: fs.NewMemory()})
+	s, err := storage.Open(t.Context(), storage.Config{Folders: []storage.FolderConfig{{Dir: "memory", FS: fs.NewMemory()}}, Server: server})
 	if err != nil {
 		t.Fatal(err)
 	}

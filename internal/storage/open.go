@@ -1,7 +1,7 @@
 package storage
 
 import (
-	"errors"
+	"cmp"
 	"os"
 	"slices"
 	"time"
@@ -14,7 +14,7 @@ import (
 // openSegment is a segment that is being written. Its file has its final name
 // from the beginning. After an error it is only closed.
 type openSegment struct {
-	store    *Store
+	folder   *folder
 	id       understudy.SegmentID
 	start    time.Time
 	tracks   []understudy.Track
@@ -26,17 +26,18 @@ type openSegment struct {
 	durable  int64 // bytes, and
 	nDurable int   // marks, that are synced
 	listed   bool  // the folder's entry is synced
+	shown    int64 // of durable, what was published
 }
 
-// beginSegment creates the file of a segment whose first fragment is f.
-func (s *Store) beginSegment(w *Writer, f fragment) (*openSegment, error) {
-	sequence, err := s.nextSequence()
+// beginSegment creates the file of a segment whose first fragment is first.
+func (f *folder) beginSegment(w *Writer, first fragment) (*openSegment, error) {
+	sequence, err := f.nextSequence()
 	if err != nil {
 		return nil, err
 	}
-	o := &openSegment{store: s, start: f.samples[0].At, tracks: w.tracks,
-		id: understudy.SegmentID{Camera: w.camera, Epoch: w.epoch, Holder: s.config.Server, Sequence: sequence}}
-	for _, sample := range f.samples {
+	o := &openSegment{folder: f, start: first.samples[0].At, tracks: w.tracks,
+		id: understudy.SegmentID{Camera: w.camera, Epoch: w.epoch, Holder: f.store.server, Sequence: sequence}}
+	for _, sample := range first.samples {
 		if sample.Track == understudy.VideoTrack {
 			o.start = sample.At
 			break
@@ -46,34 +47,17 @@ func (s *Store) beginSegment(w *Writer, f fragment) (*openSegment, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.health.do("the creation of a file", func() error {
-		if err := s.makeCameraDir(w.camera); err != nil {
+	err = f.health.do("the creation of a file", func() error {
+		if err := f.makeCameraDir(w.camera); err != nil {
 			return err
 		}
-		o.file, err = s.fs.OpenFile(segmentPath(o.id), os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+		o.file, err = f.fs.OpenFile(segmentPath(o.id), os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return o, nil
-}
-
-// makeCameraDir creates a camera's folder, durably, once in the life of the process.
-func (s *Store) makeCameraDir(camera understudy.CameraID) error {
-	s.mu.Lock()
-	made := s.folders[camera]
-	s.mu.Unlock()
-	if made {
-		return nil
-	}
-	if err := errors.Join(s.fs.MkdirAll(cameraDir(camera)), s.fs.SyncDir(camerasDir)); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.folders[camera] = true
-	return nil
 }
 
 // append writes a fragment with one write.
@@ -86,7 +70,7 @@ func (o *openSegment) append(samples []fmp4.TimedSample) error {
 	if o.header != nil {
 		b = append(o.header, b...)
 	}
-	err = o.store.health.do("a write", func() error {
+	err = o.folder.health.do("a write", func() error {
 		_, err := o.file.Write(b)
 		return err
 	})
@@ -95,7 +79,7 @@ func (o *openSegment) append(samples []fmp4.TimedSample) error {
 	}
 	o.header = nil
 	o.size += int64(len(b))
-	o.store.written.Add(int64(len(b)))
+	o.folder.written.Add(int64(len(b)))
 	for _, s := range samples {
 		if s.Track == understudy.VideoTrack {
 			o.marks = append(o.marks, understudy.SampleMark{At: s.At, Duration: s.Duration, Key: s.Key, Hash: s.Hash})
@@ -106,9 +90,9 @@ func (o *openSegment) append(samples []fmp4.TimedSample) error {
 
 // sync makes durable what was written.
 func (o *openSegment) sync() error {
-	err := o.store.health.do("a sync", o.file.Sync)
+	err := o.folder.health.do("a sync", o.file.Sync)
 	if err == nil && !o.listed {
-		err = o.store.health.do("a sync of a folder", func() error { return o.store.fs.SyncDir(cameraDir(o.id.Camera)) })
+		err = o.folder.health.do("a sync of a folder", func() error { return o.folder.fs.SyncDir(cameraDir(o.id.Camera)) })
 	}
 	if err != nil {
 		return err
@@ -117,12 +101,11 @@ func (o *openSegment) sync() error {
 	return nil
 }
 
-// trim takes off what never became durable, so that players do not stumble over
-// it. If the disk refuses that, too, the next start does it.
+// trim takes off what was never shown as durable: it is written again elsewhere. If the disk refuses that, too, the next start does it.
 func (o *openSegment) trim() {
-	err := o.store.health.do("a truncation", func() error { return o.file.Truncate(o.durable) })
+	err := o.folder.health.do("a truncation", func() error { return cmp.Or(o.file.Truncate(o.shown), o.file.Sync()) })
 	if err != nil {
-		o.store.log.Warn("the tail of a segment that was not durable stays until the next start", "segment", o.id, "err", err)
+		o.folder.log.Warn("the tail of a segment that was not durable stays until the next start", "segment", o.id, "err", err)
 	}
 }
 
@@ -132,31 +115,34 @@ func (s *Store) publish(w *Writer) {
 	if o.nDurable == 0 {
 		return
 	}
+	o.shown = o.durable
 	first, last := o.marks[0], o.marks[o.nDurable-1]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := s.cameras[w.camera]
 	i, ok := place(list, o.id)
 	if !ok {
-		e := &entry{Segment: understudy.Segment{ID: o.id, Start: first.At, Codec: w.tracks[0].Codec}}
+		e := &entry{folder: o.folder, Segment: understudy.Segment{ID: o.id, Start: first.At, Codec: w.tracks[0].Codec}}
 		list = slices.Insert(list, i, e)
 		s.cameras[w.camera] = list
+		s.places[w.camera] = o.folder
 	}
 	e := list[i]
-	s.used += o.durable - e.Size
+	o.folder.used += o.durable - e.Size
 	e.Size = o.durable
 	e.End = last.At.Add(last.Duration)
 	e.marks = o.marks[:o.nDurable:o.nDurable]
 	e.last = understudy.Watermark{At: last.At, Hash: last.Hash}
 	if s.watermarks[w.camera].writer <= w.number {
-		s.watermarks[w.camera] = watermark{w.number, e.last}
+		s.watermarks[w.camera] = watermark{w.number, o.id.Sequence, e.last}
 	}
 }
 
-// closeSegment ends a segment at its last durable byte. A file of which
-// nothing became durable is removed.
-func (s *Store) closeSegment(o *openSegment) {
+// close ends a segment at its last durable byte. A file of which nothing became
+// durable is removed.
+func (o *openSegment) close() {
 	o.file.Close() // what matters was synced
+	f, s := o.folder, o.folder.store
 	s.mu.Lock()
 	list := s.cameras[o.id.Camera]
 	i, ok := place(list, o.id)
@@ -167,10 +153,10 @@ func (s *Store) closeSegment(o *openSegment) {
 	}
 	s.mu.Unlock()
 	if ok {
-		s.record(o.id.Camera, line)
+		f.record(o.id.Camera, line)
 		return
 	}
-	if err := s.health.do("a deletion", func() error { return s.fs.Remove(segmentPath(o.id)) }); err != nil {
-		s.log.Warn("a segment that got nothing durable could not be removed; the next start will", "segment", o.id, "err", err)
+	if err := f.health.do("a deletion", func() error { return f.fs.Remove(segmentPath(o.id)) }); err != nil {
+		f.log.Warn("a segment that got nothing durable could not be removed; the next start will", "segment", o.id, "err", err)
 	}
 }

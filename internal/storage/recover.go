@@ -21,8 +21,8 @@ import (
 const tailVerified = 32 << 20
 
 // recover brings the segments of all cameras into memory.
-func (s *Store) recover(ctx context.Context) error {
-	entries, err := s.fs.ReadDir(camerasDir)
+func (f *folder) recover(ctx context.Context) error {
+	entries, err := f.fs.ReadDir(camerasDir)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *Store) recover(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return errors.Join(s.recoverNotes(camera), s.recoverCamera(camera))
+			return errors.Join(f.recoverNotes(camera), f.recoverCamera(camera))
 		})
 	}
 	return group.Wait()
@@ -46,30 +46,30 @@ func (s *Store) recover(ctx context.Context) error {
 // recoverCamera compares a camera's index with its folder. What the index
 // lacks, because of a crash or because the index is gone, is read from the
 // segments, and the index is written anew.
-func (s *Store) recoverCamera(camera understudy.CameraID) error {
-	content, err := s.readFile(indexPath(camera))
+func (f *folder) recoverCamera(camera understudy.CameraID) error {
+	content, err := f.readFile(indexPath(camera))
 	if err != nil && !isNotExist(err) {
 		return err
 	}
 	missing := err != nil
 	lines, stale := parseIndex(content)
-	sizes, err := s.segmentFiles(camera)
+	sizes, err := f.segmentFiles(camera)
 	if err != nil {
 		return err
 	}
-	newest := newestOwn(s.config.Server, sizes)
+	newest := newestOwn(f.store.server, sizes)
 	var list []*entry
 	var read int
 	for id, size := range sizes {
-		e := entryOf(camera, lines[nameOf(id)])
+		e := f.entryOf(camera, lines[nameOf(id)])
 		switch {
 		case e != nil && e.ID == id && (size == e.Size || e.rest && size > e.Size):
 		case e != nil && e.ID == id && size > e.Size:
-			err = s.cut(id, size, e.Size)
+			err = f.cut(id, size, e.Size)
 		default:
 			read++
-			crashed := id.Holder == s.config.Server && (!missing || slices.Contains(newest, id))
-			e, err = s.readSegment(id, size, crashed)
+			crashed := id.Holder == f.store.server && (!missing || slices.Contains(newest, id))
+			e, err = f.readSegment(id, size, crashed)
 		}
 		if err != nil {
 			return err
@@ -79,31 +79,31 @@ func (s *Store) recoverCamera(camera understudy.CameraID) error {
 		}
 	}
 	slices.SortFunc(list, func(a, b *entry) int { return bySegment(a.ID, b.ID) })
-	s.noteVanished(camera, lines, list)
+	f.noteVanished(camera, lines, list)
 	if stale || read > 0 || len(list) != len(lines) {
-		s.rewriteIndex(camera, list)
+		f.rewriteIndex(camera, list)
 	}
 	if missing && read > 2 || read > 0 && stale {
-		s.report(camera, fmt.Sprintf("the index of camera %s was missing or damaged and was made anew from %d segments", camera, read))
+		f.store.report(camera, fmt.Sprintf("the index of camera %s was missing or damaged and was made anew from %d segments", camera, read))
 	}
-	s.adopt(camera, list, newest)
+	f.adopt(camera, list, newest)
 	return nil
 }
 
 // segmentFiles returns the segments of a camera that are files, with their sizes.
-func (s *Store) segmentFiles(camera understudy.CameraID) (map[understudy.SegmentID]int64, error) {
-	files, err := s.fs.ReadDir(cameraDir(camera))
+func (f *folder) segmentFiles(camera understudy.CameraID) (map[understudy.SegmentID]int64, error) {
+	files, err := f.fs.ReadDir(cameraDir(camera))
 	if err != nil {
 		return nil, err
 	}
 	sizes := make(map[understudy.SegmentID]int64, len(files))
-	for _, f := range files {
-		name, ok := strings.CutSuffix(f.Name(), ".mp4")
+	for _, file := range files {
+		name, ok := strings.CutSuffix(file.Name(), ".mp4")
 		id, err := understudy.ParseSegmentID(string(camera) + "/" + name)
-		if !ok || err != nil || f.IsDir() {
+		if !ok || err != nil || file.IsDir() {
 			continue // not ours
 		}
-		info, err := f.Info()
+		info, err := file.Info()
 		if err != nil {
 			return nil, err
 		}
@@ -137,36 +137,36 @@ func bySequence(a, b understudy.SegmentID) int {
 
 // readSegment makes an entry of a file that the index does not know. nil if
 // there is nothing in it.
-func (s *Store) readSegment(id understudy.SegmentID, size int64, crashed bool) (*entry, error) {
-	f, err := s.fs.OpenFile(segmentPath(id), os.O_RDONLY)
+func (f *folder) readSegment(id understudy.SegmentID, size int64, crashed bool) (*entry, error) {
+	file, err := f.fs.OpenFile(segmentPath(id), os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer file.Close()
 	verifyFrom := int64(math.MaxInt64)
 	if crashed {
 		verifyFrom = max(0, size-tailVerified)
 	}
-	header, tracks, marks, whole, err := fmp4.Scan(f, verifyFrom)
+	header, tracks, marks, whole, err := fmp4.Scan(file, verifyFrom)
 	if understudy.CodeOf(err) == understudy.CodeInvalid || err == nil && header.Segment != id {
-		return nil, s.setAside(id, size, err)
+		return nil, f.setAside(id, size, err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if len(marks) == 0 && !crashed {
-		return nil, s.setAside(id, size, understudy.Errorf(understudy.CodeInvalid, "its first fragment is damaged"))
+		return nil, f.setAside(id, size, understudy.Errorf(understudy.CodeInvalid, "its first fragment is damaged"))
 	}
 	if len(marks) == 0 {
-		s.log.Info("a segment that was begun and never got a picture is removed", "segment", id)
-		return nil, s.fs.Remove(segmentPath(id))
+		f.log.Info("a segment that was begun and never got a picture is removed", "segment", id)
+		return nil, f.fs.Remove(segmentPath(id))
 	}
 	rest := whole < size && !crashed // damage, not a torn tail: what is behind it may be footage
 	switch {
 	case rest:
-		s.report(id.Camera, fmt.Sprintf("segment %s is damaged behind byte %d; the %d bytes from there on stay in its file and are not shown", id, whole, size-whole))
+		f.store.report(id.Camera, fmt.Sprintf("segment %s is damaged behind byte %d; the %d bytes from there on stay in its file and are not shown", id, whole, size-whole))
 	case whole < size:
-		if err := s.cut(id, size, whole); err != nil {
+		if err := f.cut(id, size, whole); err != nil {
 			return nil, err
 		}
 	}
@@ -175,64 +175,75 @@ func (s *Store) readSegment(id understudy.SegmentID, size int64, crashed bool) (
 		Segment: understudy.Segment{ID: id, Start: first.At, End: last.At.Add(last.Duration), Size: whole, Closed: true, Codec: tracks[0].Codec},
 		last:    understudy.Watermark{At: last.At, Hash: last.Hash},
 		rest:    rest,
+		folder:  f,
 	}, nil
 }
 
 // setAside renames a file that carries a segment's name and is none, so that
 // whoever knows better can look at it. An empty one is removed.
-func (s *Store) setAside(id understudy.SegmentID, size int64, cause error) error {
+func (f *folder) setAside(id understudy.SegmentID, size int64, cause error) error {
 	if size == 0 {
-		return s.fs.Remove(segmentPath(id))
+		return f.fs.Remove(segmentPath(id))
 	}
-	s.report(id.Camera, fmt.Sprintf("the file of segment %s cannot be read and was renamed to end in .damaged: %v", id, cause))
-	return s.fs.Rename(segmentPath(id), segmentPath(id)+".damaged")
+	f.store.report(id.Camera, fmt.Sprintf("the file of segment %s cannot be read and was renamed to end in .damaged: %v", id, cause))
+	return f.fs.Rename(segmentPath(id), segmentPath(id)+".damaged")
 }
 
 // cut makes a segment end at its last whole fragment.
-func (s *Store) cut(id understudy.SegmentID, size, whole int64) error {
-	f, err := s.fs.OpenFile(segmentPath(id), os.O_WRONLY)
+func (f *folder) cut(id understudy.SegmentID, size, whole int64) error {
+	file, err := f.fs.OpenFile(segmentPath(id), os.O_WRONLY)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := errors.Join(f.Truncate(whole), f.Sync()); err != nil {
+	defer file.Close()
+	if err := errors.Join(file.Truncate(whole), file.Sync()); err != nil {
 		return err
 	}
-	s.report(id.Camera, fmt.Sprintf("segment %s had a torn tail of %d bytes, which was never durable and was cut", id, size-whole))
+	f.store.report(id.Camera, fmt.Sprintf("segment %s had a torn tail of %d bytes, which was never durable and was cut", id, size-whole))
 	return nil
 }
 
-func (s *Store) rewriteIndex(camera understudy.CameraID, list []*entry) {
+func (f *folder) rewriteIndex(camera understudy.CameraID, list []*entry) {
 	var b []byte
 	for _, e := range list {
 		if e.Closed {
 			b = appendLine(b, lineOf(e))
 		}
 	}
-	err := s.health.do("a write to the index", func() error { return s.replaceFile(cameraDir(camera), indexPath(camera), b) })
+	err := f.health.do("a write to the index", func() error { return f.replaceFile(cameraDir(camera), indexPath(camera), b) })
 	if err != nil {
-		s.log.Warn("the index of a camera was not written; the next start reads the segments again", "camera", camera, "err", err)
+		f.log.Warn("the index of a camera was not written; the next start reads the segments again", "camera", camera, "err", err)
 	}
 }
 
 // adopt makes a camera's segments known.
-func (s *Store) adopt(camera understudy.CameraID, list []*entry, newest []understudy.SegmentID) {
-	s.identityMu.Lock()
+func (f *folder) adopt(camera understudy.CameraID, list []*entry, newest []understudy.SegmentID) {
+	s := f.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(newest) > 0 {
 		s.next = max(s.next, newest[0].Sequence)
 	}
-	s.identityMu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cameras[camera] = list
-	for _, e := range list {
-		s.used += e.Size
-	}
 	for _, id := range newest {
-		if i, ok := place(list, id); ok {
-			s.watermarks[camera] = watermark{Watermark: list[i].last}
-			break
+		i, ok := place(list, id)
+		if !ok {
+			continue
 		}
+		if w, ok := s.watermarks[camera]; !ok || w.sequence < id.Sequence {
+			s.watermarks[camera] = watermark{sequence: id.Sequence, Watermark: list[i].last}
+			s.places[camera] = f
+		}
+		break
+	}
+	if len(s.cameras[camera]) == 0 {
+		s.cameras[camera] = list
+		for _, e := range list {
+			f.used += e.Size
+		}
+		return
+	}
+	for _, e := range list {
+		s.insertLocked(e)
 	}
 }
 

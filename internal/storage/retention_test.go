@@ -16,7 +16,7 @@ import (
 func TestRoomIsMadeAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := fs.NewMemory()
-		s := run(t, disk, func(c *storage.Config) { c.SegmentLength, c.MinFreeBytes = 2*time.Second, 1<<10 })
+		s := run(t, disk, func(c *storage.Config) { c.SegmentLength, c.Folders[0].MinFreeBytes = 2*time.Second, 1<<10 })
 		s.SetHome(func(understudy.CameraID) understudy.ServerID { return "" })
 		tracks, samples := fmp4test.Clip(t, "h265", 20)
 		w, err := s.NewWriter("lobby", 1, tracks)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -31,12 +32,14 @@ const probeAfter = 5 * time.Second
 func (s *Store) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return every(ctx, s.config.SyncEvery, s.syncAll) })
-	// Apart from the other, because a hanging disk stops it and must not stop that.
-	group.Go(func() error { return every(ctx, keepEvery, s.upkeep) })
-	group.Go(func() error { return every(ctx, s.config.SyncEvery, s.saveNotes) })
-	group.Go(func() error { return every(ctx, expireEvery, s.deleteExpired) })
-	group.Go(func() error { return every(ctx, partsEvery, s.expireNotes) })
-	group.Go(func() error { return every(ctx, partsEvery, s.removeOldParts) })
+	// Each apart from the others, because a hanging disk stops its own and must not stop those.
+	for _, f := range s.folders {
+		group.Go(func() error { return every(ctx, keepEvery, f.upkeep) })
+		group.Go(func() error { return every(ctx, s.config.SyncEvery, f.saveNotes) })
+		group.Go(func() error { return every(ctx, expireEvery, f.deleteExpired) })
+		group.Go(func() error { return every(ctx, partsEvery, f.expireNotes) })
+		group.Go(func() error { return every(ctx, partsEvery, f.removeOldParts) })
+	}
 	return group.Wait()
 }
 
@@ -56,68 +59,70 @@ func every(ctx context.Context, interval time.Duration, f func()) error {
 // syncAll tells all writers that it is time; none waits for another.
 func (s *Store) syncAll() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for w := range s.writers {
+	writers := slices.Collect(maps.Keys(s.writers))
+	s.mu.Unlock()
+	for _, w := range writers {
 		poke(w.tick)
+		w.leaveHanging()
 	}
 }
 
 // upkeep deletes what is too much, and tries a disk that failed or was idle.
-func (s *Store) upkeep() {
-	s.makeRoom()
-	if s.health.idle(probeAfter) {
-		s.probe()
+func (f *folder) upkeep() {
+	f.makeRoom()
+	if f.health.idle(probeAfter) {
+		f.probe()
 	}
 }
 
 // probe writes and syncs a small file, so that a disk that is bad is known
 // before it is needed, and one that is well again is known, too.
-func (s *Store) probe() {
-	err := s.health.do("a probe", func() error {
-		f, err := s.fs.OpenFile("probe", os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+func (f *folder) probe() {
+	err := f.health.do("a probe", func() error {
+		file, err := f.fs.OpenFile("probe", os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 		if err != nil {
 			return err
 		}
-		_, err = f.Write([]byte("understudy\n"))
-		return errors.Join(err, f.Sync(), f.Close())
+		_, err = file.Write([]byte("understudy\n"))
+		return errors.Join(err, file.Sync(), file.Close())
 	})
 	if err == nil {
-		if s.health.succeeded() {
-			s.report("", "the disk works again: recording goes on")
+		if f.health.succeeded() {
+			f.store.report("", "the disk works again: recording goes on")
 		}
 		return
 	}
 	sentence := fmt.Sprintf("recordings cannot be written: %v; it is tried again every second", err)
-	if s.health.failed(sentence) {
-		s.report("", sentence)
+	if f.health.failed(sentence) {
+		f.store.report("", sentence)
 	}
 }
 
 // deleteExpired deletes what is older than its camera's recordings may get.
-func (s *Store) deleteExpired() {
-	for _, id := range s.expired(time.Now()) {
-		if !s.mayGo(id.Camera) {
+func (f *folder) deleteExpired() {
+	for _, id := range f.expired(time.Now()) {
+		if !f.store.mayGo(id.Camera) {
 			continue
 		}
-		segment, _ := s.find(id)
-		if _, err := s.remove(id); err != nil {
-			s.log.Warn("an expired segment could not be deleted", "segment", id, "err", err)
+		segment, _ := f.store.find(id)
+		if _, err := f.store.remove(id); err != nil {
+			f.log.Warn("an expired segment could not be deleted", "segment", id, "err", err)
 			return
 		}
-		s.noteRetention(id.Camera, segment.Start, segment.End)
-		s.log.Debug("an expired segment was deleted", "segment", id)
+		f.store.noteRetention(id.Camera, segment.Start, segment.End)
+		f.log.Debug("an expired segment was deleted", "segment", id)
 	}
 }
 
-func (s *Store) expired(now time.Time) []understudy.SegmentID {
-	s.mu.Lock()
-	keepFor := s.keep
-	s.mu.Unlock()
+func (f *folder) expired(now time.Time) []understudy.SegmentID {
+	f.store.mu.Lock()
+	keepFor := f.store.keep
+	f.store.mu.Unlock()
 	if keepFor == nil {
 		return nil
 	}
 	var ids []understudy.SegmentID
-	for e := range s.mine() {
+	for e := range f.mine() {
 		if keep := keepFor(e.ID.Camera); keep > 0 && now.Sub(e.End) >= keep {
 			ids = append(ids, e.ID)
 		}
@@ -129,10 +134,10 @@ func (s *Store) expired(now time.Time) []understudy.SegmentID {
 // that belongs elsewhere, and none while nobody has said what belongs where. mu
 // is held for one camera at a time, since a full store has millions of them,
 // and those who record must not wait for a look at all.
-func (s *Store) mine() iter.Seq[*entry] {
+func (f *folder) mine() iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
-		for _, camera := range s.Cameras() {
-			for _, e := range s.deletable(camera) {
+		for _, camera := range f.store.Cameras() {
+			for _, e := range f.deletable(camera) {
 				if !yield(e) {
 					return
 				}
@@ -141,14 +146,15 @@ func (s *Store) mine() iter.Seq[*entry] {
 	}
 }
 
-func (s *Store) deletable(camera understudy.CameraID) []*entry {
+func (f *folder) deletable(camera understudy.CameraID) []*entry {
+	s := f.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.home == nil || s.isForeign(camera) {
 		return nil
 	}
 	closed := slices.Clone(s.cameras[camera])
-	return slices.DeleteFunc(closed, func(e *entry) bool { return !e.Closed })
+	return slices.DeleteFunc(closed, func(e *entry) bool { return !e.Closed || e.folder != f })
 }
 
 // victims are the oldest segments that retention may take, oldest first, kept
@@ -159,9 +165,9 @@ type victims struct{ next []*entry }
 const maxVictims = 10000
 
 // oldest returns the next one to go; nil if there is none.
-func (v *victims) oldest(s *Store) *entry {
+func (v *victims) oldest(f *folder) *entry {
 	if len(v.next) == 0 {
-		all := slices.Collect(s.mine())
+		all := slices.Collect(f.mine())
 		slices.SortFunc(all, func(a, b *entry) int { return cmp.Or(a.Start.Compare(b.Start), bySegment(a.ID, b.ID)) })
 		n := min(max(len(all)/16, 1), len(all), maxVictims)
 		v.next = slices.Clone(all[:n])
@@ -184,27 +190,27 @@ func (s *Store) mayGo(camera understudy.CameraID) bool {
 
 // makeRoom deletes the oldest segments until the store fits, with a little to
 // spare, and says so if it does not.
-func (s *Store) makeRoom() {
-	excess, ahead, why, err := s.excess()
+func (f *folder) makeRoom() {
+	excess, ahead, why, err := f.excess()
 	if err != nil {
 		sentence := fmt.Sprintf("the recordings' disk cannot be read: %v", err)
-		if s.health.failed(sentence) {
-			s.report("", sentence)
+		if f.health.failed(sentence) {
+			f.store.report("", sentence)
 		}
 		return
 	}
 	if excess+ahead > 0 {
-		excess -= s.deleteOldest(excess + ahead)
+		excess -= f.deleteOldest(excess + ahead)
 	}
 	if excess <= 0 {
-		if s.health.setFull("") {
-			s.report("", "there is room again: recording goes on")
+		if f.health.setFull("") {
+			f.store.report("", "there is room again: recording goes on")
 		}
 		return
 	}
 	sentence := fmt.Sprintf("the disk is full: %s, and all that is left must still go home or is being written; add room, or let the footage go home", why)
-	if s.health.setFull(sentence) {
-		s.report("", sentence)
+	if f.health.setFull(sentence) {
+		f.store.report("", sentence)
 	}
 }
 
@@ -212,46 +218,46 @@ func (s *Store) makeRoom() {
 // negative where there is room to spare. ahead is what was written since the last
 // look: so much again will be until the next, and a disk that takes more in that
 // time than the reserve has must not be full in between.
-func (s *Store) excess() (excess, ahead int64, why string, err error) {
+func (f *folder) excess() (excess, ahead int64, why string, err error) {
 	var free int64
-	err = s.health.do("a look at the free room", func() (err error) {
-		free, err = s.fs.FreeBytes()
+	err = f.health.do("a look at the free room", func() (err error) {
+		free, err = f.fs.FreeBytes()
 		return err
 	})
 	if err != nil {
 		return 0, 0, "", err
 	}
-	s.health.setFree(free)
-	ahead = s.written.Swap(0)
-	s.mu.Lock()
-	used := s.used
-	s.mu.Unlock()
-	excess = s.config.MinFreeBytes - free
-	if over := used - s.config.MaxBytes; s.config.MaxBytes > 0 && over > 0 && excess <= 0 {
-		return over, 0, fmt.Sprintf("the store has %d MB and may have %d MB", used>>20, s.config.MaxBytes>>20), nil
+	f.health.setFree(free)
+	ahead = f.written.Swap(0)
+	f.store.mu.Lock()
+	used := f.used
+	f.store.mu.Unlock()
+	excess = f.config.MinFreeBytes - free
+	if over := used - f.config.MaxBytes; f.config.MaxBytes > 0 && over > 0 && excess <= 0 {
+		return over, 0, fmt.Sprintf("the store has %d MB and may have %d MB", used>>20, f.config.MaxBytes>>20), nil
 	}
-	return excess, ahead, fmt.Sprintf("%d MB are free and %d MB must stay free", free>>20, s.config.MinFreeBytes>>20), nil
+	return excess, ahead, fmt.Sprintf("%d MB are free and %d MB must stay free", free>>20, f.config.MinFreeBytes>>20), nil
 }
 
 // deleteOldest deletes at least so many bytes, if it may, and returns how many.
-func (s *Store) deleteOldest(bytes int64) (deleted int64) {
+func (f *folder) deleteOldest(bytes int64) (deleted int64) {
 	spare := min(bytes/8, 64<<20)
-	if s.config.MaxBytes > 0 {
-		spare = min(s.config.MaxBytes/100, 64<<20)
+	if f.config.MaxBytes > 0 {
+		spare = min(f.config.MaxBytes/100, 64<<20)
 	}
 	count := 0
 	var first, last understudy.Segment
 	for deleted < bytes+spare {
-		e := s.victims.oldest(s)
+		e := f.victims.oldest(f)
 		if e == nil {
 			break
 		}
-		if !s.mayGo(e.ID.Camera) {
+		if !f.store.mayGo(e.ID.Camera) {
 			continue
 		}
-		size, err := s.remove(e.ID)
+		size, err := f.store.remove(e.ID)
 		if err != nil {
-			s.log.Warn("a segment could not be deleted to make room", "segment", e.ID, "err", err)
+			f.log.Warn("a segment could not be deleted to make room", "segment", e.ID, "err", err)
 			break
 		}
 		if size == 0 {
@@ -261,15 +267,15 @@ func (s *Store) deleteOldest(bytes int64) (deleted int64) {
 			first = e.Segment
 		}
 		last = e.Segment
-		s.noteRetention(e.ID.Camera, e.Start, e.End)
+		f.store.noteRetention(e.ID.Camera, e.Start, e.End)
 		deleted += size
 		count++
 	}
 	if count > 0 {
-		s.log.Info("the oldest recordings were deleted to make room", "segments", count, "bytes", deleted, "from", first.Start, "to", last.End)
-		s.trimmed.add(count, deleted, last.End)
-		if sentence := s.trimmed.sentence(time.Now()); sentence != "" {
-			s.report("", sentence)
+		f.log.Info("the oldest recordings were deleted to make room", "segments", count, "bytes", deleted, "from", first.Start, "to", last.End)
+		f.trimmed.add(count, deleted, last.End)
+		if sentence := f.trimmed.sentence(time.Now()); sentence != "" {
+			f.store.report("", sentence)
 		}
 	}
 	return deleted

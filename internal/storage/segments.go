@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"os"
 	"slices"
@@ -14,16 +13,6 @@ import (
 	"understudy"
 	"understudy/internal/fmp4"
 )
-
-// Cameras returns those of which there is footage, by id.
-func (s *Store) Cameras() []understudy.CameraID {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	cameras := slices.Collect(maps.Keys(s.cameras))
-	cameras = slices.DeleteFunc(cameras, func(c understudy.CameraID) bool { return len(s.cameras[c]) == 0 })
-	slices.Sort(cameras)
-	return cameras
-}
 
 // Segments implements understudy.RecordingService.
 func (s *Store) Segments(ctx context.Context, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error) {
@@ -72,7 +61,7 @@ func (s *Store) readMarks(segment understudy.Segment) ([]understudy.SampleMark, 
 	if marks := s.marks.get(segment.ID); marks != nil && s.isHere(segment.ID) {
 		return marks, nil
 	}
-	r, err := s.openDurable(segment.ID, segment.Size)
+	r, err := s.OpenSegment(context.Background(), segment.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -89,43 +78,44 @@ func (s *Store) readMarks(segment understudy.Segment) ([]understudy.SampleMark, 
 }
 
 func (s *Store) isHere(id understudy.SegmentID) bool {
-	_, ok := s.find(id)
-	return ok
+	_, f := s.find(id)
+	return f != nil
 }
 
 // OpenSegment implements understudy.RecordingService: the durable bytes as of now.
 func (s *Store) OpenSegment(_ context.Context, id understudy.SegmentID) (io.ReadSeekCloser, error) {
-	segment, ok := s.find(id)
-	if !ok || segment.Size == 0 {
+	segment, f := s.find(id)
+	if f == nil || segment.Size == 0 {
 		return nil, notHere(id)
 	}
-	return s.openDurable(id, segment.Size)
+	return f.openDurable(id, segment.Size)
 }
 
 func notHere(id understudy.SegmentID) error {
 	return understudy.Errorf(understudy.CodeNotFound, "segment %s is not here", id)
 }
 
-func (s *Store) openDurable(id understudy.SegmentID, size int64) (io.ReadSeekCloser, error) {
-	f, err := s.fs.OpenFile(segmentPath(id), os.O_RDONLY)
+func (f *folder) openDurable(id understudy.SegmentID, size int64) (io.ReadSeekCloser, error) {
+	file, err := f.fs.OpenFile(segmentPath(id), os.O_RDONLY)
 	if isNotExist(err) {
 		return nil, notHere(id)
 	}
 	if err != nil {
 		return nil, understudy.Errorf(understudy.CodeUnavailable, "segment %s cannot be read; check the disk: %w", id, err)
 	}
-	return section{io.NewSectionReader(f, 0, size), f}, nil
+	return section{io.NewSectionReader(file, 0, size), file}, nil
 }
 
-func (s *Store) find(id understudy.SegmentID) (understudy.Segment, bool) {
+// find returns a segment and the folder it lies in; nil if it is not here.
+func (s *Store) find(id understudy.SegmentID) (understudy.Segment, *folder) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := s.cameras[id.Camera]
 	i, ok := place(list, id)
 	if !ok {
-		return understudy.Segment{}, false
+		return understudy.Segment{}, nil
 	}
-	return list[i].Segment, true
+	return list[i].Segment, list[i].folder
 }
 
 // Foreign returns the closed segments that belong to another server and have
@@ -156,11 +146,11 @@ func (s *Store) foreign() []understudy.Segment {
 // Has reads a closed segment back from the disk and returns its size and
 // SHA-256; not ok if it is not here whole.
 func (s *Store) Has(id understudy.SegmentID) (size int64, sum [32]byte, ok bool) {
-	segment, ok := s.find(id)
-	if !ok || !segment.Closed {
+	segment, f := s.find(id)
+	if f == nil || !segment.Closed {
 		return 0, sum, false
 	}
-	r, err := s.openDurable(id, segment.Size)
+	r, err := f.openDurable(id, segment.Size)
 	if err != nil {
 		return 0, sum, false
 	}
@@ -199,14 +189,19 @@ func (s *Store) remove(id understudy.SegmentID) (size int64, err error) {
 		return 0, understudy.Errorf(understudy.CodeConflict, "segment %s is being written and cannot be deleted", id)
 	}
 	s.cameras[id.Camera] = slices.Delete(list, i, i+1)
-	s.used -= e.Size
+	e.folder.used -= e.Size
 	s.mu.Unlock()
-	err = s.health.do("a deletion", func() error { return s.fs.Remove(segmentPath(id)) })
-	if err != nil && !isNotExist(err) {
-		s.insert(e)
-		return 0, understudy.Errorf(understudy.CodeUnavailable, "segment %s could not be deleted; check the disk: %w", id, err)
+	for _, f := range []*folder{e.twin, e.folder} {
+		if f == nil {
+			continue
+		}
+		err := f.health.do("a deletion", func() error { return f.fs.Remove(segmentPath(id)) })
+		if err != nil && !isNotExist(err) {
+			s.insert(e)
+			return 0, understudy.Errorf(understudy.CodeUnavailable, "segment %s could not be deleted; check the disk: %w", id, err)
+		}
+		f.recordGone(id)
 	}
-	s.recordGone(id)
 	return e.Size, nil
 }
 
@@ -214,9 +209,20 @@ func (s *Store) remove(id understudy.SegmentID) (size int64, err error) {
 func (s *Store) insert(e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.insertLocked(e)
+}
+
+// insertLocked makes a segment known. One that came home twice, because the
+// folder it lay in was away, is listed once.
+func (s *Store) insertLocked(e *entry) {
 	list := s.cameras[e.ID.Camera]
-	if i, ok := place(list, e.ID); !ok {
+	i, ok := place(list, e.ID)
+	if !ok {
 		s.cameras[e.ID.Camera] = slices.Insert(list, i, e)
-		s.used += e.Size
+		e.folder.used += e.Size
+		return
+	}
+	if list[i].folder != e.folder {
+		list[i].twin = e.folder
 	}
 }

@@ -17,7 +17,7 @@ const server understudy.ServerID = "rec1"
 
 func open(t testing.TB, dir string, change ...func(*storage.Config)) *storage.Store {
 	t.Helper()
-	c := storage.Config{Dir: dir, Server: server, MinFreeBytes: 1}
+	c := storage.Config{Folders: []storage.FolderConfig{{Dir: dir, MinFreeBytes: 1}}, Server: server}
 	for _, f := range change {
 		f(&c)
 	}

@@ -2,8 +2,10 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"understudy"
@@ -13,8 +15,13 @@ import (
 // Bounds of what may wait for the disk, written but not synced included.
 const (
 	writerQueue = 16 << 20  // bytes of one writer
-	storeQueue  = 512 << 20 // bytes of all
+	storeQueue  = 512 << 20 // bytes of all, in equal shares of the folders
+	// sampleOverhead is what a sample takes in memory besides its payload.
+	sampleOverhead = 256
 )
+
+// heldBytes is what a sample takes in memory.
+func heldBytes(s *understudy.Sample) int64 { return int64(len(s.Payload)) + sampleOverhead }
 
 // retryAfter is how long a writer leaves a disk alone that failed.
 const retryAfter = time.Second
@@ -31,7 +38,12 @@ type Writer struct {
 	tick   chan struct{} // time to sync
 	done   chan struct{} // the goroutine has returned
 
+	// folder is where the next segment begins; the goroutine changes it, or who takes over.
+	folder atomic.Pointer[folder]
+
 	mu       sync.Mutex
+	turn     int       // of the goroutine: another took over from one that hangs
+	waits    time.Time // for the disk since then; zero: it does not
 	queue    []queued
 	bytes    int64     // of all samples not yet durable
 	dropping bool      // until a key frame finds room
@@ -71,9 +83,12 @@ func (s *Store) NewWriter(camera understudy.CameraID, epoch uint64, tracks []und
 	s.mu.Lock()
 	s.writerID++
 	w.number = s.writerID
+	s.mu.Unlock()
+	w.folder.Store(s.choose(camera, nil))
+	s.mu.Lock()
 	s.writers[w] = struct{}{}
 	s.mu.Unlock()
-	go w.run()
+	go w.run(0)
 	return w, nil
 }
 
@@ -85,13 +100,14 @@ func (w *Writer) Write(sample *understudy.Sample) error {
 	if w.closing {
 		return understudy.Errorf(understudy.CodeConflict, "the recording of camera %s was closed", w.camera)
 	}
-	size := int64(len(sample.Payload))
+	size := heldBytes(sample)
+	folder := w.folder.Load()
 	limit := int64(writerQueue)
 	begins := sample.Track == understudy.VideoTrack && sample.Key
 	if w.dropping {
 		limit /= 2 // a GOP is begun only if it is likely to end
 	}
-	if w.bytes+size > limit || w.store.queued.Load()+size > storeQueue || w.dropping && !begins {
+	if w.bytes+size > limit || folder.queued.Load()+size > storeQueue/int64(len(w.store.folders)) || w.dropping && !begins {
 		w.drop(sample)
 		return nil
 	}
@@ -104,7 +120,7 @@ func (w *Writer) Write(sample *understudy.Sample) error {
 		w.lost = 0
 	}
 	w.bytes += size
-	w.store.queued.Add(size)
+	folder.queued.Add(size)
 	poke(w.wake)
 	return nil
 }
@@ -116,7 +132,7 @@ func (w *Writer) drop(sample *understudy.Sample) {
 	}
 	w.dropping = true
 	w.lost++
-	w.store.health.drop(fmt.Sprintf("the disk is too slow or fails: samples of camera %s are being lost since %s", w.camera, clock(w.lostFrom)))
+	w.folder.Load().health.drop(fmt.Sprintf("the disk is too slow or fails: samples of camera %s are being lost since %s", w.camera, clock(w.lostFrom)))
 }
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
@@ -146,17 +162,8 @@ func (w *Writer) Close(ctx context.Context) error {
 	return nil
 }
 
-func (w *Writer) run() {
-	defer close(w.done)
-	defer func() {
-		w.store.mu.Lock()
-		delete(w.store.writers, w)
-		w.store.mu.Unlock()
-		w.mu.Lock()
-		w.store.queued.Add(-w.bytes)
-		w.bytes = 0
-		w.mu.Unlock()
-	}()
+// run is the goroutine, or the one that took over from it in another turn.
+func (w *Writer) run(turn int) {
 	for {
 		tick := false
 		select {
@@ -176,36 +183,57 @@ func (w *Writer) run() {
 		}
 		w.ready = append(w.ready, w.cutter.take()...)
 		w.settle()
-		if closing {
-			w.finish()
+		var err error
+		switch {
+		case closing:
+			err = w.finish(turn)
+		case time.Now().After(w.retryAt):
+			if err = w.advance(turn, tick); err != nil {
+				err = w.fail(turn, err)
+			}
+		}
+		if errors.Is(err, errTakenOver) {
 			return
 		}
-		if time.Now().After(w.retryAt) {
-			if err := w.advance(tick); err != nil {
-				w.fail(err)
-			}
+		if closing {
+			w.end()
+			return
 		}
 	}
 }
 
+// end gives back what the writer had of the store.
+func (w *Writer) end() {
+	w.store.mu.Lock()
+	delete(w.store.writers, w)
+	w.store.mu.Unlock()
+	w.mu.Lock()
+	w.folder.Load().queued.Add(-w.bytes)
+	w.bytes = 0
+	w.mu.Unlock()
+	close(w.done)
+}
+
 // finish brings what is left to the disk. One that fails gets a second chance
 // at once, with a new file, and a third a little later.
-func (w *Writer) finish() {
+func (w *Writer) finish(turn int) error {
 	for attempt := range 3 {
 		if attempt == 2 {
 			<-time.After(retryAfter)
 		}
-		err := w.advance(true)
+		err := w.advance(turn, true)
 		if err == nil {
 			break
 		}
-		w.fail(err)
+		if err := w.fail(turn, err); err != nil {
+			return err
+		}
 	}
 	if len(w.ready) > 0 { // the disk refused to the end
 		first, last := w.ready[0].samples, w.ready[len(w.ready)-1].samples
 		w.store.noteGap(w.camera, understudy.GapDisk, first[0].At, last[len(last)-1].End(), "the last samples of a session could not be written: the disk fails")
 	}
-	w.endSegment()
+	return w.endSegment(turn)
 }
 
 func (w *Writer) take() ([]queued, bool) {
@@ -229,23 +257,23 @@ func (w *Writer) settle() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, q := range w.queue {
-		held += int64(len(q.sample.Payload))
+		held += heldBytes(q.sample)
 	}
-	w.store.queued.Add(held - w.bytes)
+	w.folder.Load().queued.Add(held - w.bytes)
 	w.bytes = held
 }
 
 // advance writes what is ready, and syncs if it is time or a fragment is urgent.
-func (w *Writer) advance(sync bool) error {
+func (w *Writer) advance(turn int, sync bool) error {
 	for len(w.ready) > 0 {
 		f := w.ready[0]
-		if err := w.write(f); err != nil {
+		if err := w.write(turn, f); err != nil {
 			return err
 		}
 		w.ready = w.ready[1:]
 		w.unsynced = append(w.unsynced, f)
 		if f.urgent {
-			if err := w.sync(); err != nil {
+			if err := w.sync(turn); err != nil {
 				return err
 			}
 		}
@@ -254,71 +282,118 @@ func (w *Writer) advance(sync bool) error {
 	if !sync {
 		return nil
 	}
-	return w.sync()
+	return w.sync(turn)
 }
 
-// write appends a fragment to the open segment, or to a new one.
-func (w *Writer) write(f fragment) error {
-	if full := w.store.health.isFull(); full != "" {
+// write appends a fragment to the open segment, or to a new one, which may
+// begin in another folder.
+func (w *Writer) write(turn int, f fragment) error {
+	if f.begins || w.segment == nil {
+		if err := w.sync(turn); err != nil {
+			return err
+		}
+		if err := w.endSegment(turn); err != nil {
+			return err
+		}
+		if err := w.begin(turn, f); err != nil {
+			return err
+		}
+	}
+	if full := w.segment.folder.health.isFull(); full != "" {
 		return understudy.Errorf(understudy.CodeUnavailable, "%s", full)
 	}
-	if f.begins || w.segment == nil {
-		if err := w.sync(); err != nil {
-			return err
-		}
-		w.endSegment()
-		segment, err := w.store.beginSegment(w, f)
-		if err != nil {
-			return err
-		}
-		w.segment = segment
+	return w.await(turn, func() error { return w.segment.append(f.samples) })
+}
+
+// begin makes a new segment, where this camera's next one belongs.
+func (w *Writer) begin(turn int, first fragment) error {
+	now := w.folder.Load()
+	if to := w.store.choose(w.camera, now); to != now {
+		w.move(to)
 	}
-	return w.segment.append(f.samples)
+	folder := w.folder.Load()
+	if full := folder.health.isFull(); full != "" {
+		return understudy.Errorf(understudy.CodeUnavailable, "%s", full)
+	}
+	var segment *openSegment
+	err := w.await(turn, func() (err error) {
+		segment, err = folder.beginSegment(w, first)
+		return err
+	})
+	if err == nil {
+		w.segment = segment
+	} else if segment != nil {
+		segment.close()
+	}
+	return err
 }
 
 // sync makes what was written durable, and only then lets it be seen.
-func (w *Writer) sync() error {
+func (w *Writer) sync(turn int) error {
 	if w.segment == nil || len(w.unsynced) == 0 {
 		return nil
 	}
-	w.store.slots <- struct{}{}
-	err := w.segment.sync()
-	<-w.store.slots
+	segment := w.segment
+	folder := segment.folder
+	err := w.await(turn, func() error {
+		folder.slots <- struct{}{}
+		defer func() { <-folder.slots }()
+		return segment.sync()
+	})
 	if err != nil {
 		return err
 	}
 	w.unsynced = nil
 	w.settle()
 	w.store.publish(w)
-	if w.store.health.succeeded() {
-		w.store.report("", "the disk works again: recording goes on")
+	if folder.health.succeeded() {
+		w.store.report("", folder.said("the disk works again: recording goes on"))
 	}
 	return nil
 }
 
 // endSegment closes the segment at its last durable byte.
-func (w *Writer) endSegment() {
-	if w.segment != nil {
-		w.store.closeSegment(w.segment)
-		w.segment = nil
+func (w *Writer) endSegment(turn int) error {
+	segment := w.segment
+	if segment == nil {
+		return nil
 	}
+	w.segment = nil
+	return w.await(turn, func() error {
+		segment.close()
+		return nil
+	})
 }
 
 // fail leaves the file, for good: what a failed write or sync left in it is
-// unknown. What was not durable is written again, to a new file, later.
-func (w *Writer) fail(err error) {
-	if w.segment != nil {
-		w.segment.trim()
+// unknown. What was not durable is written again, to a new file: at once to
+// another folder, or later.
+func (w *Writer) fail(turn int, err error) error {
+	if errors.Is(err, errTakenOver) {
+		return err
 	}
-	w.endSegment()
+	folder := w.folder.Load()
 	w.ready = append(w.unsynced, w.ready...)
 	w.unsynced = nil
 	w.retryAt = time.Now().Add(retryAfter)
-	if full := w.store.health.isFull(); full != "" {
-		return // retention has said so
+	if folder.health.isFull() == "" { // else retention has said so
+		sentence := fmt.Sprintf("recordings cannot be written: %v; recording goes on in memory for some seconds and resumes by itself", err)
+		if folder.health.failed(sentence) {
+			w.store.report(w.camera, folder.said(sentence))
+		}
 	}
-	sentence := fmt.Sprintf("recordings cannot be written: %v; recording goes on in memory for some seconds and resumes by itself", err)
-	if w.store.health.failed(sentence) {
-		w.store.report(w.camera, sentence)
+	if w.store.choose(w.camera, folder) != folder {
+		w.retryAt = time.Time{}
+		poke(w.wake)
 	}
+	if segment := w.segment; segment != nil {
+		err := w.await(turn, func() error {
+			segment.trim()
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return w.endSegment(turn)
 }
