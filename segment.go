@@ -62,6 +62,8 @@ type Segment struct {
 	Size   int64     `json:"size" doc:"Durable bytes, a whole number of fragments"`
 	Closed bool      `json:"closed" doc:"Nothing will be added"`
 	Codec  Codec     `json:"codec" doc:"Of the video track"`
+	// Holes are where samples of the video are missing inside, in order.
+	Holes []Hole `json:"holes,omitempty"`
 	// Marks of the video samples, in order; left out where only the list of segments was asked for.
 	Marks []SampleMark `json:"marks,omitempty"`
 }

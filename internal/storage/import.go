@@ -264,16 +264,13 @@ func (i *Import) verify(ctx context.Context) (*entry, error) {
 	if understudy.CodeOf(err) == understudy.CodeInvalid {
 		return nil, understudy.Errorf(understudy.CodeConflict, "what came as segment %s is none: %w", i.id, err)
 	}
-	var first, last *fmp4.TimedSample
+	var marks []understudy.SampleMark
 	for err == nil {
 		var f fmp4.Fragment
 		f, err = r.Next()
-		for n := range f.Samples {
-			if f.Samples[n].Track == understudy.VideoTrack {
-				last = &fmp4.TimedSample{Sample: &understudy.Sample{At: f.Samples[n].At, Hash: f.Samples[n].Hash}, Duration: f.Samples[n].Duration}
-				if first == nil {
-					first = last
-				}
+		for _, s := range f.Samples {
+			if s.Track == understudy.VideoTrack {
+				marks = append(marks, understudy.SampleMark{At: s.At, Duration: s.Duration, Hash: s.Hash})
 			}
 		}
 	}
@@ -281,14 +278,15 @@ func (i *Import) verify(ctx context.Context) (*entry, error) {
 		return nil, err
 	}
 	switch {
-	case first == nil || r.Offset() != i.size || header.Segment != i.id:
+	case len(marks) == 0 || r.Offset() != i.size || header.Segment != i.id:
 		return nil, understudy.Errorf(understudy.CodeConflict,
 			"what came as segment %s names itself %s and is whole up to byte %d of %d; it is refused", i.id, header.Segment, r.Offset(), i.size)
 	case [32]byte(hash.Sum(nil)) != i.sum:
 		return nil, understudy.Errorf(understudy.CodeConflict, "the bytes of segment %s are not those that were announced; send it again", i.id)
 	}
+	first, last := marks[0], marks[len(marks)-1]
 	return &entry{
-		Segment: understudy.Segment{ID: i.id, Start: first.At, End: last.End(), Size: i.size, Closed: true, Codec: tracks[0].Codec},
+		Segment: understudy.Segment{ID: i.id, Start: first.At, End: last.At.Add(last.Duration), Size: i.size, Closed: true, Codec: tracks[0].Codec, Holes: understudy.HolesIn(marks)},
 		last:    understudy.Watermark{At: last.At, Hash: last.Hash},
 		folder:  i.folder,
 	}, nil

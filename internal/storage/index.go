@@ -38,11 +38,12 @@ type indexLine struct {
 	Codec understudy.Codec      `json:"codec,omitempty"`
 	Last  *understudy.Watermark `json:"last,omitempty"`
 	Rest  bool                  `json:"rest,omitempty"`
+	Holes []understudy.Hole     `json:"holes,omitempty"`
 }
 
 func lineOf(e *entry) indexLine {
 	last := e.last
-	return indexLine{Name: nameOf(e.ID), Start: e.Start, End: e.End, Size: e.Size, Codec: e.Codec, Last: &last, Rest: e.rest}
+	return indexLine{Name: nameOf(e.ID), Start: e.Start, End: e.End, Size: e.Size, Codec: e.Codec, Last: &last, Rest: e.rest, Holes: e.Holes}
 }
 
 // entryOf is the inverse of lineOf; nil if the line is nothing of that camera.
@@ -51,7 +52,7 @@ func (f *folder) entryOf(camera understudy.CameraID, l indexLine) *entry {
 	if err != nil || l.Size <= 0 || l.Last == nil {
 		return nil
 	}
-	return &entry{Segment: understudy.Segment{ID: id, Start: l.Start, End: l.End, Size: l.Size, Closed: true, Codec: l.Codec}, last: *l.Last, rest: l.Rest, folder: f}
+	return &entry{Segment: understudy.Segment{ID: id, Start: l.Start, End: l.End, Size: l.Size, Closed: true, Codec: l.Codec, Holes: l.Holes}, last: *l.Last, rest: l.Rest, folder: f}
 }
 
 // nameOf returns the file name of a segment without its ending.

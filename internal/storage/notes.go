@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
@@ -233,6 +234,14 @@ func (f *folder) recoverNotes(camera understudy.CameraID) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	// A killed process leaves what it wrote, and a power cut may still take it.
+	file, err := f.fs.OpenFile(notesPath(camera), os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(file.Sync(), file.Close(), f.fs.SyncDir(cameraDir(camera))); err != nil {
 		return err
 	}
 	if damaged := f.notes.load(camera, content); damaged > 0 {

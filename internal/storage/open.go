@@ -143,12 +143,13 @@ func (s *Store) publish(w *Writer) {
 func (o *openSegment) close() {
 	o.file.Close() // what matters was synced
 	f, s := o.folder, o.folder.store
+	holes := understudy.HolesIn(o.marks[:o.nDurable])
 	s.mu.Lock()
 	list := s.cameras[o.id.Camera]
 	i, ok := place(list, o.id)
 	var line indexLine
 	if ok {
-		list[i].Closed, list[i].marks = true, nil
+		list[i].Closed, list[i].marks, list[i].Holes = true, nil, holes
 		line = lineOf(list[i])
 	}
 	s.mu.Unlock()

@@ -172,7 +172,7 @@ func (f *folder) readSegment(id understudy.SegmentID, size int64, crashed bool) 
 	}
 	first, last := marks[0], marks[len(marks)-1]
 	return &entry{
-		Segment: understudy.Segment{ID: id, Start: first.At, End: last.At.Add(last.Duration), Size: whole, Closed: true, Codec: tracks[0].Codec},
+		Segment: understudy.Segment{ID: id, Start: first.At, End: last.At.Add(last.Duration), Size: whole, Closed: true, Codec: tracks[0].Codec, Holes: understudy.HolesIn(marks)},
 		last:    understudy.Watermark{At: last.At, Hash: last.Hash},
 		rest:    rest,
 		folder:  f,

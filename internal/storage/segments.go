@@ -17,6 +17,14 @@ import (
 // Segments implements understudy.RecordingService.
 func (s *Store) Segments(ctx context.Context, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error) {
 	segments := s.list(camera, from, to)
+	for i := range segments {
+		if !segments[i].Closed {
+			segments[i].Holes = understudy.HolesIn(segments[i].Marks)
+		}
+		if !marks {
+			segments[i].Marks = nil
+		}
+	}
 	if !marks {
 		return segments, nil
 	}
