@@ -24,6 +24,12 @@ type Recorder interface {
 	SetSite(s understudy.Site)
 	// Covered names the cameras with durable samples since they were applied.
 	Covered() []understudy.CameraID
+	// Busy names the cameras of which an event is being recorded.
+	Busy() []understudy.CameraID
+	// Buffers reports whether a sample waits in memory for an event of its camera.
+	Buffers(camera understudy.CameraID, hash understudy.SampleHash) bool
+	// Trigger takes an event, of a camera that is recorded here or may be. It does not wait.
+	Trigger(t understudy.Trigger) error
 }
 
 // Management is the site as a failover server needs it: *client.Client.
@@ -258,7 +264,7 @@ func (s *Server) loop(ctx context.Context) {
 			if looked.IsZero() || time.Since(looked) >= foreignEvery {
 				foreign, looked = s.foreignHomes(), time.Now()
 			}
-			o.Own = &Own{Covered: s.config.Recorder.Covered(), Foreign: foreign, Writable: s.config.Store.State().Writable}
+			o.Own = &Own{Covered: s.config.Recorder.Covered(), Busy: s.config.Recorder.Busy(), Foreign: foreign, Writable: s.config.Store.State().Writable}
 		}
 		s.step(ctx, o)
 	}
