@@ -125,7 +125,10 @@ func run(t *testing.T, node Node, r Recorder, m Management) (stop func()) {
 }
 
 // recorder hands out what is applied to it.
-type recorder struct{ applied chan understudy.Assignment }
+type recorder struct {
+	applied chan understudy.Assignment
+	told    chan understudy.Trigger // nil: nobody asks
+}
 
 func (r *recorder) Run(ctx context.Context) error {
 	<-ctx.Done()
@@ -134,6 +137,14 @@ func (r *recorder) Run(ctx context.Context) error {
 func (r *recorder) Apply(a understudy.Assignment)  { r.applied <- a }
 func (r *recorder) SetSite(understudy.Site)        {}
 func (r *recorder) Covered() []understudy.CameraID { return nil }
+func (r *recorder) Busy() []understudy.CameraID    { return nil }
+func (r *recorder) Trigger(t understudy.Trigger) error {
+	if r.told != nil {
+		r.told <- t
+	}
+	return nil
+}
+func (r *recorder) Buffers(understudy.CameraID, understudy.SampleHash) bool { return false }
 
 type emptyDisk struct{ merge.Source }
 
@@ -209,6 +220,10 @@ var errUnreachable = understudy.Errorf(understudy.CodeUnavailable, "nobody answe
 func (unreachable) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+func (unreachable) Events(context.Context, understudy.EventQuery) ([]understudy.Event, error) {
+	return nil, errUnreachable
 }
 
 func (unreachable) Subscribe(func(understudy.Site, understudy.Update)) (stop func()) {
