@@ -22,8 +22,8 @@ type MergePolicy struct {
 const DefaultGrace = 10 * time.Second
 
 const (
-	maxGrace       = 24 * time.Hour
-	maxWindowsText = 500 // bytes of text
+	maxGrace       = time.Minute // the session stays open meanwhile
+	maxWindowsText = 500         // bytes of text
 )
 
 // WithDefaults returns p with an empty grace replaced.
@@ -40,7 +40,7 @@ func (p MergePolicy) Validate() error {
 	case p.BytesPerSecond < 0 || p.BytesPerSecond > 0 && p.BytesPerSecond < 1000:
 		return Errorf(CodeInvalid, "footage comes home with at least 1000 bytes a second, or with 0 for half of what is free; found %d", p.BytesPerSecond)
 	case p.Grace < 0 || p.Grace > maxGrace:
-		return Errorf(CodeInvalid, "the grace of a merge is at most a day, found %s", p.Grace)
+		return Errorf(CodeInvalid, "the grace of a merge is at most a minute, found %s", p.Grace)
 	case len(p.Windows) > maxWindowsText:
 		return Errorf(CodeInvalid, "the windows of a merge may have %d bytes, found %d", maxWindowsText, len(p.Windows))
 	}

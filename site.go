@@ -3,6 +3,7 @@ package understudy
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // Site is everything that clients and servers know of a site: who is there and
@@ -98,6 +99,19 @@ func (s Site) MediaServers() map[ServerID]Addresses {
 		all[f.ID] = f.Addresses
 	}
 	return all
+}
+
+// Expired reports whether retention may take footage of a camera that ends at
+// end, by its age alone, and how long it is kept; of what a lock or an event may
+// hold, it says no.
+func (s Site) Expired(camera CameraID, end, now time.Time) (keep time.Duration, expired bool) {
+	c, known := s.Camera(camera)
+	keep = max(c.KeepFor, c.Rule.KeepEvents)
+	if !known || c.KeepFor <= 0 || end.IsZero() || now.Sub(end) < keep {
+		return keep, false
+	}
+	locked := slices.ContainsFunc(s.Locks, func(l Lock) bool { return l.Camera == camera && l.Holds(now) })
+	return keep, !locked
 }
 
 // Only returns the site as an identity may see it: cameras (and their leases

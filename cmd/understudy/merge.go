@@ -60,6 +60,7 @@ func mergeCommand() *cobra.Command {
 		Short: "Watch footage on its way home, until all of it has come",
 		Args:  cobra.NoArgs,
 	}
+	c.AddCommand(mergeRetryCommand())
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		site, err := signedIn()
@@ -85,8 +86,7 @@ func watchMerge(ctx context.Context, site *client.Client, w io.Writer, asJSON bo
 		if asJSON {
 			show = func(t []understudy.Transfer) error { return printJSON(w, t) }
 		}
-		err = show(transfers)
-		if err != nil || len(transfers) == 0 && unmerged(status) == 0 {
+		if err := show(transfers); err != nil || len(transfers) == 0 && unmerged(status) == 0 {
 			return err
 		}
 		select {

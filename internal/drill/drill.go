@@ -49,6 +49,7 @@ const (
 	patience  = 60 * time.Second
 	mergeTime = 120 * time.Second
 	holdDown  = 3 * time.Second
+	grace     = 500 * time.Millisecond // a drill has no time for more
 )
 
 // rehearsal is one drill under way.
@@ -137,7 +138,7 @@ func (o *Options) testGOP() time.Duration {
 
 func (o *Options) layout() (site.Layout, error) {
 	layout := site.Layout{
-		Recording: []understudy.RecordingServer{{ID: home, Name: "Home"}},
+		Recording: []understudy.RecordingServer{{ID: home, Name: "Home", Merge: understudy.MergePolicy{Grace: grace}}},
 		Failover:  []understudy.FailoverServer{{ID: standby, Name: "Standby"}},
 	}
 	if o.Mode == Hot {

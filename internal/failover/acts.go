@@ -5,14 +5,12 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
 	"time"
 
 	"understudy"
-	"understudy/internal/merge"
 )
 
 // claimRun is a claim that is being asked, again and again until it is answered.
@@ -26,8 +24,6 @@ const (
 	claimPause    = 2 * time.Second // at most, between two attempts
 	proveEvery    = 300 * time.Millisecond
 	proveWindow   = 30 * time.Second // by which two holders' capture times may differ
-	sendPatience  = 5 * time.Second  // for the connection
-	sendPause     = 30 * time.Second // at most, between two attempts
 )
 
 // claim asks for the leases that are wanted, and for no others.
@@ -99,12 +95,8 @@ func (s *Server) prove(ctx context.Context) {
 	}
 }
 
-// recorded reports whether the sample of p is durable here as well, or waits
-// here for an event.
+// recorded reports whether the sample of p is durable here as well.
 func (s *Server) recorded(ctx context.Context, p Proof) bool {
-	if s.config.Recorder.Buffers(p.Camera, p.Mark.Hash) {
-		return true
-	}
 	segments, err := s.config.Store.Segments(ctx, p.Camera, p.Mark.At.Add(-proveWindow), p.Mark.At.Add(proveWindow), true)
 	if err != nil {
 		s.log.DebugContext(ctx, "the own footage could not be searched for an overlap", slog.Any("error", err))
@@ -121,89 +113,6 @@ func (s *Server) recorded(ctx context.Context, p Proof) bool {
 		}
 	}
 	return false
-}
-
-// sending is the transfer of one home's footage.
-type sending struct {
-	running bool
-	done    chan bool // whether all of it went
-	pause   time.Duration
-	next    time.Time
-}
-
-// foreignHomes are the homes whose closed segments lie here.
-func (s *Server) foreignHomes() []understudy.ServerID {
-	var homes []understudy.ServerID
-	for _, segment := range s.config.Store.Foreign() {
-		if home := s.homeOf(segment.ID.Camera); home != "" && !slices.Contains(homes, home) {
-			homes = append(homes, home)
-		}
-	}
-	slices.Sort(homes)
-	return homes
-}
-
-func (s *Server) homeOf(camera understudy.CameraID) understudy.ServerID {
-	c, _ := s.kept.Site.Camera(camera)
-	return c.Home
-}
-
-// sendHome sends what lies here to the homes that answer, one session a home at a time.
-func (s *Server) sendHome(ctx context.Context, homes map[understudy.ServerID]string) {
-	for home, address := range homes {
-		run, ok := s.sends[home]
-		if !ok {
-			run = &sending{done: make(chan bool, 1)}
-			s.sends[home] = run
-		}
-		select {
-		case all := <-run.done:
-			run.running = false
-			run.pause = min(max(2*run.pause, time.Second), sendPause)
-			if all {
-				run.pause = 0
-			}
-			run.next = time.Now().Add(run.pause)
-		default:
-		}
-		if run.running || time.Now().Before(run.next) {
-			continue
-		}
-		var segments []understudy.SegmentID
-		for _, segment := range s.config.Store.Foreign() {
-			if s.homeOf(segment.ID.Camera) == home {
-				segments = append(segments, segment.ID)
-			}
-		}
-		if len(segments) == 0 {
-			continue
-		}
-		run.running = true
-		s.start(func() { run.done <- s.send(ctx, home, address, segments) })
-	}
-}
-
-// send is one session. It says whether everything arrived.
-func (s *Server) send(ctx context.Context, home understudy.ServerID, address string, segments []understudy.SegmentID) bool {
-	dialling, cancel := context.WithTimeout(ctx, sendPatience)
-	defer cancel()
-	conn, err := s.config.DialMerge(dialling, home, address)
-	if err != nil {
-		s.log.InfoContext(ctx, "footage waits to go home", slog.String("home", string(home)), slog.Int("segments", len(segments)), slog.Any("error", err))
-		return false
-	}
-	sent, err := merge.Send(ctx, conn, s.config.Store, segments, s.config.Merge)
-	if sent.Deleted > 0 {
-		s.tell(Said{Server: home, Public: true, Report: understudy.Report{Kind: understudy.EventMerge, Sentence: fmt.Sprintf(
-			"%d of %d segments (%.1f MB) that %s recorded for %s came home and were deleted here", sent.Deleted, len(segments), float64(sent.Bytes)/1e6, s.self, home)}})
-	}
-	for id, why := range sent.Refused {
-		s.log.WarnContext(ctx, "home did not take a segment", slog.String("segment", id.String()), slog.String("why", why))
-	}
-	if err != nil && ctx.Err() == nil {
-		s.log.InfoContext(ctx, "sending footage home was interrupted", slog.String("home", string(home)), slog.Any("error", err))
-	}
-	return err == nil && len(sent.Refused) == 0
 }
 
 func dialMerge(node Node) func(context.Context, understudy.ServerID, string) (net.Conn, error) {

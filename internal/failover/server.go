@@ -25,12 +25,12 @@ type Recorder interface {
 	SetSite(s understudy.Site)
 	// Covered names the cameras with durable samples since they were applied.
 	Covered() []understudy.CameraID
-	// Busy names the cameras of which an event is being recorded.
-	Busy() []understudy.CameraID
-	// Buffers reports whether a sample waits in memory for an event of its camera.
-	Buffers(camera understudy.CameraID, hash understudy.SampleHash) bool
-	// Trigger takes an event, of a camera that is recorded here or may be. It does not wait.
-	Trigger(t understudy.Trigger) error
+	// State is the recorder's progress, as the state port tells it.
+	State() understudy.State
+	// Watched is the footage that was played from here in the last seconds.
+	Watched() []merge.Watched
+	// ShowTransfers adds what transfers returns to the state; it must not wait.
+	ShowTransfers(transfers func() []understudy.Transfer)
 }
 
 // Management is the site as a failover server needs it: *client.Client.
@@ -41,7 +41,7 @@ type Management interface {
 	Run(ctx context.Context) error
 	// Subscribe calls f with the site as it is and after each update, until stop is called. f must not wait.
 	Subscribe(f func(understudy.Site, understudy.Update)) (stop func())
-	understudy.EventService
+	Report(ctx context.Context, server understudy.ServerID, r understudy.Report) error
 }
 
 // Conn is one connection to a server's state port: *poll.Conn.
@@ -58,6 +58,8 @@ type Footage interface {
 	Segments(ctx context.Context, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error)
 	// Foreign returns the closed segments that belong to another server, oldest first.
 	Foreign() []understudy.Segment
+	// ForeignNotes returns the durable notes of cameras that belong to another server.
+	ForeignNotes() []understudy.Note
 	// State never waits for the disk.
 	State() understudy.StorageState
 }
@@ -82,8 +84,6 @@ type Config struct {
 	DialState func(ctx context.Context, server understudy.ServerID, address string) (Conn, error)
 	// DialMerge connects to a home's merge port; nil does it with Node's certificate.
 	DialMerge func(ctx context.Context, home understudy.ServerID, address string) (net.Conn, error)
-	// Merge says how footage is sent home.
-	Merge merge.SendOptions
 	// RankDelay is how long a server waits for each one before it in rank; 0 is 2 s.
 	RankDelay time.Duration
 	Log       *slog.Logger
@@ -96,7 +96,6 @@ type Server struct {
 	self     understudy.ServerID
 	log      *slog.Logger
 	seen     chan Observation
-	missed   atomic.Bool   // the channel began anew: events may have been told meanwhile
 	fetch    chan struct{} // duties are to be fetched now
 	reports  chan understudy.Report
 	proofs   chan []Proof // the newest list of what is to be proven
@@ -114,17 +113,17 @@ type Server struct {
 	verifies map[understudy.ServerID]bool
 	claims   map[understudy.ServerID]*claimRun
 	sends    map[understudy.ServerID]*sending
+	marks    marks
 	kept     kept
+
+	transfers atomic.Pointer[[]understudy.Transfer] // as of the last look
 }
 
 const (
 	tick         = 100 * time.Millisecond
 	rankDelay    = 2 * time.Second
 	foreignEvery = time.Second
-	recentEvents = 200           // that are read after an absence
-	longOver     = 2 * time.Hour // more than the longest time before and after an event
-	toldMax      = 1000          // events that wait for the recorder; of more the oldest are lost
-	reportsMax   = 256           // that wait for the management server; more are in the log only
+	reportsMax   = 256 // that wait for the management server; more are in the log only
 )
 
 // New makes a failover server; Run runs it.
@@ -139,7 +138,7 @@ func New(c Config) *Server {
 		c.DialMerge = dialMerge(c.Node)
 	}
 	self := c.Node.ID()
-	return &Server{
+	s := &Server{
 		config: c, self: self, log: c.Log,
 		seen: make(chan Observation, 64), fetch: make(chan struct{}, 1),
 		reports: make(chan understudy.Report, reportsMax), proofs: make(chan []Proof, 1), keeps: make(chan kept, 1),
@@ -148,7 +147,11 @@ func New(c Config) *Server {
 		verifies: map[understudy.ServerID]bool{},
 		claims:   map[understudy.ServerID]*claimRun{},
 		sends:    map[understudy.ServerID]*sending{},
+		marks:    marks{},
 	}
+	s.transfers.Store(&[]understudy.Transfer{})
+	c.Recorder.ShowTransfers(func() []understudy.Transfer { return *s.transfers.Load() })
+	return s
 }
 
 // Run records and serves what the leases and the state of the watched servers
@@ -199,7 +202,6 @@ func (s *Server) follow(ctx context.Context) func(understudy.Site, understudy.Up
 	var mu sync.Mutex
 	var site *understudy.Site
 	var status []understudy.ServerStatus
-	var told []understudy.Trigger
 	wake := make(chan struct{}, 1)
 	s.start(func() {
 		for {
@@ -209,8 +211,8 @@ func (s *Server) follow(ctx context.Context) func(understudy.Site, understudy.Up
 			case <-wake:
 			}
 			mu.Lock()
-			newSite, newStatus, newTold := site, status, told
-			site, status, told = nil, nil, nil
+			newSite, newStatus := site, status
+			site, status = nil, nil
 			mu.Unlock()
 			reached := true
 			s.observe(ctx, Observation{Reached: &reached})
@@ -219,7 +221,6 @@ func (s *Server) follow(ctx context.Context) func(understudy.Site, understudy.Up
 				s.observe(ctx, Observation{Site: newSite})
 				signal(s.fetch)
 			}
-			s.take(ctx, newTold)
 			if newStatus != nil {
 				s.observe(ctx, Observation{Status: newStatus})
 			}
@@ -228,17 +229,10 @@ func (s *Server) follow(ctx context.Context) func(understudy.Site, understudy.Up
 	return func(now understudy.Site, u understudy.Update) {
 		mu.Lock()
 		defer mu.Unlock()
-		switch {
-		case u.Status != nil:
+		if u.Status != nil {
 			status = u.Status
-		case u.Event != nil && u.Event.Kind == understudy.EventTrigger: // the site stays as it is
-			told = append(told, u.Event.Triggers()...)
-			told = told[max(0, len(told)-toldMax):]
-		default:
+		} else {
 			site = &now
-			if u.Site != nil {
-				s.missed.Store(true)
-			}
 		}
 		signal(wake)
 	}
@@ -277,8 +271,9 @@ func (s *Server) loop(ctx context.Context) {
 		case <-ticker.C:
 			if looked.IsZero() || time.Since(looked) >= foreignEvery {
 				foreign, looked = s.foreignHomes(), time.Now()
+				s.look(foreign)
 			}
-			o.Own = &Own{Covered: s.config.Recorder.Covered(), Busy: s.config.Recorder.Busy(), Foreign: foreign, Writable: s.config.Store.State().Writable}
+			o.Own = &Own{Covered: s.config.Recorder.Covered(), Foreign: foreign, Writable: s.config.Store.State().Writable}
 		}
 		s.step(ctx, o)
 	}
@@ -407,34 +402,7 @@ func (s *Server) fetchOnce(ctx context.Context) error {
 	if len(held.Cameras) > 0 {
 		s.observe(ctx, Observation{Material: held.Cameras})
 	}
-	if s.missed.Swap(false) {
-		s.catchUp(asking)
-	}
 	return nil
-}
-
-// catchUp reads which events were told while the channel was away.
-func (s *Server) catchUp(ctx context.Context) {
-	past, err := s.config.Management.Events(ctx, understudy.EventQuery{Kind: understudy.EventTrigger, Limit: recentEvents})
-	if err != nil {
-		s.missed.Store(true)
-		return
-	}
-	for _, e := range past {
-		s.take(ctx, e.Triggers())
-	}
-}
-
-// take tells the recorder of events, those excepted that are long over.
-func (s *Server) take(ctx context.Context, told []understudy.Trigger) {
-	for _, t := range told {
-		if time.Since(t.Until) > longOver {
-			continue
-		}
-		if err := s.config.Recorder.Trigger(t); err != nil {
-			s.log.InfoContext(ctx, "an event was not taken", slog.String("event", t.ID), slog.Any("error", err))
-		}
-	}
 }
 
 // late makes an error of a call that took too long one of a server that cannot be reached.

@@ -125,10 +125,7 @@ func run(t *testing.T, node Node, r Recorder, m Management) (stop func()) {
 }
 
 // recorder hands out what is applied to it.
-type recorder struct {
-	applied chan understudy.Assignment
-	told    chan understudy.Trigger // nil: nobody asks
-}
+type recorder struct{ applied chan understudy.Assignment }
 
 func (r *recorder) Run(ctx context.Context) error {
 	<-ctx.Done()
@@ -137,22 +134,20 @@ func (r *recorder) Run(ctx context.Context) error {
 func (r *recorder) Apply(a understudy.Assignment)  { r.applied <- a }
 func (r *recorder) SetSite(understudy.Site)        {}
 func (r *recorder) Covered() []understudy.CameraID { return nil }
-func (r *recorder) Busy() []understudy.CameraID    { return nil }
-func (r *recorder) Trigger(t understudy.Trigger) error {
-	if r.told != nil {
-		r.told <- t
-	}
-	return nil
+func (r *recorder) State() understudy.State {
+	return understudy.State{At: time.Now(), Storage: understudy.StorageState{Writable: true}}
 }
-func (r *recorder) Buffers(understudy.CameraID, understudy.SampleHash) bool { return false }
+func (r *recorder) Watched() []merge.Watched                   { return nil }
+func (r *recorder) ShowTransfers(func() []understudy.Transfer) {}
 
 type emptyDisk struct{ merge.Source }
 
 func (emptyDisk) Segments(context.Context, understudy.CameraID, time.Time, time.Time, bool) ([]understudy.Segment, error) {
 	return nil, nil
 }
-func (emptyDisk) Foreign() []understudy.Segment  { return nil }
-func (emptyDisk) State() understudy.StorageState { return understudy.StorageState{Writable: true} }
+func (emptyDisk) Foreign() []understudy.Segment   { return nil }
+func (emptyDisk) ForeignNotes() []understudy.Note { return nil }
+func (emptyDisk) State() understudy.StorageState  { return understudy.StorageState{Writable: true} }
 
 // site is the authority in this process, with its channel.
 type site struct {
@@ -220,10 +215,6 @@ var errUnreachable = understudy.Errorf(understudy.CodeUnavailable, "nobody answe
 func (unreachable) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
-}
-
-func (unreachable) Events(context.Context, understudy.EventQuery) ([]understudy.Event, error) {
-	return nil, errUnreachable
 }
 
 func (unreachable) Subscribe(func(understudy.Site, understudy.Update)) (stop func()) {

@@ -9,3 +9,5 @@ func datasync(fd int) error {
 		}
 	}
 }
+
+func uncache(fd int) { _ = unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) }

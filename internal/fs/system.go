@@ -81,3 +81,16 @@ func (f systemFile) Sync() error {
 	}
 	return nil
 }
+
+// Uncache lets the operating system forget what it holds of a synced file in
+// memory, so that the next reader reads the disk. It is advice, and costs nothing
+// where it is not taken.
+func Uncache(f File) {
+	s, ok := f.(systemFile)
+	if !ok {
+		return
+	}
+	if conn, err := s.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { uncache(int(fd)) })
+	}
+}

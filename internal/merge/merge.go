@@ -2,15 +2,15 @@
 // recorded for another goes to the recording server it belongs to, and is
 // deleted where it was made once it is durable there.
 //
-// The failover server connects and offers each segment with its size and hash;
+// The failover server connects, hands over the notes of its cameras, and offers each segment with its size and hash;
 // home says from which byte on it lacks it. What was sent is sealed (verified,
 // made durable, taken into the store) and answered with a receipt that names
 // home's store by its incarnation. After a grace the failover server asks home
 // to read the segment back and confirm it, and only then deletes its own copy.
-// Nothing of this is remembered on either side: a segment that still lies on
+// Nothing of this must be remembered on either side: a segment that still lies on
 // the failover server's disk is simply offered again, and what home has already
 // is answered with its receipt at once. So a lost message, a crash or a second
-// session anywhere changes nothing.
+// session anywhere changes nothing, and a Batch runs several at once.
 package merge
 
 import (
@@ -27,28 +27,33 @@ import (
 
 // Bounds of the protocol.
 const (
-	version    = 1
-	maxMessage = 16 << 10
-	maxChunk   = 256 << 10
+	version    = 2
+	maxMessage = 64 << 10
+	maxChunk   = 1 << 20
+	minChunk   = 16 << 10
+	maxNotes   = 32 << 10 // of JSON in one message
+	maxWatched = 8        // ranges in one message
 	// maxSegment is what a minute of video could have at the very most.
 	maxSegment = 4 << 30
 	// patience bounds the wait for one message of the other side. Sealing reads a
 	// segment back and syncs it, which a busy disk may take long for.
 	patience = 2 * time.Minute
-	attempts = 3 // that a segment gets whose bytes arrive damaged
+	attempts = 3 // that a segment gets whose bytes arrive damaged, over all sessions
 )
 
 // message is one JSON frame of the protocol; exactly one field is set.
 type message struct {
-	Hello     *hello   `json:"hello,omitempty"`     // sender: first
-	Welcome   *welcome `json:"welcome,omitempty"`   // home: answer to hello
-	Offer     *object  `json:"offer,omitempty"`     // sender: here is a segment
-	Want      *want    `json:"want,omitempty"`      // home: send it from here on
-	Seal      *object  `json:"seal,omitempty"`      // sender: that was all of it
-	Receipt   *object  `json:"receipt,omitempty"`   // home: it is durable here
-	Confirm   *object  `json:"confirm,omitempty"`   // sender: is it still?
-	Confirmed *object  `json:"confirmed,omitempty"` // home: read back, and it is
-	Refusal   *refusal `json:"refusal,omitempty"`   // home: no
+	Hello     *hello            `json:"hello,omitempty"`     // sender: first
+	Welcome   *welcome          `json:"welcome,omitempty"`   // home: answer to hello
+	Notes     []understudy.Note `json:"notes,omitempty"`     // sender: what was written down beside the footage
+	Noted     *noted            `json:"noted,omitempty"`     // home: they are durable here
+	Offer     *offer            `json:"offer,omitempty"`     // sender: here is a segment
+	Want      *want             `json:"want,omitempty"`      // home: send it from here on
+	Seal      *object           `json:"seal,omitempty"`      // sender: that was all of it
+	Receipt   *receipt          `json:"receipt,omitempty"`   // home: it is durable here
+	Confirm   *confirm          `json:"confirm,omitempty"`   // sender: is it still?
+	Confirmed *object           `json:"confirmed,omitempty"` // home: read back, and it is
+	Refusal   *refusal          `json:"refusal,omitempty"`   // home: no
 }
 
 type hello struct {
@@ -57,6 +62,12 @@ type hello struct {
 
 type welcome struct {
 	Version     int    `json:"version"`
+	Incarnation string `json:"incarnation"`
+}
+
+// noted names home's store, and how many notes of the message it took.
+type noted struct {
+	Notes       int    `json:"notes"`
 	Incarnation string `json:"incarnation"`
 }
 
@@ -69,14 +80,53 @@ type object struct {
 	Incarnation string               `json:"incarnation,omitempty"`
 }
 
+// offer is an object, when its footage ends, and what is left of the whole
+// transfer, this segment included.
+type offer struct {
+	object
+	End  time.Time `json:"end"`
+	Left left      `json:"left"`
+}
+
+type left struct {
+	Segments int   `json:"segments"`
+	Bytes    int64 `json:"bytes"`
+}
+
 type want struct {
 	Offset int64 `json:"offset"`
+}
+
+// receipt also tells which footage of the sender's somebody plays at home.
+type receipt struct {
+	object
+	Watched []Watched `json:"watched,omitempty"`
+}
+
+type confirm struct {
+	object
+	End time.Time `json:"end"`
 }
 
 type refusal struct {
 	Code   understudy.Code `json:"code"`
 	Reason string          `json:"reason"`
 	Again  bool            `json:"again,omitempty"` // offer it again at once
+	// Quarantined: its bytes failed too often; do not offer it again for now.
+	Quarantined bool `json:"quarantined,omitempty"`
+	// Expired: retention at home has deleted it, or would at once.
+	Expired bool `json:"expired,omitempty"`
+}
+
+// Watched is footage that somebody is playing, which comes home first.
+type Watched struct {
+	Camera understudy.CameraID `json:"camera"`
+	From   time.Time           `json:"from"`
+	To     time.Time           `json:"to"`
+}
+
+func (w Watched) has(s understudy.Segment) bool {
+	return w.Camera == s.ID.Camera && s.Start.Before(w.To) && s.End.After(w.From)
 }
 
 // digest is a SHA-256, as hexadecimal digits in JSON.
@@ -109,9 +159,13 @@ func (l link) send(m message) error {
 	return wire.Write(l.conn, m)
 }
 
-func (l link) sendData(data []byte) error {
+// sendData sends frame, which has wire.DataRoom bytes of room before its data.
+func (l link) sendData(frame []byte) error {
 	l.extend()
-	return wire.WriteData(l.conn, data)
+	if _, err := l.conn.Write(wire.FillData(frame)); err != nil {
+		return understudy.Errorf(understudy.CodeUnavailable, "the connection was lost while footage was sent: %w", err)
+	}
+	return nil
 }
 
 // receive returns io.EOF itself when the other side ended the session between two messages.

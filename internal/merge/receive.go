@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"slices"
+	"sync"
+	"time"
 
 	"understudy"
 )
@@ -14,12 +18,19 @@ import (
 type Sink interface {
 	// Incarnation names the store; a reformatted disk has another.
 	Incarnation() string
-	// Accept says why a segment does not belong here; nil if it does.
-	Accept(id understudy.SegmentID) error
+	// Accept says why footage of a camera does not belong here; nil if it does.
+	Accept(camera understudy.CameraID) error
+	// Expired says why retention here would delete a segment at once, or has
+	// deleted it; "" if it would be kept. end is the sender's word, or zero.
+	Expired(id understudy.SegmentID, end time.Time) string
 	// Has reads a segment back from the disk; not ok if it is not here whole.
 	Has(id understudy.SegmentID) (size int64, sha256 [32]byte, ok bool)
-	// Import begins or resumes taking a segment.
+	// Import begins or resumes taking a segment. It must not be asked for one that is quarantined.
 	Import(id understudy.SegmentID, size int64, sha256 [32]byte) (Import, error)
+	// Quarantined reports whether these very bytes were put aside.
+	Quarantined(id understudy.SegmentID, size int64, sha256 [32]byte) bool
+	// TakeNotes makes notes durable here; one that is here already changes nothing.
+	TakeNotes(notes []understudy.Note) error
 }
 
 // Import is a segment on its way in; a storage.Import is one.
@@ -28,16 +39,47 @@ type Import interface {
 	Offset() int64
 	io.Writer // appends
 	// Seal verifies, makes durable and takes into the store. CodeConflict if the
-	// bytes are not those announced; they are forgotten then.
+	// bytes are not those announced; Reject then says what becomes of them.
 	Seal(ctx context.Context) error
+	// Reject forgets what is wrong, so that it comes again, or, the last time,
+	// puts all of it aside.
+	Reject(last bool) error
 	// Close gives up for now and keeps what came; after Seal it does nothing.
 	io.Closer
+}
+
+// Receiver is home's end of all sessions.
+type Receiver struct {
+	Self understudy.ServerID
+	Sink Sink
+	// Report is told what people should know; nil tells nobody. It must not wait.
+	Report func(understudy.Report)
+	// Watched returns what is played from here; it may be nil, as if nothing was.
+	Watched func() []Watched
+
+	mu       sync.Mutex
+	arrivals map[understudy.ServerID]*arrival
+	failures map[object]int  // of bytes that did not have their hash
+	alarmed  map[object]bool // other content under a name that is taken
+}
+
+// Bounds of what a receiver remembers.
+const maxRemembered = 10000
+
+// arrival is what comes from one server, over all its sessions.
+type arrival struct {
+	sessions int
+	camera   understudy.CameraID
+	left     left
+	done     int64
+	meter    meter
 }
 
 // Received is what came of a session.
 type Received struct {
 	Cameras map[understudy.CameraID]Tally // what was sealed
 	Bytes   int64                         // that came over the wire
+	Notes   int
 }
 
 // Tally is how much of a camera came home.
@@ -48,158 +90,306 @@ type Tally struct {
 
 // Receive answers the server peer at the other end of conn until that ends the
 // session or ctx ends, and closes conn. A peer sends only what it recorded itself.
-func Receive(ctx context.Context, conn net.Conn, peer understudy.ServerID, sink Sink) (Received, error) {
+func (r *Receiver) Receive(ctx context.Context, conn net.Conn, peer understudy.ServerID) (Received, error) {
 	defer conn.Close()
 	l, free := newLink(ctx, conn)
 	defer free()
-	r := &receiver{link: l, peer: peer, sink: sink, incarnation: sink.Incarnation(),
+	s := &receiving{link: l, Receiver: r, peer: peer, incarnation: r.Sink.Incarnation(),
 		received: Received{Cameras: map[understudy.CameraID]Tally{}}}
-	err := r.greet()
+	err := s.greet()
+	if err == nil {
+		defer r.leave(peer)
+		r.enter(peer)
+	}
 	for err == nil {
-		err = r.step(ctx)
+		err = s.step(ctx)
 	}
 	if errors.Is(err, io.EOF) && ctx.Err() == nil {
-		return r.received, nil
+		return s.received, nil
 	}
-	return r.received, ended(ctx, err)
+	return s.received, ended(ctx, err)
 }
 
-type receiver struct {
+// Transfers returns what comes home now, by sender.
+func (r *Receiver) Transfers() []understudy.Transfer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var transfers []understudy.Transfer
+	now := time.Now()
+	for _, peer := range slices.Sorted(maps.Keys(r.arrivals)) {
+		a := r.arrivals[peer]
+		t := understudy.Transfer{From: peer, To: r.Self, Camera: a.camera, SegmentsLeft: a.left.Segments,
+			BytesLeft: a.left.Bytes, BytesDone: a.done, BytesPerSecond: a.meter.rate(now)}
+		t.Until = until(now, t)
+		transfers = append(transfers, t)
+	}
+	return transfers
+}
+
+func (r *Receiver) enter(peer understudy.ServerID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.arrivals == nil {
+		r.arrivals = map[understudy.ServerID]*arrival{}
+	}
+	if r.arrivals[peer] == nil {
+		r.arrivals[peer] = &arrival{}
+	}
+	r.arrivals[peer].sessions++
+}
+
+func (r *Receiver) leave(peer understudy.ServerID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.arrivals[peer].sessions--; r.arrivals[peer].sessions == 0 {
+		delete(r.arrivals, peer)
+	}
+}
+
+func (r *Receiver) note(peer understudy.ServerID, f func(*arrival)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(r.arrivals[peer])
+}
+
+// failed counts a segment whose bytes did not have their hash, over all
+// sessions, and reports whether that was once too often.
+func (r *Receiver) failed(o object) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failures == nil || len(r.failures) >= maxRemembered {
+		r.failures = map[object]int{}
+	}
+	r.failures[o]++
+	if r.failures[o] < attempts {
+		return false
+	}
+	delete(r.failures, o)
+	return true
+}
+
+// alarm tells of a segment once.
+func (r *Receiver) alarm(o object, sentence string) {
+	r.mu.Lock()
+	if r.alarmed == nil || len(r.alarmed) >= maxRemembered {
+		r.alarmed = map[object]bool{}
+	}
+	told := r.alarmed[o]
+	r.alarmed[o] = true
+	r.mu.Unlock()
+	if !told && r.Report != nil {
+		r.Report(understudy.Report{Kind: understudy.EventStorage, Camera: o.Segment.Camera, Sentence: sentence})
+	}
+}
+
+// receiving is one session at home.
+type receiving struct {
 	link
+	*Receiver
 	peer        understudy.ServerID
-	sink        Sink
 	incarnation string
 	buffer      []byte
 	received    Received
 }
 
-func (r *receiver) greet() error {
-	m, err := r.receive()
+func (s *receiving) greet() error {
+	m, err := s.receive()
 	switch {
 	case err != nil:
 		return err
 	case m.Hello == nil:
 		return unexpected("a hello")
 	case m.Hello.Version != version:
-		err := understudy.Errorf(understudy.CodeInvalid, "%s speaks merge protocol %d, and this server %d; update the older one", r.peer, m.Hello.Version, version)
-		return errors.Join(err, r.refuse(err, false))
+		err := understudy.Errorf(understudy.CodeInvalid, "%s speaks merge protocol %d, and this server %d; update the older one", s.peer, m.Hello.Version, version)
+		return errors.Join(err, s.refuse(err))
 	}
-	return r.send(message{Welcome: &welcome{Version: version, Incarnation: r.incarnation}})
+	return s.send(message{Welcome: &welcome{Version: version, Incarnation: s.incarnation}})
 }
 
 // step answers one message; io.EOF when there are no more.
-func (r *receiver) step(ctx context.Context) error {
-	m, err := r.receive()
+func (s *receiving) step(ctx context.Context) error {
+	m, err := s.receive()
 	switch {
 	case err != nil:
 		return err
+	case len(m.Notes) > 0:
+		return s.take(m.Notes)
 	case m.Offer != nil:
-		return midway(r.offered(ctx, *m.Offer))
+		return midway(s.offered(ctx, *m.Offer))
 	case m.Confirm != nil:
-		return r.confirm(*m.Confirm)
+		return s.confirm(*m.Confirm)
 	}
-	return unexpected("an offer or a confirm")
+	return unexpected("notes, an offer or a confirm")
 }
 
-func (r *receiver) offered(ctx context.Context, o object) error {
-	o.Incarnation = ""
-	if err := r.check(o); err != nil {
-		return r.refuse(err, false)
-	}
-	if size, sum, ok := r.sink.Has(o.Segment); ok {
-		if size == o.Size && sum == o.SHA256 {
-			return r.receipt(o)
+// take answers notes when they are durable.
+func (s *receiving) take(notes []understudy.Note) error {
+	for _, n := range notes {
+		if err := n.Validate(); err != nil {
+			return s.refuse(err)
 		}
-		return r.refuse(understudy.Errorf(understudy.CodeConflict,
-			"segment %s is here with other content (%d bytes, SHA-256 %x…, offered %d bytes, %x…); both copies are kept, compare them with understudy check",
-			o.Segment, size, sum[:4], o.Size, o.SHA256[:4]), false)
+		if err := s.Sink.Accept(n.Camera); err != nil {
+			return s.refuse(err)
+		}
 	}
-	in, err := r.sink.Import(o.Segment, o.Size, o.SHA256)
+	if err := s.Sink.TakeNotes(notes); err != nil {
+		return s.refuse(err)
+	}
+	s.received.Notes += len(notes)
+	return s.send(message{Noted: &noted{Notes: len(notes), Incarnation: s.incarnation}})
+}
+
+func (s *receiving) offered(ctx context.Context, offered offer) error {
+	o := offered.object
+	o.Incarnation = ""
+	if err := s.check(o); err != nil {
+		return s.refuse(err)
+	}
+	s.note(s.peer, func(a *arrival) {
+		a.camera, a.left = o.Segment.Camera, left{max(0, offered.Left.Segments), max(0, offered.Left.Bytes)}
+	})
+	if size, sum, ok := s.Sink.Has(o.Segment); ok {
+		if size == o.Size && sum == o.SHA256 {
+			return s.receipt(o)
+		}
+		err := understudy.Errorf(understudy.CodeConflict,
+			"segment %s is here with other content (%d bytes, SHA-256 %x…, %s offered %d bytes, %x…); both copies are kept, compare them with understudy check",
+			o.Segment, size, sum[:4], s.peer, o.Size, o.SHA256[:4])
+		s.alarm(o, err.Error())
+		return s.refuse(err)
+	}
+	if why := s.Sink.Expired(o.Segment, offered.End); why != "" {
+		return s.refuseWith(refusal{Code: understudy.CodeNotFound, Reason: why, Expired: true})
+	}
+	if s.Sink.Quarantined(o.Segment, o.Size, o.SHA256) {
+		return s.refuseWith(refusal{Code: understudy.CodeConflict, Reason: quarantined(o, s.peer), Quarantined: true})
+	}
+	in, err := s.Sink.Import(o.Segment, o.Size, o.SHA256)
 	if err != nil {
-		return r.refuse(err, false)
+		return s.refuse(err)
 	}
 	defer in.Close()
-	if err := r.send(message{Want: &want{Offset: in.Offset()}}); err != nil {
+	if err := s.send(message{Want: &want{Offset: in.Offset()}}); err != nil {
 		return err
 	}
-	failed, err := r.take(in, o.Size)
+	failed, err := s.fill(in, o.Size)
 	if err != nil {
 		return err
 	}
-	m, err := r.receive()
+	m, err := s.receive()
 	switch {
 	case err != nil:
 		return err
 	case m.Seal == nil || *m.Seal != o:
 		return unexpected("a seal of " + o.Segment.String())
 	case failed != nil:
-		return r.refuse(failed, false)
+		return s.refuse(failed)
 	}
 	if err := in.Seal(ctx); err != nil {
-		return r.refuse(err, understudy.CodeOf(err) == understudy.CodeConflict)
+		return s.unsealed(in, o, err)
 	}
-	tally := r.received.Cameras[o.Segment.Camera]
-	r.received.Cameras[o.Segment.Camera] = Tally{tally.Segments + 1, tally.Bytes + o.Size}
-	return r.receipt(o)
+	tally := s.received.Cameras[o.Segment.Camera]
+	s.received.Cameras[o.Segment.Camera] = Tally{tally.Segments + 1, tally.Bytes + o.Size}
+	s.note(s.peer, func(a *arrival) { a.done += o.Size })
+	return s.receipt(o)
 }
 
-func (r *receiver) check(o object) error {
+// unsealed refuses a segment that could not be sealed, and puts it aside when
+// its bytes were wrong once too often.
+func (s *receiving) unsealed(in Import, o object, err error) error {
+	if understudy.CodeOf(err) != understudy.CodeConflict {
+		return s.refuse(err)
+	}
+	last := s.failed(o)
+	if err := in.Reject(last); err != nil {
+		return s.refuse(err)
+	}
+	if !last {
+		return s.refuseWith(refusal{Code: understudy.CodeConflict, Reason: reason(err), Again: true})
+	}
+	why := quarantined(o, s.peer)
+	s.alarm(o, fmt.Sprintf("%s: %s", why, reason(err)))
+	return s.refuseWith(refusal{Code: understudy.CodeConflict, Reason: why, Quarantined: true})
+}
+
+func quarantined(o object, from understudy.ServerID) string {
+	return fmt.Sprintf("segment %s of %s failed its hash %d times and is quarantined: it stays on %s, and what came of it lies in incoming here; check both disks, then run understudy merge retry on this server to let it come again",
+		o.Segment, from, attempts, from)
+}
+
+func (s *receiving) check(o object) error {
 	if err := o.Segment.Validate(); err != nil {
 		return err
 	}
-	if o.Segment.Holder != r.peer {
-		return understudy.Errorf(understudy.CodeForbidden, "%s offered footage that %s recorded; each server sends its own", r.peer, o.Segment.Holder)
+	if o.Segment.Holder != s.peer {
+		return understudy.Errorf(understudy.CodeForbidden, "%s offered footage that %s recorded; each server sends its own", s.peer, o.Segment.Holder)
 	}
 	if o.Size <= 0 || o.Size > maxSegment {
 		return understudy.Errorf(understudy.CodeInvalid, "a segment has 1 to %d bytes, and %s was offered with %d", int64(maxSegment), o.Segment, o.Size)
 	}
-	return r.sink.Accept(o.Segment)
+	return s.Sink.Accept(o.Segment.Camera)
 }
 
-// take writes what comes until size is reached. What fails here is told when
-// the sender listens again; until then the rest is read and dropped.
-func (r *receiver) take(in Import, size int64) (failed, err error) {
-	if r.buffer == nil {
-		r.buffer = make([]byte, maxChunk)
+// fill writes what comes until size is reached, also the part of a frame that
+// came before the connection was lost. What fails here is told when the sender
+// listens again; until then the rest is read and dropped.
+func (s *receiving) fill(in Import, size int64) (failed, err error) {
+	if s.buffer == nil {
+		s.buffer = make([]byte, maxChunk)
 	}
 	for offset := in.Offset(); offset < size; {
-		n, err := r.receiveData(r.buffer[:min(maxChunk, size-offset)])
+		n, err := s.receiveData(s.buffer[:min(maxChunk, size-offset)])
+		if failed == nil && n > 0 {
+			_, failed = in.Write(s.buffer[:n])
+		}
+		offset += int64(n)
+		s.received.Bytes += int64(n)
+		s.note(s.peer, func(a *arrival) { a.meter.add(time.Now(), int64(n)) })
 		if err != nil {
 			return nil, err
 		}
 		if n == 0 {
 			return nil, understudy.Errorf(understudy.CodeInvalid, "expected footage, found an empty frame")
 		}
-		if failed == nil {
-			_, failed = in.Write(r.buffer[:n])
-		}
-		offset += int64(n)
-		r.received.Bytes += int64(n)
 	}
 	return failed, nil
 }
 
-func (r *receiver) confirm(o object) error {
-	if err := r.check(o); err != nil {
-		return r.refuse(err, false)
+func (s *receiving) confirm(c confirm) error {
+	o := c.object
+	if err := s.check(o); err != nil {
+		return s.refuse(err)
 	}
-	size, sum, ok := r.sink.Has(o.Segment)
-	if !ok || size != o.Size || sum != o.SHA256 || o.Incarnation != r.incarnation || r.sink.Incarnation() != r.incarnation {
-		return r.refuse(understudy.Errorf(understudy.CodeConflict,
-			"segment %s is not here any more as it was acknowledged; keep it and offer it again", o.Segment), false)
+	size, sum, ok := s.Sink.Has(o.Segment)
+	same := o.Incarnation == s.incarnation && s.Sink.Incarnation() == s.incarnation
+	if ok && size == o.Size && sum == o.SHA256 && same {
+		return s.send(message{Confirmed: &o})
 	}
-	return r.send(message{Confirmed: &o})
+	if why := s.Sink.Expired(o.Segment, c.End); !ok && same && why != "" {
+		return s.refuseWith(refusal{Code: understudy.CodeNotFound, Reason: why, Expired: true})
+	}
+	return s.refuse(understudy.Errorf(understudy.CodeConflict,
+		"segment %s is not here any more as it was acknowledged; keep it and offer it again", o.Segment))
 }
 
 // receipt acknowledges a segment that is durable.
-func (r *receiver) receipt(o object) error {
-	o.Incarnation = r.incarnation
-	return r.send(message{Receipt: &o})
+func (s *receiving) receipt(o object) error {
+	o.Incarnation = s.incarnation
+	r := receipt{object: o}
+	if s.Watched != nil {
+		watched := s.Watched()
+		r.Watched = watched[:min(len(watched), maxWatched)]
+	}
+	return s.send(message{Receipt: &r})
 }
 
-func (r *receiver) refuse(err error, again bool) error {
-	return r.send(message{Refusal: &refusal{Code: understudy.CodeOf(err), Reason: fmt.Sprintf("%.1000s", err), Again: again}})
+func (s *receiving) refuse(err error) error {
+	return s.refuseWith(refusal{Code: understudy.CodeOf(err), Reason: reason(err)})
 }
+
+func (s *receiving) refuseWith(no refusal) error { return s.send(message{Refusal: &no}) }
+
+func reason(err error) string { return fmt.Sprintf("%.1000s", err) }
 
 // midway tells an end inside a segment from the end of a session.
 func midway(err error) error {

@@ -2,71 +2,49 @@ package merge
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"understudy"
+	"understudy/internal/wire"
 )
 
-// Source is the store that footage leaves; a storage.Store is one.
-type Source interface {
-	// Has reads a closed segment back from the disk; not ok if it is not here whole.
-	Has(id understudy.SegmentID) (size int64, sha256 [32]byte, ok bool)
-	OpenSegment(ctx context.Context, id understudy.SegmentID) (io.ReadSeekCloser, error)
-	// Delete removes a segment; why is a sentence for the log.
-	Delete(id understudy.SegmentID, why string) error
-}
-
-// SendOptions are what a site may set; the zero value sends as fast as it can
-// and confirms at once.
-type SendOptions struct {
-	// Grace is the time between receipt and confirmation.
-	Grace time.Duration
-	// BytesPerSecond bounds the transfer; 0 does not.
-	BytesPerSecond int64
-}
-
-// Sent is what came of a session.
-type Sent struct {
-	Segments int   // that home has now
-	Bytes    int64 // that went over the wire
-	Deleted  int   // segments, here, after home confirmed them
-	// Refused has a sentence for each segment that home did not take.
-	Refused map[understudy.SegmentID]string
-}
-
-// Send offers segments to home at the other end of conn, which is TLS to that
-// very server, and returns when each was deleted here or refused there. It
-// closes conn. What is lacking after an error is offered again by the next
-// Send. CodeUnavailable: home cannot take anything now.
-func Send(ctx context.Context, conn net.Conn, source Source, segments []understudy.SegmentID, o SendOptions) (Sent, error) {
-	defer conn.Close()
-	l, free := newLink(ctx, conn)
-	defer free()
-	s := &sender{link: l, source: source, options: o, begun: time.Now(), sent: Sent{Refused: map[understudy.SegmentID]string{}}}
-	err := s.run(ctx, segments)
-	return s.sent, ended(ctx, err)
-}
-
+// sender is one session of a batch.
 type sender struct {
 	link
-	source      Source
-	options     SendOptions
-	begun       time.Time
+	batch       *Batch
 	incarnation string
-	receipts    []receipt // oldest first
-	sent        Sent
+	frame       []byte    // of data, with room for its header
+	receipts    []pending // oldest first
 }
 
-// receipt is a segment that home has, and that is not confirmed yet.
-type receipt struct {
-	object object
-	at     time.Time
+// pending is a segment that home has, and that is not confirmed yet.
+type pending struct {
+	confirm confirm
+	at      time.Time
 }
 
-func (s *sender) run(ctx context.Context, segments []understudy.SegmentID) error {
+// connect opens a session and waits for home's welcome.
+func (b *Batch) connect(ctx context.Context, dial func(context.Context) (net.Conn, error)) (*sender, error) {
+	conn, err := dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, free := newLink(ctx, conn)
+	defer free()
+	s := &sender{link: l, batch: b}
+	if err := s.greet(); err != nil {
+		conn.Close()
+		return nil, ended(ctx, err)
+	}
+	return s, nil
+}
+
+func (s *sender) greet() error {
 	if err := s.send(message{Hello: &hello{Version: version}}); err != nil {
 		return err
 	}
@@ -80,44 +58,162 @@ func (s *sender) run(ctx context.Context, segments []understudy.SegmentID) error
 		return unexpected("a welcome")
 	}
 	s.incarnation = m.Welcome.Incarnation
-	for _, id := range segments {
-		if err := s.confirmOlderThan(s.options.Grace); err != nil {
+	return nil
+}
+
+// run sends until the batch has no more, and closes the connection. The first
+// session of a batch hands over the notes, and then calls more for the others.
+func (s *sender) run(ctx context.Context, more func()) error {
+	defer s.conn.Close()
+	_, free := newLink(ctx, s.conn)
+	defer free()
+	return ended(ctx, s.session(ctx, more))
+}
+
+func (s *sender) session(ctx context.Context, more func()) error {
+	if more != nil {
+		if err := s.handNotes(); err != nil {
 			return err
 		}
-		if err := s.transfer(ctx, id); err != nil {
+		more()
+	}
+	grace := s.batch.options.Grace
+	for {
+		if err := s.confirmOlderThan(grace); err != nil {
+			return err
+		}
+		if err := s.batch.options.Pace.pass(ctx, 0); err != nil {
+			return err
+		}
+		segment, ok := s.batch.next()
+		if !ok {
+			return s.confirmRest(ctx)
+		}
+		if err := s.transfer(ctx, segment); err != nil {
 			return err
 		}
 	}
-	return s.confirmRest(ctx)
+}
+
+// handNotes brings the notes home and deletes them here. Those of a camera that
+// is not home's stay.
+func (s *sender) handNotes() error {
+	notes := s.batch.notes
+	for len(notes) > 0 {
+		n, size := 0, 0
+		for ; n < len(notes); n++ {
+			text, err := json.Marshal(notes[n])
+			if err != nil {
+				return understudy.Errorf(understudy.CodeInternal, "note %s cannot be sent: %w", notes[n].ID, err)
+			}
+			if size += len(text) + 1; size > maxNotes && n > 0 || notes[n].Camera != notes[0].Camera {
+				break
+			}
+		}
+		if err := s.handSome(notes[:n]); err != nil {
+			return err
+		}
+		notes = notes[n:]
+	}
+	s.batch.update(func() { s.batch.notes = nil })
+	return nil
+}
+
+func (s *sender) handSome(notes []understudy.Note) error {
+	if err := s.send(message{Notes: notes}); err != nil {
+		return err
+	}
+	m, err := s.receive()
+	switch {
+	case err != nil:
+		return err
+	case m.Refusal != nil && hopeless(m.Refusal.Code):
+		return m.Refusal.error()
+	case m.Refusal != nil:
+		return nil
+	case m.Noted == nil || m.Noted.Notes != len(notes) || m.Noted.Incarnation != s.incarnation:
+		return unexpected("a receipt of notes")
+	}
+	if err := s.batch.source.DeleteNotes(notes); err != nil {
+		return err
+	}
+	s.batch.update(func() { s.batch.sent.Notes += len(notes) })
+	return nil
+}
+
+// hopeless is what home would say of every other segment, too.
+func hopeless(code understudy.Code) bool {
+	return code == understudy.CodeUnavailable || code == understudy.CodeInternal
 }
 
 // transfer brings one segment to a receipt, or to a refusal.
-func (s *sender) transfer(ctx context.Context, id understudy.SegmentID) error {
-	size, sum, ok := s.source.Has(id)
-	if !ok {
-		return nil // deleted meanwhile, or damaged: then storage has told so
-	}
-	o := object{Segment: id, Size: size, SHA256: sum}
+func (s *sender) transfer(ctx context.Context, segment understudy.Segment) error {
+	b := s.batch
 	for attempt := 1; ; attempt++ {
-		no, err := s.offer(ctx, o)
+		o, ok := b.options.Memory.object(b.source, segment.ID)
+		if !ok {
+			return s.missing(ctx, segment)
+		}
+		no, err := s.offer(ctx, o, segment.End)
 		switch {
 		case err != nil:
 			return err
 		case no == nil:
 			return nil
 		case no.Again && attempt < attempts:
+			b.options.Memory.doubt(segment.ID) // it may be this disk that fails
 			continue
-		case no.Code == understudy.CodeUnavailable || no.Code == understudy.CodeInternal:
-			return no.error() // it would say so of every other segment too
+		case hopeless(no.Code):
+			return no.error()
 		}
-		s.sent.Refused[id] = no.Reason
-		return nil
+		return s.refused(segment, no)
 	}
 }
 
+// missing: deleted meanwhile, or it cannot be read.
+func (s *sender) missing(ctx context.Context, segment understudy.Segment) error {
+	if file, err := s.batch.source.OpenSegment(ctx, segment.ID); err == nil {
+		file.Close()
+		return s.refused(segment, &refusal{Code: understudy.CodeConflict, Quarantined: true,
+			Reason: fmt.Sprintf("segment %s cannot be read back whole here; it stays where it is: run understudy check on this server's store", segment.ID)})
+	}
+	s.batch.update(func() { delete(s.batch.all, segment.ID) })
+	return nil
+}
+
+// refused leaves a segment where it is, unless its time has come at both ends.
+func (s *sender) refused(segment understudy.Segment, no *refusal) error {
+	b := s.batch
+	if no.Expired && b.options.Expired != nil && b.options.Expired(segment) {
+		return s.expired(segment.ID, no)
+	}
+	b.options.Memory.hold(segment.ID, time.Now().Add(holdFor))
+	b.update(func() {
+		delete(b.all, segment.ID)
+		b.sent.Refused[segment.ID] = no.Reason
+		if no.Quarantined {
+			b.sent.Quarantined = append(b.sent.Quarantined, segment.ID)
+		}
+	})
+	return nil
+}
+
+func (s *sender) expired(id understudy.SegmentID, no *refusal) error {
+	if err := s.batch.source.Delete(id, "its time had come before it was home: "+no.Reason); err != nil {
+		return err
+	}
+	s.batch.update(func() {
+		delete(s.batch.all, id)
+		s.batch.sent.Expired++
+	})
+	return nil
+}
+
 // offer tries once. A refusal is not an error: the next segment may be taken.
-func (s *sender) offer(ctx context.Context, o object) (*refusal, error) {
-	if err := s.send(message{Offer: &o}); err != nil {
+func (s *sender) offer(ctx context.Context, o object, end time.Time) (*refusal, error) {
+	var l left
+	s.batch.update(func() { l = s.batch.left() })
+	if err := s.send(message{Offer: &offer{object: o, End: end, Left: l}}); err != nil {
 		return nil, err
 	}
 	m, err := s.receive()
@@ -141,22 +237,22 @@ func (s *sender) offer(ctx context.Context, o object) (*refusal, error) {
 	switch {
 	case m.Refusal != nil:
 		return m.Refusal, nil
-	case m.Receipt == nil || !s.answers(m.Receipt, o):
+	case m.Receipt == nil || !s.answers(m.Receipt.object, o):
 		return nil, unexpected("a receipt of " + o.Segment.String())
 	}
-	s.sent.Segments++
-	s.receipts = append(s.receipts, receipt{object: *m.Receipt, at: time.Now()})
+	s.batch.arrived(o.Segment, m.Receipt.Watched)
+	s.receipts = append(s.receipts, pending{confirm: confirm{m.Receipt.object, end}, at: time.Now()})
 	return nil, nil
 }
 
 // answers reports whether r is about o and of the store that welcomed us.
-func (s *sender) answers(r *object, o object) bool {
+func (s *sender) answers(r, o object) bool {
 	o.Incarnation = s.incarnation
-	return *r == o
+	return r == o
 }
 
 func (s *sender) stream(ctx context.Context, o object, offset int64) error {
-	file, err := s.source.OpenSegment(ctx, o.Segment)
+	file, err := s.batch.source.OpenSegment(ctx, o.Segment)
 	if err != nil {
 		return err
 	}
@@ -164,36 +260,27 @@ func (s *sender) stream(ctx context.Context, o object, offset int64) error {
 	if _, err := file.Seek(offset, io.SeekStart); err != nil {
 		return understudy.Errorf(understudy.CodeUnavailable, "segment %s could not be read from byte %d on: %w", o.Segment, offset, err)
 	}
-	buffer := make([]byte, maxChunk)
 	for offset < o.Size {
-		chunk := buffer[:min(int64(len(buffer)), o.Size-offset)]
-		if _, err := io.ReadFull(file, chunk); err != nil {
+		n := int(min(int64(s.batch.options.Pace.chunk()), o.Size-offset))
+		s.frame = slices.Grow(s.frame[:0], wire.DataRoom+n)[:wire.DataRoom+n]
+		if _, err := io.ReadFull(file, s.frame[wire.DataRoom:]); err != nil {
 			return understudy.Errorf(understudy.CodeUnavailable, "segment %s could not be read at byte %d: %w", o.Segment, offset, err)
 		}
-		if err := s.sendData(chunk); err != nil {
+		if err := s.batch.options.Pace.pass(ctx, n); err != nil {
 			return err
 		}
-		offset += int64(len(chunk))
-		s.sent.Bytes += int64(len(chunk))
-		if err := s.pace(ctx); err != nil {
+		if err := s.sendData(s.frame); err != nil {
 			return err
 		}
+		offset += int64(n)
+		s.batch.moved(n)
 	}
 	return nil
 }
 
-// pace waits until what was sent is no more than the rate allows.
-func (s *sender) pace(ctx context.Context) error {
-	if s.options.BytesPerSecond <= 0 {
-		return ctx.Err()
-	}
-	due := time.Duration(float64(s.sent.Bytes) / float64(s.options.BytesPerSecond) * float64(time.Second))
-	return wait(ctx, due-time.Since(s.begun))
-}
-
 func (s *sender) confirmOlderThan(age time.Duration) error {
 	for len(s.receipts) > 0 && time.Since(s.receipts[0].at) >= age {
-		if err := s.confirm(s.receipts[0].object); err != nil {
+		if err := s.confirm(s.receipts[0].confirm); err != nil {
 			return err
 		}
 		s.receipts = s.receipts[1:]
@@ -202,38 +289,45 @@ func (s *sender) confirmOlderThan(age time.Duration) error {
 }
 
 func (s *sender) confirmRest(ctx context.Context) error {
+	grace := s.batch.options.Grace
 	for len(s.receipts) > 0 {
-		if err := wait(ctx, s.options.Grace-time.Since(s.receipts[0].at)); err != nil {
+		if err := wait(ctx, grace-time.Since(s.receipts[0].at)); err != nil {
 			return err
 		}
-		if err := s.confirmOlderThan(s.options.Grace); err != nil {
+		if err := s.confirmOlderThan(grace); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// confirm deletes a segment that home has read back; one that home lost again stays.
-func (s *sender) confirm(o object) error {
-	if err := s.send(message{Confirm: &o}); err != nil {
+// confirm deletes a segment that home has read back; one that home lost again
+// stays. One that retention has taken at home meanwhile was there, and has had its time.
+func (s *sender) confirm(c confirm) error {
+	if err := s.send(message{Confirm: &c}); err != nil {
 		return err
 	}
 	m, err := s.receive()
+	id := c.Segment
 	switch {
 	case err != nil:
 		return err
+	case m.Refusal != nil && m.Refusal.Expired:
+		return s.expired(id, m.Refusal)
 	case m.Refusal != nil:
-		s.sent.Segments--
-		s.sent.Refused[o.Segment] = m.Refusal.Reason
+		s.batch.update(func() {
+			s.batch.sent.Segments--
+			s.batch.sent.Refused[id] = m.Refusal.Reason
+		})
 		return nil
-	case m.Confirmed == nil || !s.answers(m.Confirmed, o):
-		return unexpected("a confirmation of " + o.Segment.String())
+	case m.Confirmed == nil || !s.answers(*m.Confirmed, c.object):
+		return unexpected("a confirmation of " + id.String())
 	}
-	why := fmt.Sprintf("home has it: %d bytes with SHA-256 %x… were read back there, in store %s", o.Size, o.SHA256[:4], o.Incarnation)
-	if err := s.source.Delete(o.Segment, why); err != nil {
+	why := fmt.Sprintf("home has it: %d bytes with SHA-256 %x… were read back there, in store %s", c.Size, c.SHA256[:4], c.Incarnation)
+	if err := s.batch.source.Delete(id, why); err != nil {
 		return err
 	}
-	s.sent.Deleted++
+	s.batch.update(func() { s.batch.sent.Deleted++ })
 	return nil
 }
 

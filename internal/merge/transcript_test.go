@@ -50,8 +50,19 @@ func (t tap) Write(p []byte) (int, error) {
 	return t.Conn.Write(p)
 }
 
+// over dials a connection that is there already.
+func over(conn net.Conn) func(context.Context) (net.Conn, error) {
+	return func(context.Context) (net.Conn, error) { return conn, nil }
+}
+
+func paced(bytesPerSecond int64) *Pace {
+	p := &Pace{}
+	p.Limit(bytesPerSecond)
+	return p
+}
+
 // session runs both sides over a pipe and returns what was said.
-func session(t *testing.T, from, to *disk, segments []understudy.SegmentID, o SendOptions) string {
+func session(t *testing.T, from, to *disk, segments []understudy.Segment, o SendOptions) string {
 	t.Helper()
 	var out strings.Builder
 	var mu sync.Mutex
@@ -59,17 +70,25 @@ func session(t *testing.T, from, to *disk, segments []understudy.SegmentID, o Se
 	begun := time.Now()
 	received := make(chan string, 1)
 	go func() {
-		got, err := Receive(t.Context(), tap{b, "home", begun, &mu, &out}, failoverServer, to)
-		received <- fmt.Sprintf("home: %v sealed, %d bytes, error: %v\n", got.Cameras, got.Bytes, err)
+		receiver := &Receiver{Self: "rec-1", Sink: to, Report: func(r understudy.Report) {
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Fprintf(&out, "alarm: %s\n", r.Sentence)
+		}}
+		got, err := receiver.Receive(t.Context(), tap{b, "home", begun, &mu, &out}, failoverServer)
+		received <- fmt.Sprintf("home: %v sealed, %d notes, %d bytes, error: %v\n", got.Cameras, got.Notes, got.Bytes, err)
 	}()
-	sent, err := Send(t.Context(), tap{a, "failover", begun, &mu, &out}, from, segments, o)
+	o.Sessions = 1
+	batch := NewBatch(failoverServer, "rec-1", from, segments, from.noteList(), o)
+	sent, err := batch.Run(t.Context(), func(context.Context) (net.Conn, error) { return tap{a, "failover", begun, &mu, &out}, nil })
 	text := <-received
 	mu.Lock()
 	defer mu.Unlock()
 	for id, reason := range sent.Refused {
 		fmt.Fprintf(&out, "refused: %s: %s\n", id, reason)
 	}
-	fmt.Fprintf(&out, "failover: %d at home, %d bytes, %d deleted, error: %v\n%s", sent.Segments, sent.Bytes, sent.Deleted, err, text)
+	fmt.Fprintf(&out, "failover: %d at home, %d notes, %d bytes, %d deleted, %d expired, %d quarantined, error: %v\n%s",
+		sent.Segments, sent.Notes, sent.Bytes, sent.Deleted, sent.Expired, len(sent.Quarantined), err, text)
 	return out.String()
 }
 
@@ -80,68 +99,99 @@ func TestTranscripts(t *testing.T) {
 		"whole": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
 			from.segments[first], from.segments[second] = footage(10), footage(40000)
-			return session(t, from, to, from.ids(), SendOptions{Grace: 2 * time.Second})
+			return session(t, from, to, from.list(), SendOptions{Grace: 2 * time.Second})
 		},
 		"rate": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
-			from.segments[first] = footage(100000)
-			return session(t, from, to, from.ids(), SendOptions{BytesPerSecond: 100000})
+			from.segments[first] = footage(8000)
+			return session(t, from, to, from.list(), SendOptions{Pace: paced(100000)})
 		},
 		"resumed": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
 			from.segments[first] = footage(10)
 			to.incoming[first] = footage(6)
-			return session(t, from, to, from.ids(), SendOptions{})
+			return session(t, from, to, from.list(), SendOptions{})
 		},
 		"home-has-it": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
 			from.segments[first], to.segments[first] = footage(10), footage(10)
-			return session(t, from, to, from.ids(), SendOptions{})
+			return session(t, from, to, from.list(), SendOptions{})
 		},
 		"other-content": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
 			from.segments[first], to.segments[first] = footage(10), footage(11)
-			return session(t, from, to, from.ids(), SendOptions{})
+			return session(t, from, to, from.list(), SendOptions{})
 		},
 		"not-home": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
 			from.segments[first], from.segments[second] = footage(10), footage(10)
-			to.refuse = func(id understudy.SegmentID) error {
-				if id.Camera == "lobby" {
+			to.refuse = func(camera understudy.CameraID) error {
+				if camera == "lobby" {
 					return understudy.Errorf(understudy.CodeForbidden, "lobby belongs to rec-2")
 				}
 				return nil
 			}
-			return session(t, from, to, from.ids(), SendOptions{})
+			return session(t, from, to, from.list(), SendOptions{})
 		},
 		"stolen": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
 			other := first
 			other.Holder = "fo-2"
 			from.segments[other] = footage(10)
-			return session(t, from, to, from.ids(), SendOptions{})
+			return session(t, from, to, from.list(), SendOptions{})
 		},
 		"damaged-once": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
 			from.segments[first] = footage(10)
 			to.damage = 1
-			return session(t, from, to, from.ids(), SendOptions{})
+			return session(t, from, to, from.list(), SendOptions{})
 		},
 		"damaged-always": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
 			from.segments[first] = footage(10)
 			to.damage = 100
-			return session(t, from, to, from.ids(), SendOptions{})
+			return session(t, from, to, from.list(), SendOptions{})
 		},
 		"disk-full": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
 			from.segments[first], from.segments[second] = footage(10), footage(10)
 			to.full = true
-			return session(t, from, to, from.ids(), SendOptions{})
+			return session(t, from, to, from.list(), SendOptions{})
 		},
 		"gone-meanwhile": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
-			return session(t, from, to, []understudy.SegmentID{first}, SendOptions{})
+			return session(t, from, to, []understudy.Segment{{ID: first}}, SendOptions{})
+		},
+		"notes-first": func(t *testing.T) string {
+			from, to := newDisk("a"), newDisk("store-1")
+			from.segments[first] = footage(10)
+			at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+			for i, camera := range []understudy.CameraID{"lobby", "yard"} {
+				n := understudy.Note{ID: fmt.Sprintf("n%d", i), Camera: camera, Server: failoverServer, Kind: understudy.NoteEvent, From: at, To: at, Name: "door forced"}
+				from.notes[n.ID] = n
+			}
+			return session(t, from, to, from.list(), SendOptions{})
+		},
+		"expired": func(t *testing.T) string {
+			from, to := newDisk("a"), newDisk("store-1")
+			from.segments[first], from.segments[second] = footage(10), footage(20)
+			to.expired = func(understudy.SegmentID) string { return "rec-1 keeps footage for a day" }
+			return session(t, from, to, from.list(), SendOptions{Expired: func(s understudy.Segment) bool { return s.ID == first }})
+		},
+		"expired-in-the-grace": func(t *testing.T) string {
+			from, to := newDisk("a"), newDisk("store-1")
+			from.segments[first] = footage(10)
+			to.expired = func(id understudy.SegmentID) string {
+				if _, gone := to.deleted[id]; gone {
+					return "rec-1 deleted it to make room"
+				}
+				return ""
+			}
+			go func() {
+				time.Sleep(time.Second)
+				_ = to.Delete(first, "")
+			}()
+			return session(t, from, to, from.list(), SendOptions{Grace: 2 * time.Second})
 		},
 		"reformatted-in-the-grace": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
@@ -150,7 +200,7 @@ func TestTranscripts(t *testing.T) {
 				time.Sleep(time.Second)
 				to.reformat("store-2")
 			}()
-			return session(t, from, to, from.ids(), SendOptions{Grace: 2 * time.Second})
+			return session(t, from, to, from.list(), SendOptions{Grace: 2 * time.Second})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -188,17 +238,17 @@ func TestSendKeepsWhatIsNotConfirmed(t *testing.T) {
 	otherHash.SHA256[0]++
 	otherSegment.Segment.Sequence++
 	for name, answers := range map[string][]message{
-		"no welcome":                   {{Receipt: &right}},
+		"no welcome":                   {{Receipt: &receipt{object: right}}},
 		"a welcome of another version": {{Welcome: &welcome{Version: 9, Incarnation: "store-1"}}},
 		"an offset beyond the end":     {welcomed, {Want: &want{Offset: size + 1}}},
 		"a negative offset":            {welcomed, {Want: &want{Offset: -1}}},
-		"a receipt of another store":   {welcomed, {Receipt: &otherStore}},
-		"a receipt of other content":   {welcomed, {Receipt: &otherHash}},
-		"a receipt of another segment": {welcomed, {Receipt: &otherSegment}},
-		"a receipt for a confirmation": {welcomed, {Receipt: &right}, {Receipt: &right}},
-		"another store's confirmation": {welcomed, {Receipt: &right}, {Confirmed: &otherStore}},
-		"no answer to the confirm":     {welcomed, {Receipt: &right}},
-		"a refusal of the confirm":     {welcomed, {Receipt: &right}, {Refusal: &refusal{Code: understudy.CodeConflict, Reason: "lost"}}},
+		"a receipt of another store":   {welcomed, {Receipt: &receipt{object: otherStore}}},
+		"a receipt of other content":   {welcomed, {Receipt: &receipt{object: otherHash}}},
+		"a receipt of another segment": {welcomed, {Receipt: &receipt{object: otherSegment}}},
+		"a receipt for a confirmation": {welcomed, {Receipt: &receipt{object: right}}, {Receipt: &receipt{object: right}}},
+		"another store's confirmation": {welcomed, {Receipt: &receipt{object: right}}, {Confirmed: &otherStore}},
+		"no answer to the confirm":     {welcomed, {Receipt: &receipt{object: right}}},
+		"a refusal of the confirm":     {welcomed, {Receipt: &receipt{object: right}}, {Refusal: &refusal{Code: understudy.CodeConflict, Reason: "lost"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := net.Pipe()
@@ -213,7 +263,7 @@ func TestSendKeepsWhatIsNotConfirmed(t *testing.T) {
 				var m message
 				_ = wire.Read(b, maxMessage, &m) // the sender's next question gets no answer
 			}()
-			sent, err := Send(t.Context(), a, from, []understudy.SegmentID{id}, SendOptions{})
+			sent, err := NewBatch(failoverServer, "rec-1", from, from.list(), nil, SendOptions{}).Run(t.Context(), over(a))
 			if sent.Deleted != 0 || from.content(id) == nil {
 				t.Fatal("footage was deleted without a confirmation")
 			}
@@ -229,7 +279,7 @@ func TestEndOfContextEndsBothSides(t *testing.T) {
 	a, b := net.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		_, err := Receive(ctx, b, failoverServer, newDisk("store-1"))
+		_, err := (&Receiver{Sink: newDisk("store-1")}).Receive(ctx, b, failoverServer)
 		done <- err
 	}()
 	if err := wire.Write(a, message{Hello: &hello{Version: version}}); err != nil {

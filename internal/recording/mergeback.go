@@ -16,8 +16,8 @@ import (
 	"understudy/internal/storage"
 )
 
-// maxMergeSessions bounds how many failover servers send at once; each needs one.
-const maxMergeSessions = 16
+// maxMergeSessions bounds the sessions of all failover servers; each opens up to three.
+const maxMergeSessions = 32
 
 // serveMerge takes footage that comes home until ctx ends: from failover servers,
 // and nobody else. Who has not yet proven to be one holds no session.
@@ -58,7 +58,7 @@ func (s *Server) serveMerge(ctx context.Context) error {
 
 // receive is one session, of a failover server.
 func (s *Server) receive(ctx context.Context, conn net.Conn, from understudy.ServerID) {
-	got, err := merge.Receive(ctx, conn, from, homeward{s.config.Store, s})
+	got, err := s.arrivals.Receive(ctx, conn, from)
 	for camera, tally := range got.Cameras {
 		s.config.Report(understudy.Report{Kind: understudy.EventMerge, Camera: camera, Sentence: fmt.Sprintf(
 			"%s of camera %s (%s) came home from %s to %s", counted(tally.Segments, "segment"), camera,
@@ -78,15 +78,25 @@ type homeward struct {
 func (h homeward) Incarnation() string { return h.State().Incarnation }
 
 // Accept takes only what belongs here.
-func (h homeward) Accept(id understudy.SegmentID) error {
-	switch home := h.server.home(id.Camera); home {
+func (h homeward) Accept(camera understudy.CameraID) error {
+	switch home := h.server.home(camera); home {
 	case h.server.config.ID:
 		return nil
 	case "":
-		return understudy.Errorf(understudy.CodeNotFound, "camera %s is unknown to %s; its footage stays where it is", id.Camera, h.server.config.ID)
+		return understudy.Errorf(understudy.CodeNotFound, "camera %s is unknown to %s; its footage stays where it is", camera, h.server.config.ID)
 	default:
-		return understudy.Errorf(understudy.CodeForbidden, "camera %s belongs to %s and not to %s", id.Camera, home, h.server.config.ID)
+		return understudy.Errorf(understudy.CodeForbidden, "camera %s belongs to %s and not to %s", camera, home, h.server.config.ID)
 	}
+}
+
+// Expired says why retention here would take a segment at once, or has taken it.
+func (h homeward) Expired(id understudy.SegmentID, end time.Time) string {
+	if site := h.server.site.Load(); site != nil {
+		if keep, expired := site.Expired(id.Camera, end, time.Now()); expired {
+			return fmt.Sprintf("recordings of camera %s are kept for %s, and segment %s ended at %s", id.Camera, keep, id, end.UTC().Format(time.RFC3339))
+		}
+	}
+	return ""
 }
 
 func (h homeward) Import(id understudy.SegmentID, size int64, sum [32]byte) (merge.Import, error) {

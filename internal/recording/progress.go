@@ -98,9 +98,6 @@ func (c *camera) state(now time.Time) understudy.CameraState {
 		Recording: recent(now, moved, recordingFor),
 		Fault:     c.known(),
 	}
-	if want := c.want.Load(); state.Receiving && want.record && want.rule.Mode == understudy.RecordEvents {
-		state.Buffered, state.Waiting = c.preroll.ready(now, want.rule.Before)
-	}
 	if silent := c.progress.away(now, c.source.Last()); state.Fault == "" && silent > receivingFor {
 		state.Fault = fmt.Sprintf("camera %s keeps its connection and has sent no picture for %s", c.id, silent.Round(time.Second))
 	}
@@ -131,6 +128,10 @@ func (s *Server) State() understudy.State {
 		Epoch: s.epoch.Load(), Storage: s.config.Store.State(),
 		Cameras: make([]understudy.CameraState, len(cameras)),
 	}
+	if transfers := s.transfers.Load(); transfers != nil {
+		state.Transfers = (*transfers)()
+	}
+	state.Transfers = append(state.Transfers, s.arrivals.Transfers()...)
 	if reason := s.leaving.Load(); reason != nil {
 		state.Leaving = *reason
 	}

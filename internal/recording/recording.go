@@ -22,6 +22,7 @@ import (
 
 	"understudy"
 	"understudy/internal/identity"
+	"understudy/internal/merge"
 	"understudy/internal/poll"
 	"understudy/internal/rtsp"
 	"understudy/internal/storage"
@@ -64,8 +65,10 @@ type Server struct {
 	epoch   atomic.Uint64 // the highest ever seen
 	cover   coverage
 	homed   sync.Once // the store knows where cameras belong
-	memory  memory
-	events  events
+
+	arrivals  merge.Receiver // footage that comes home
+	played    watched
+	transfers atomic.Pointer[func() []understudy.Transfer] // of footage that leaves
 }
 
 // New returns a server that records nothing yet. Apply and SetSite may be called before Run.
@@ -78,10 +81,10 @@ func New(c Config) *Server {
 	}
 	var boot [16]byte
 	_, _ = rand.Read(boot[:]) // never fails
-	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), dials: rtsp.NewDials(), cover: coverage{seen: map[understudy.ServerID]covering{}},
-		events: events{cameras: map[understudy.CameraID]*occasions{}}}
+	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), dials: rtsp.NewDials(), cover: coverage{seen: map[understudy.ServerID]covering{}}}
 	s.cameras.Store(&[]*camera{})
 	s.homes.Store(&map[understudy.CameraID]understudy.Camera{})
+	s.arrivals = merge.Receiver{Self: c.ID, Sink: homeward{c.Store, s}, Report: c.Report, Watched: s.Watched}
 	c.Store.SetKeep(s.keep)
 	return s
 }
@@ -100,7 +103,6 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.serveMedia(ctx) })
 	g.Go(func() error { return poll.Serve(ctx, s.config.State, s.config.Node.PeerTLS(), s.answer) })
 	g.Go(func() error { return s.watch(ctx) })
-	g.Go(func() error { return s.keepRules(ctx) })
 	if s.config.Merge != nil {
 		g.Go(func() error { return s.serveMerge(ctx) })
 	}
@@ -162,11 +164,11 @@ func (s *Server) reconcile() {
 		old := before[id]
 		if old != nil && old.settings == settingsOf(wanted) {
 			delete(before, id)
-			old.want.Store(wantOf(wanted))
+			old.want.Store(&want{epoch: wanted.Epoch, record: wanted.Record})
 			after = append(after, old)
 			continue
 		}
-		c := s.newCamera(wanted)
+		c := newCamera(wanted, s.config.Store, s.dials, s.log)
 		if old != nil {
 			c.after = old.silent // one session with a camera at a time
 		}
@@ -180,9 +182,6 @@ func (s *Server) reconcile() {
 	}
 	slices.SortFunc(after, func(a, b *camera) int { return strings.Compare(string(a.id), string(b.id)) })
 	s.cameras.Store(&after)
-	for _, c := range after {
-		s.noteOccasions(c)
-	}
 }
 
 // SetSite tells who is there and who serves what, for redirects and for where
@@ -192,9 +191,6 @@ func (s *Server) SetSite(site understudy.Site) {
 		s.saw(l.Epoch)
 	}
 	s.site.Store(&site)
-	if site.Seq > 0 {
-		s.setLocks(site.Locks)
-	}
 	if site.Seq > 0 { // an empty site knows of no camera, and what is nobody's may be deleted
 		s.knowHomes()
 	}
@@ -232,9 +228,6 @@ func (s *Server) home(id understudy.CameraID) understudy.ServerID {
 // keep returns how old recordings of a camera may get.
 func (s *Server) keep(id understudy.CameraID) time.Duration {
 	c, _ := s.settings(id)
-	if c.Rule.Mode == understudy.RecordEvents && c.Rule.KeepEvents > 0 {
-		return c.Rule.KeepEvents // all of it is of events
-	}
 	return c.KeepFor
 }
 
@@ -248,6 +241,9 @@ func (s *Server) settings(id understudy.CameraID) (understudy.Camera, bool) {
 	return c, ok
 }
 
+// ShowTransfers adds what transfers returns to the state; it must not wait.
+func (s *Server) ShowTransfers(transfers func() []understudy.Transfer) { s.transfers.Store(&transfers) }
+
 // Assignment returns what was applied last.
 func (s *Server) Assignment() understudy.Assignment {
 	s.mu.Lock()
@@ -255,12 +251,11 @@ func (s *Server) Assignment() understudy.Assignment {
 	return s.assignment
 }
 
-// Covered names the cameras of which samples were made durable since they were
-// applied, or, of those that wait for an event, are in memory, by id.
+// Covered names the cameras of which samples were made durable since they were applied, by id.
 func (s *Server) Covered() []understudy.CameraID {
 	var covered []understudy.CameraID
 	for _, c := range *s.cameras.Load() {
-		if c.progress.covered(c.mark()) || c.waits() {
+		if c.progress.covered(c.mark()) {
 			covered = append(covered, c.id)
 		}
 	}

@@ -398,19 +398,21 @@ func TestFootageOfACameraThatMovedAwayAges(t *testing.T) {
 
 func send(t *testing.T, from, to *running) merge.Sent {
 	t.Helper()
-	var ids []understudy.SegmentID
-	for _, s := range from.store.Foreign() {
-		ids = append(ids, s.ID)
-	}
-	conn, err := dialTLS(t, to.addresses.Merge, from.node, to.node.ID())
-	if err != nil {
-		t.Fatal(err)
-	}
-	sent, err := merge.Send(t.Context(), conn, from.store, ids, merge.SendOptions{})
+	batch := merge.NewBatch(from.node.ID(), to.node.ID(), from.store, from.store.Foreign(), from.store.ForeignNotes(), merge.SendOptions{})
+	sent, err := batch.Run(t.Context(), func(context.Context) (net.Conn, error) {
+		return dialTLS(t, to.addresses.Merge, from.node, to.node.ID())
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return sent
+}
+
+// greet opens a session and sends nothing.
+func greet(t *testing.T, conn net.Conn, home *running) (merge.Sent, error) {
+	t.Helper()
+	batch := merge.NewBatch("fo-1", home.node.ID(), home.store, nil, nil, merge.SendOptions{})
+	return batch.Run(t.Context(), func(context.Context) (net.Conn, error) { return conn, nil })
 }
 
 func dialTLS(t *testing.T, address string, node *identity.Node, server understudy.ServerID) (net.Conn, error) {
@@ -433,7 +435,7 @@ func TestMergeRefusesOthers(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if _, err := merge.Send(t.Context(), conn, home.store, nil, merge.SendOptions{}); err == nil {
+			if _, err := greet(t, conn, home); err == nil {
 				t.Error("was welcomed")
 			}
 		})
@@ -444,7 +446,7 @@ func TestMergeRefusesOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := merge.Send(t.Context(), conn, home.store, nil, merge.SendOptions{}); err == nil {
+		if _, err := greet(t, conn, home); err == nil {
 			t.Error("was welcomed")
 		}
 	})
@@ -467,7 +469,7 @@ func TestMergeIsNotHeldByStrangers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := merge.Send(t.Context(), conn, home.store, nil, merge.SendOptions{}); err != nil {
+	if _, err := greet(t, conn, home); err != nil {
 		t.Error(err)
 	}
 }

@@ -200,12 +200,22 @@ func (d *disk) Delete(id understudy.SegmentID, _ string) error {
 func (d *disk) Incarnation() string { return d.incarnation }
 
 // Accept implements merge.Sink.
-func (d *disk) Accept(id understudy.SegmentID) error {
-	if d.homeOf[id.Camera] != d.server {
-		return understudy.Errorf(understudy.CodeForbidden, "camera %s does not belong to %s", id.Camera, d.server)
+func (d *disk) Accept(camera understudy.CameraID) error {
+	if d.homeOf[camera] != d.server {
+		return understudy.Errorf(understudy.CodeForbidden, "camera %s does not belong to %s", camera, d.server)
 	}
 	return nil
 }
+
+// Expired and Quarantined implement merge.Sink: this disk keeps all.
+func (d *disk) Expired(understudy.SegmentID, time.Time) string { return "" }
+
+func (d *disk) Quarantined(understudy.SegmentID, int64, [32]byte) bool { return false }
+
+// TakeNotes, DeleteNotes and ForeignNotes: a simulation has none.
+func (d *disk) TakeNotes([]understudy.Note) error   { return nil }
+func (d *disk) DeleteNotes([]understudy.Note) error { return nil }
+func (d *disk) ForeignNotes() []understudy.Note     { return nil }
 
 // Import implements merge.Sink. What is not sealed is lost with the session.
 func (d *disk) Import(id understudy.SegmentID, size int64, sum [32]byte) (merge.Import, error) {
@@ -222,6 +232,11 @@ type incoming struct {
 
 func (i *incoming) Offset() int64 { return int64(len(i.content)) }
 func (i *incoming) Close() error  { return nil }
+
+func (i *incoming) Reject(bool) error {
+	i.content = nil
+	return nil
+}
 
 func (i *incoming) Write(p []byte) (int, error) {
 	i.content = append(i.content, p...)

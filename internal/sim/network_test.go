@@ -151,7 +151,7 @@ func (w *world) dialMerge(from understudy.ServerID) func(context.Context, unders
 		w.mu.Unlock()
 		w.sessions.Go(func() {
 			defer cancel()
-			_, _ = merge.Receive(receiving, there, from, w.nodes[home].disk) // the sender is told, and tells
+			_, _ = (&merge.Receiver{Self: home, Sink: w.nodes[home].disk}).Receive(receiving, there, from) // the sender is told, and tells
 		})
 		w.sessions.Go(func() {
 			for receiving.Err() == nil {
@@ -240,14 +240,6 @@ func (c *siteClient) Report(ctx context.Context, server understudy.ServerID, r u
 	return c.call(ctx, func() error { return c.w.management.Report(ctx, server, r) })
 }
 
-func (c *siteClient) Events(ctx context.Context, q understudy.EventQuery) (events []understudy.Event, err error) {
-	err = c.call(ctx, func() (err error) {
-		events, err = c.w.management.Events(ctx, q)
-		return err
-	})
-	return events, err
-}
-
 func (c *siteClient) Subscribe(f func(understudy.Site, understudy.Update)) (stop func()) {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
@@ -321,10 +313,6 @@ func (r recorder) Apply(a understudy.Assignment) {
 	}
 }
 
-func (recorder) Busy() []understudy.CameraID                             { return nil }
-func (recorder) Buffers(understudy.CameraID, understudy.SampleHash) bool { return false }
-func (recorder) Trigger(understudy.Trigger) error                        { return nil }
-
 func (r recorder) Covered() []understudy.CameraID {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
@@ -336,6 +324,14 @@ func (r recorder) Covered() []understudy.CameraID {
 	}
 	return covered
 }
+
+// State says what there is to know of a disk that never lags.
+func (r recorder) State() understudy.State {
+	return understudy.State{At: time.Now(), Storage: r.n.disk.State()}
+}
+
+func (r recorder) Watched() []merge.Watched                   { return nil }
+func (r recorder) ShowTransfers(func() []understudy.Transfer) {}
 
 // identity implements failover.Node.
 type identity struct{ n *node }

@@ -31,6 +31,7 @@ type Import struct {
 	mu       sync.Mutex // against a second Import of the same segment
 	file     fs.File    // nil once it is complete, sealed or given up
 	offset   int64
+	right    int64 // up to where Seal found whole fragments
 	complete bool
 }
 
@@ -45,7 +46,7 @@ func incomingPrefix(id understudy.SegmentID) string {
 }
 
 // Import begins or resumes taking a segment that another server recorded. A
-// part that lies here from before is resumed behind its last whole fragment. A
+// part that lies here from before is resumed at its end. A
 // second Import of the same segment ends the first. CodeConflict if a segment
 // of that name with other bytes is here already, CodeUnavailable without room.
 func (s *Store) Import(id understudy.SegmentID, size int64, sha256 [32]byte) (*Import, error) {
@@ -102,7 +103,6 @@ func (i *Import) open() error {
 		return err
 	}
 	i.file = file
-	// What a crash left behind the last whole fragment may be anything.
 	r := fmp4.NewReader(file)
 	for err == nil {
 		_, err = r.Next()
@@ -110,7 +110,15 @@ func (i *Import) open() error {
 	if !errors.Is(err, io.EOF) && understudy.CodeOf(err) != understudy.CodeInvalid {
 		return err
 	}
-	i.offset = r.Offset()
+	if i.offset, err = tornAt(file, r.Offset()); err != nil {
+		return err
+	}
+	if i.offset > i.size {
+		i.offset = r.Offset()
+	}
+	if err := file.Truncate(i.offset); err != nil {
+		return err
+	}
 	_, err = file.Seek(i.offset, io.SeekStart)
 	return err
 }
@@ -138,7 +146,7 @@ func (f *folder) removeOtherParts(id understudy.SegmentID, but string) error {
 		return err
 	}
 	for _, file := range files {
-		if name := incomingDir + "/" + file.Name(); strings.HasPrefix(name, incomingPrefix(id)) && name != but {
+		if name := incomingDir + "/" + file.Name(); strings.HasPrefix(name, incomingPrefix(id)) && name != but && !strings.HasSuffix(name, quarantinedSuffix) {
 			if err := f.fs.Remove(name); err != nil {
 				return err
 			}
@@ -162,7 +170,7 @@ func (f *folder) removeOldParts() {
 	for _, file := range files {
 		name := incomingDir + "/" + file.Name()
 		info, err := file.Info()
-		if err != nil || now.Sub(info.ModTime()) < partsAge || f.store.isComing(name) {
+		if err != nil || strings.HasSuffix(name, quarantinedSuffix) || now.Sub(info.ModTime()) < partsAge || f.store.isComing(name) {
 			continue
 		}
 		if err := f.fs.Remove(name); err != nil {
@@ -216,8 +224,8 @@ func (i *Import) superseded() error {
 
 // Seal verifies, makes durable, and makes the segment part of the store: data
 // synced, read back against its hash, renamed, folder synced, index written.
-// CodeConflict if the bytes are not those announced; they are thrown away, and
-// a new Import begins at 0. Sealing twice, or what was here already, is no error.
+// CodeConflict if the bytes are not those announced: Reject says what becomes of
+// them. Sealing twice, or what was here already, is no error.
 func (i *Import) Seal(ctx context.Context) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -236,15 +244,13 @@ func (i *Import) Seal(ctx context.Context) error {
 		return i.folder.explain(err)
 	}
 	e, err := i.verify(ctx)
-	if understudy.CodeOf(err) == understudy.CodeConflict {
-		i.throwAway(part)
-	}
 	if err != nil {
 		return i.folder.explain(err)
 	}
 	if err := i.install(part); err != nil {
 		return i.folder.explain(err)
 	}
+	fs.Uncache(i.file) // so that whoever asks whether it is here reads the disk
 	i.file.Close()
 	i.file, i.complete = nil, true
 	i.store.insert(e)
@@ -277,6 +283,7 @@ func (i *Import) verify(ctx context.Context) (*entry, error) {
 	if !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	i.right = r.Offset()
 	switch {
 	case len(marks) == 0 || r.Offset() != i.size || header.Segment != i.id:
 		return nil, understudy.Errorf(understudy.CodeConflict,

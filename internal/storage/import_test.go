@@ -197,7 +197,7 @@ func TestWrongBytesAreRefused(t *testing.T) {
 		if err := i.Seal(t.Context()); understudy.CodeOf(err) != understudy.CodeConflict {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := i.Close(); err != nil {
+		if err := errors.Join(i.Reject(false), i.Close()); err != nil {
 			t.Error(err)
 		}
 		if _, _, ok := s.Has(id); ok {
@@ -258,7 +258,16 @@ func TestATransferSurvivesPowerCuts(t *testing.T) {
 	})
 }
 
+// transfer is what a merge does, and how often it does it.
 func transfer(s *storage.Store, id understudy.SegmentID, b []byte) error {
+	for attempt := 1; ; attempt++ {
+		if err := attemptOf(s, id, b); err == nil || understudy.CodeOf(err) != understudy.CodeConflict || attempt == 3 {
+			return err
+		}
+	}
+}
+
+func attemptOf(s *storage.Store, id understudy.SegmentID, b []byte) error {
 	i, err := s.Import(id, int64(len(b)), sha256.Sum256(b))
 	if err != nil {
 		return err
@@ -270,7 +279,101 @@ func transfer(s *storage.Store, id understudy.SegmentID, b []byte) error {
 		}
 		rest = rest[n:]
 	}
-	return errors.Join(i.Seal(context.Background()), i.Close())
+	err = i.Seal(context.Background())
+	if understudy.CodeOf(err) == understudy.CodeConflict {
+		_ = i.Reject(false) // the disk may be off
+	}
+	return errors.Join(err, i.Close())
+}
+
+func openIn(t testing.TB, disk fs.FS) *storage.Store {
+	return open(t, "memory", func(c *storage.Config) { c.Folders[0].FS = disk })
+}
+
+// However often the connection is cut and the process is killed, at whatever
+// byte: what was written to the part is not asked for again.
+func TestNoByteComesTwice(t *testing.T) {
+	id, b := away(t, 1)
+	rapid.Check(t, func(r *rapid.T) {
+		cuts := rapid.SliceOfN(rapid.IntRange(0, len(b)/3), 1, 6).Draw(r, "bytes until each cut")
+		disk := fs.NewMemory()
+		written := 0
+		for _, n := range append(cuts, len(b)) {
+			s := openIn(t, disk)
+			i := mustImport(t, s, id, b)
+			if int(i.Offset()) != written {
+				t.Fatalf("%d bytes are here, and are wanted again from %d on", written, i.Offset())
+			}
+			n = min(n, len(b)-written)
+			if _, err := i.Write(b[written : written+n]); err != nil {
+				t.Fatal(err)
+			}
+			if written += n; written == len(b) {
+				if err := i.Seal(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(i.Close(), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if written == len(b) {
+				break
+			}
+		}
+		s := openIn(t, disk)
+		if size, sum, ok := s.Has(id); !ok || size != int64(len(b)) || sum != sha256.Sum256(b) {
+			t.Error("what came is not what was sent")
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Of a segment with one wrong fragment, what is right before that is kept; one
+// that is wrong once too often is put aside with its bytes, over restarts, until
+// it is released.
+func TestWrongBytesArePutAside(t *testing.T) {
+	id, b := away(t, 2)
+	wrong := append([]byte(nil), b...)
+	wrong[len(b)-9] ^= 1
+	sum := sha256.Sum256(b)
+	disk := fs.NewMemory()
+	s := openIn(t, disk)
+	for attempt := range 3 {
+		i := mustImport(t, s, id, b)
+		if attempt > 0 && i.Offset() < int64(len(b))/3 {
+			t.Errorf("attempt %d begins at %d of %d", attempt, i.Offset(), len(b))
+		}
+		if _, err := i.Write(wrong[i.Offset():]); err != nil {
+			t.Fatal(err)
+		}
+		if err := i.Seal(t.Context()); understudy.CodeOf(err) != understudy.CodeConflict {
+			t.Fatal(err)
+		}
+		if s.Quarantined(id, int64(len(b)), sum) {
+			t.Error("put aside too early")
+		}
+		if err := errors.Join(i.Reject(attempt == 2), i.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openIn(t, disk)
+	if !s.Quarantined(id, int64(len(b)), sum) || s.Quarantined(id, int64(len(b)), [32]byte{}) {
+		t.Error("what is put aside is not known after a restart")
+	}
+	if released, err := storage.Release(disk); err != nil || len(released) != 1 || s.Quarantined(id, int64(len(b)), sum) {
+		t.Errorf("released %v, %v", released, err)
+	}
+	if err := transfer(s, id, b); err != nil {
+		t.Errorf("the right bytes after the release: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Footage is readable while it is being written, up to what is durable and no further.

@@ -37,6 +37,17 @@ func Write(w io.Writer, v any) error {
 // WriteData sends data as one raw frame, in one call of w.Write.
 func WriteData(w io.Writer, data []byte) error { return write(w, kindData, data) }
 
+// DataRoom is how many bytes FillData needs in front of the data.
+const DataRoom = headerSize
+
+// FillData makes a raw frame of frame[DataRoom:] in place, without a copy, for
+// one call of Write.
+func FillData(frame []byte) []byte {
+	frame[0] = kindData
+	binary.BigEndian.PutUint32(frame[1:], uint32(len(frame)-headerSize))
+	return frame
+}
+
 func write(w io.Writer, kind byte, payload []byte) error {
 	if len(payload) > math.MaxUint32 {
 		return understudy.Errorf(understudy.CodeInvalid, "a frame holds up to 4 GiB, and %d bytes were to be sent", len(payload))

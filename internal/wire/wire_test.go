@@ -115,6 +115,16 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	})
 }
 
+func TestAFilledFrameIsAWrittenOne(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteData(&b, []byte("footage")); err != nil {
+		t.Fatal(err)
+	}
+	if got := FillData(append(make([]byte, DataRoom), "footage"...)); !bytes.Equal(got, b.Bytes()) {
+		t.Errorf("filled % x, written % x", got, b.Bytes())
+	}
+}
+
 func TestAWriteIsOneWrite(t *testing.T) {
 	var w countingWriter
 	if err := Write(&w, message{"a", 1}); err != nil || w != 1 {

@@ -57,10 +57,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// soon is a merge without a wait that a test has no time for.
+var soon = understudy.MergePolicy{Grace: 500 * time.Millisecond}
+
 // hot is one recording server with a hot standby and some cameras.
 func hot(cameras ...understudy.CameraID) site.Layout {
 	l := site.Layout{
-		Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1"}},
+		Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1", Merge: soon}},
 		Failover:  []understudy.FailoverServer{{ID: "fo1"}},
 	}
 	for _, c := range cameras {

@@ -13,7 +13,7 @@ import (
 // standby of one and the cold one of the other.
 func TestTwoServersFailOntoOne(t *testing.T) {
 	b := up(t, "127.92.5.", site.Layout{
-		Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1"}, {ID: "rec2", PrimaryGroup: "spares"}},
+		Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1", Merge: soon}, {ID: "rec2", PrimaryGroup: "spares", Merge: soon}},
 		Failover:  []understudy.FailoverServer{{ID: "fo1"}},
 		Groups:    []understudy.FailoverGroup{{ID: "spares", Members: []understudy.ServerID{"fo1"}}},
 		Cameras:   []understudy.Camera{{ID: "north", Home: "rec1"}, {ID: "east", Home: "rec2"}},
@@ -43,7 +43,7 @@ func TestTwoServersFailOntoOne(t *testing.T) {
 // one of its group, and what it recorded goes home when it is back.
 func TestTheStandbyDiesToo(t *testing.T) {
 	b := up(t, "127.92.17.", site.Layout{
-		Recording: []understudy.RecordingServer{{ID: "rec1", PrimaryGroup: "spares"}},
+		Recording: []understudy.RecordingServer{{ID: "rec1", PrimaryGroup: "spares", Merge: soon}},
 		Failover:  []understudy.FailoverServer{{ID: "fo1"}, {ID: "fo2"}},
 		Groups:    []understudy.FailoverGroup{{ID: "spares", Members: []understudy.ServerID{"fo1", "fo2"}}},
 		Cameras:   []understudy.Camera{{ID: "north", Home: "rec1"}},

@@ -34,7 +34,7 @@ func up(t *testing.T, plain bool, network string) *site.Site {
 	s, err := site.Up(ctx, site.Options{
 		Dir: filepath.Join(dir, "site"), Binary: binary, Network: network, Ports: [2]int{8080, 8443}, Plain: plain,
 		Layout: site.Layout{
-			Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1"}},
+			Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1", Merge: understudy.MergePolicy{Grace: 500 * time.Millisecond}}},
 			Failover:  []understudy.FailoverServer{{ID: "fo1"}},
 			Cameras:   []understudy.Camera{{ID: "north", Home: "rec1"}, {ID: "south", Home: "rec1"}},
 		},
