@@ -3,7 +3,7 @@
 GO ?= go
 LINT = bin/golangci-lint
 
-.PHONY: help demo test tools lint race script browser drills faults fuzz build clean
+.PHONY: help demo test tools lint race script browser drills faults crash fuzz build clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ race: ## all tests but the long faults, with the race detector; many of them wai
 
 faults: build ## break a whole site in many ways: full disks, random kills, cameras that misbehave (5 minutes)
 	$(GO) test -count=1 -timeout 15m ./test/faults
+
+crash: ## a million crash states of the store in memory, after each step of what servers do (5 minutes)
+	UNDERSTUDY_CRASH_STATES=$${UNDERSTUDY_CRASH_STATES:-1000000} $(GO) test -count=1 -timeout 60m -v -run '^TestCrashStates$$' ./internal/storage
 
 script: ## the pure modules of the page
 	node --test web/test/

@@ -215,7 +215,8 @@ const sector = 512
 type Unsynced struct {
 	Op    Op
 	Name  string
-	Bytes int // of a write
+	Bytes int  // of a write
+	Lost  bool // a sync of it failed: only a new write can make it durable
 }
 
 // Fate is what a power cut makes of a change. The zero value drops it.
@@ -253,7 +254,7 @@ func (m *Memory) Unsynced() []Unsynced {
 	defer m.mu.Unlock()
 	list := make([]Unsynced, len(m.pending))
 	for i, s := range m.pending {
-		list[i] = Unsynced{Op: s.op, Name: s.name, Bytes: len(s.data)}
+		list[i] = Unsynced{Op: s.op, Name: s.name, Bytes: len(s.data), Lost: s.lost}
 	}
 	return list
 }

@@ -152,6 +152,11 @@ func (f *folder) open(ctx context.Context, fresh *storeIdentity) error {
 		}
 	}
 	f.identity, f.incarnation = *id, id.Incarnation
+	// A process that was killed may have left the store file's name to the kernel;
+	// a folder with anything else in it and without that would be refused.
+	if err := f.fs.SyncDir("."); err != nil {
+		return err
+	}
 	if err := errors.Join(f.fs.MkdirAll(camerasDir), f.fs.MkdirAll(incomingDir), f.fs.SyncDir(".")); err != nil {
 		return err
 	}

@@ -79,6 +79,11 @@ func (f *folder) recoverCamera(camera understudy.CameraID) error {
 		}
 	}
 	slices.SortFunc(list, func(a, b *entry) int { return bySegment(a.ID, b.ID) })
+	if read > 0 { // their names may be no more durable than their bytes were
+		if err := f.fs.SyncDir(cameraDir(camera)); err != nil {
+			return err
+		}
+	}
 	f.noteVanished(camera, lines, list)
 	if stale || read > 0 || len(list) != len(lines) {
 		f.rewriteIndex(camera, list)
@@ -170,6 +175,11 @@ func (f *folder) readSegment(id understudy.SegmentID, size int64, crashed bool) 
 			return nil, err
 		}
 	}
+	// A process that was killed left it to the kernel to bring this to the disk,
+	// and what is listed is durable.
+	if err := file.Sync(); err != nil {
+		return nil, err
+	}
 	first, last := marks[0], marks[len(marks)-1]
 	return &entry{
 		Segment: understudy.Segment{ID: id, Start: first.At, End: last.At.Add(last.Duration), Size: whole, Closed: true, Codec: tracks[0].Codec, Holes: understudy.HolesIn(marks)},
@@ -224,16 +234,14 @@ func (f *folder) adopt(camera understudy.CameraID, list []*entry, newest []under
 	if len(newest) > 0 {
 		s.next = max(s.next, newest[0].Sequence)
 	}
-	for _, id := range newest {
-		i, ok := place(list, id)
-		if !ok {
+	for _, e := range list {
+		if e.ID.Holder != s.server {
 			continue
 		}
-		if w, ok := s.watermarks[camera]; !ok || w.sequence < id.Sequence {
-			s.watermarks[camera] = watermark{sequence: id.Sequence, Watermark: list[i].last}
+		if w, ok := s.watermarks[camera]; !ok || w.sequence < e.ID.Sequence {
+			s.watermarks[camera] = watermark{sequence: e.ID.Sequence, Watermark: e.last}
 			s.places[camera] = f
 		}
-		break
 	}
 	if len(s.cameras[camera]) == 0 {
 		s.cameras[camera] = list
