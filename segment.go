@@ -64,6 +64,8 @@ type Segment struct {
 	Codec  Codec     `json:"codec" doc:"Of the video track"`
 	// Holes are where samples of the video are missing inside, in order.
 	Holes []Hole `json:"holes,omitempty"`
+	// Archived: its bytes lie in the archive, and are read from there.
+	Archived bool `json:"archived,omitempty" doc:"Its bytes lie in the archive, and are read from there"`
 	// Marks of the video samples, in order; left out where only the list of segments was asked for.
 	Marks []SampleMark `json:"marks,omitempty"`
 }

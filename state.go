@@ -43,6 +43,18 @@ type StorageState struct {
 	UnmergedBytes    int64  `json:"unmerged_bytes"`
 	// Folders of the store, also those that could not be opened.
 	Folders []FolderState `json:"folders,omitempty"`
+	// Archive is where old footage goes, if that was configured.
+	Archive *ArchiveState `json:"archive,omitempty"`
+}
+
+// ArchiveState is the condition of an archive as one server sees it.
+type ArchiveState struct {
+	Where     string `json:"where" doc:"Endpoint, bucket and prefix" example:"https://s3.example.com/footage/site1"`
+	Reachable bool   `json:"reachable"`
+	Sentence  string `json:"sentence,omitempty" doc:"What is wrong, and what to do; empty when nothing is"`
+	Segments  int    `json:"segments" doc:"Of this server's cameras that lie there"`
+	Bytes     int64  `json:"bytes"`
+	Waiting   int    `json:"waiting,omitempty" doc:"Segments whose time to move there has come"`
 }
 
 // FolderState is the condition of one folder of a media database, which is one disk.

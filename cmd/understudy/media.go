@@ -55,10 +55,7 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	}
 	m.log = m.log.With("server", m.node.ID())
 	m.reporter = recording.NewReporter(m.node.ID(), m.site.Report, m.log)
-	m.store, err = storage.Open(ctx, storage.Config{
-		Folders: folders(c.Storage), Server: m.node.ID(), SegmentLength: c.Storage.Segment, Log: m.log, Events: m.reporter.Report,
-	})
-	if err != nil {
+	if m.store, err = openStore(ctx, c.Storage, storage.Config{Server: m.node.ID(), Log: m.log, Events: m.reporter.Report}); err != nil {
 		return nil, err
 	}
 	ports := []string{c.Listen.Media, c.Listen.State}
@@ -78,14 +75,6 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	}
 	m.recorder = recording.New(recorder)
 	return m, nil
-}
-
-// folders of the store, as storage takes them.
-func folders(c config.Storage) (list []storage.FolderConfig) {
-	for _, f := range c.Folders {
-		list = append(list, storage.FolderConfig{Dir: f.Dir, MaxBytes: int64(f.MaxSize), MinFreeBytes: int64(f.MinFree)})
-	}
-	return list
 }
 
 // listenAll listens on all addresses or on none.

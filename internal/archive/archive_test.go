@@ -84,7 +84,7 @@ func testWhole(t *testing.T, _ *archivetest.Gateway, c archive.Config) {
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: read %d back, %v", size, len(got), err)
 		}
-		if n, err := r.ReadAt(make([]byte, 2), int64(size)-1); n != 1 || !errors.Is(err, io.EOF) {
+		if n, err := r.(io.ReaderAt).ReadAt(make([]byte, 2), int64(size)-1); n != 1 || !errors.Is(err, io.EOF) {
 			t.Errorf("a read over the end gave %d bytes, %v", n, err)
 		}
 		r.Close()

@@ -21,13 +21,13 @@ const (
 
 // Open returns a reader of an object of which the size is known. It asks the
 // store only when it is read; errors come then. The reader belongs to ctx.
-func (b *Bucket) Open(ctx context.Context, name string, size int64) *Reader {
-	return &Reader{ctx: ctx, bucket: b, name: name, size: size}
+func (b *Bucket) Open(ctx context.Context, name string, size int64) io.ReadSeekCloser {
+	return &reader{ctx: ctx, bucket: b, name: name, size: size}
 }
 
-// Reader reads an object by ranges, ahead of whoever reads on. It implements
+// reader reads an object by ranges, ahead of whoever reads on. It implements
 // io.ReadSeekCloser and io.ReaderAt.
-type Reader struct {
+type reader struct {
 	ctx    context.Context
 	bucket *Bucket
 	name   string
@@ -41,7 +41,7 @@ type Reader struct {
 }
 
 // Read reads on from where the last one ended.
-func (r *Reader) Read(p []byte) (int, error) {
+func (r *reader) Read(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n, err := r.readAt(p, r.at)
@@ -50,7 +50,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 }
 
 // ReadAt fills p from an offset.
-func (r *Reader) ReadAt(p []byte, at int64) (int, error) {
+func (r *reader) ReadAt(p []byte, at int64) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := 0
@@ -65,7 +65,7 @@ func (r *Reader) ReadAt(p []byte, at int64) (int, error) {
 }
 
 // Seek sets where Read goes on. It asks nobody.
-func (r *Reader) Seek(offset int64, whence int) (int64, error) {
+func (r *reader) Seek(offset int64, whence int) (int64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch whence {
@@ -82,14 +82,14 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 }
 
 // Close lets the window go.
-func (r *Reader) Close() error {
+func (r *reader) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.window, r.closed = nil, true
 	return nil
 }
 
-func (r *Reader) readAt(p []byte, at int64) (int, error) {
+func (r *reader) readAt(p []byte, at int64) (int, error) {
 	if r.closed {
 		return 0, io.ErrClosedPipe
 	}
@@ -108,7 +108,7 @@ func (r *Reader) readAt(p []byte, at int64) (int, error) {
 }
 
 // fetch gets the window that begins at an offset.
-func (r *Reader) fetch(at int64) error {
+func (r *reader) fetch(at int64) error {
 	length := int64(firstWindow)
 	if len(r.window) > 0 && at == r.start+int64(len(r.window)) {
 		length = min(2*int64(len(r.window)), lastWindow)
@@ -132,7 +132,7 @@ func (r *Reader) fetch(at int64) error {
 	return err
 }
 
-func (r *Reader) fill(p []byte, at int64) error {
+func (r *reader) fill(p []byte, at int64) error {
 	ctx, cancel := context.WithTimeout(r.ctx, windowTimeout)
 	defer cancel()
 	b, doing := r.bucket, "reading "+r.name

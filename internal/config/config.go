@@ -73,6 +73,21 @@ type Storage struct {
 	Folder  `yaml:",inline"`
 	Folders []Folder      `yaml:"folders"` // never empty once it was loaded
 	Segment time.Duration `yaml:"segment"` // length of a file
+	// GiveUpUnmerged lets a full disk delete footage that has not gone home, of low priority first.
+	GiveUpUnmerged bool    `yaml:"give_up_unmerged"`
+	Archive        Archive `yaml:"archive"`
+}
+
+// Archive configures an S3-compatible store to which old footage moves; without an endpoint there is none.
+type Archive struct {
+	Endpoint      string `yaml:"endpoint"` // https://host[:port]
+	Bucket        string `yaml:"bucket"`
+	Prefix        string `yaml:"prefix"` // one a site, where several share the bucket
+	Region        string `yaml:"region"`
+	AccessKeyFile string `yaml:"access_key_file"`
+	SecretKeyFile string `yaml:"secret_key_file"`
+	CAFile        string `yaml:"ca_file"`
+	MaxRate       Size   `yaml:"max_rate"` // bytes a second that go there; 0: as fast as it takes them
 }
 
 // Folder is a folder of footage, on a disk of its own.
@@ -137,6 +152,10 @@ func (s *Storage) settle(path, dir string) error {
 	if len(s.Folders) == 0 {
 		s.Folders = []Folder{s.Folder}
 		s.Folders[0].Dir = cmp.Or(s.Folder.Dir, dir)
+	}
+	if s.Archive != (Archive{}) && (s.Archive.Endpoint == "" || s.Archive.Bucket == "" || s.Archive.AccessKeyFile == "" || s.Archive.SecretKeyFile == "") {
+		return understudy.Errorf(understudy.CodeInvalid,
+			"configuration %s: storage.archive needs endpoint, bucket, access_key_file and secret_key_file", path)
 	}
 	seen := map[string]bool{}
 	for i := range s.Folders {

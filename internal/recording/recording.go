@@ -86,6 +86,7 @@ func New(c Config) *Server {
 	s.homes.Store(&map[understudy.CameraID]understudy.Camera{})
 	s.arrivals = merge.Receiver{Self: c.ID, Sink: homeward{c.Store, s}, Report: c.Report, Watched: s.Watched}
 	c.Store.SetKeep(s.keep)
+	c.Store.SetLimits(s.limits)
 	return s
 }
 
@@ -229,6 +230,17 @@ func (s *Server) home(id understudy.CameraID) understudy.ServerID {
 func (s *Server) keep(id understudy.CameraID) time.Duration {
 	c, _ := s.settings(id)
 	return c.KeepFor
+}
+
+// limits is what bounds a camera's footage besides its age. A server that stands
+// in archives nothing: what it has goes home.
+func (s *Server) limits(id understudy.CameraID) storage.Limits {
+	c, _ := s.settings(id)
+	l := storage.Limits{Bytes: c.Rule.KeepBytes, Priority: c.Priority}
+	if c.Home == s.config.ID {
+		l.ArchiveAfter = c.Rule.ArchiveAfter
+	}
+	return l
 }
 
 func (s *Server) settings(id understudy.CameraID) (understudy.Camera, bool) {

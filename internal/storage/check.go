@@ -89,7 +89,7 @@ func (c *checker) survey() error {
 		if !dir.IsDir() || understudy.ValidateID("camera", camera) != nil {
 			continue
 		}
-		sizes, err := c.folder.segmentFiles(camera)
+		sizes, marks, err := c.folder.segmentFiles(camera)
 		if err != nil {
 			return err
 		}
@@ -99,6 +99,15 @@ func (c *checker) survey() error {
 			return err
 		}
 		lines, _ := parseIndex(content)
+		for _, id := range marks {
+			if _, here := sizes[id]; here {
+				continue // moved to the archive, but for its file
+			}
+			if _, _, err := c.folder.readMarksFile(id); err != nil {
+				c.fault("%v", err)
+			}
+			delete(lines, nameOf(id)) // its bytes are in the archive
+		}
 		for _, l := range lines {
 			if e := c.folder.entryOf(camera, l); e != nil && !c.isThere(e.ID) {
 				c.fault("segment %s is in the index, and its file is gone", e.ID)

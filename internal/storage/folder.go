@@ -57,7 +57,6 @@ type folder struct {
 	identityMu sync.Mutex // guards identity, also over writes of the store file
 	identity   storeIdentity
 
-	trimmed trimmed // of the goroutine of upkeep
 	victims victims // of the goroutine of upkeep
 	notes   *notebook
 
@@ -75,7 +74,7 @@ type storeIdentity struct {
 	Format      int                 `json:"format"`
 	Server      understudy.ServerID `json:"server"`
 	Incarnation string              `json:"incarnation"`
-	Ordinal     uint64              `json:"ordinal"` // from 1; never that of another folder, also of one that is gone
+	Ordinal     uint64              `json:"ordinal"`  // from 1; never that of another folder, also of one that is gone
 	Sequence    uint64              `json:"sequence"` // up to this, numbers of the ordinal may have been used
 	Siblings    []sibling           `json:"siblings,omitempty"`
 }

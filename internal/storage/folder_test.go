@@ -239,7 +239,7 @@ func TestRetention(t *testing.T) {
 			t.Errorf("after there was room again %d of 90 samples are there, %+v", got, s.State())
 		}
 		s.stop()
-		if !s.reported("1 segments (0 MB) up to") || !s.reported("the disk is full") || !s.reported("there is room again") {
+		if !s.reported("retention deleted 1 segment (0 MB) of camera mine") || !s.reported("the disk is full") || !s.reported("there is room again") {
 			t.Errorf("the reports are %q", s.reports)
 		}
 	})

@@ -39,11 +39,13 @@ type indexLine struct {
 	Last  *understudy.Watermark `json:"last,omitempty"`
 	Rest  bool                  `json:"rest,omitempty"`
 	Holes []understudy.Hole     `json:"holes,omitempty"`
+	// Archived: the bytes are in the archive, and a marks file is here.
+	Archived bool `json:"archived,omitempty"`
 }
 
 func lineOf(e *entry) indexLine {
 	last := e.last
-	return indexLine{Name: nameOf(e.ID), Start: e.Start, End: e.End, Size: e.Size, Codec: e.Codec, Last: &last, Rest: e.rest, Holes: e.Holes}
+	return indexLine{Name: nameOf(e.ID), Start: e.Start, End: e.End, Size: e.Size, Codec: e.Codec, Last: &last, Rest: e.rest, Holes: e.Holes, Archived: e.Archived}
 }
 
 // entryOf is the inverse of lineOf; nil if the line is nothing of that camera.
@@ -52,7 +54,7 @@ func (f *folder) entryOf(camera understudy.CameraID, l indexLine) *entry {
 	if err != nil || l.Size <= 0 || l.Last == nil {
 		return nil
 	}
-	return &entry{Segment: understudy.Segment{ID: id, Start: l.Start, End: l.End, Size: l.Size, Closed: true, Codec: l.Codec, Holes: l.Holes}, last: *l.Last, rest: l.Rest, folder: f}
+	return &entry{Segment: understudy.Segment{ID: id, Start: l.Start, End: l.End, Size: l.Size, Closed: true, Codec: l.Codec, Holes: l.Holes, Archived: l.Archived}, last: *l.Last, rest: l.Rest, folder: f}
 }
 
 // nameOf returns the file name of a segment without its ending.

@@ -296,7 +296,7 @@ func (f *folder) noteVanished(camera understudy.CameraID, lines map[string]index
 	}
 	for _, l := range lines {
 		was := f.entryOf(camera, l)
-		if was == nil || oldest.IsZero() || was.Start.Before(oldest) {
+		if was == nil || was.Archived || oldest.IsZero() || was.Start.Before(oldest) {
 			continue
 		}
 		from := was.Start

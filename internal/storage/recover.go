@@ -53,7 +53,7 @@ func (f *folder) recoverCamera(camera understudy.CameraID) error {
 	}
 	missing := err != nil
 	lines, stale := parseIndex(content)
-	sizes, err := f.segmentFiles(camera)
+	sizes, marks, err := f.segmentFiles(camera)
 	if err != nil {
 		return err
 	}
@@ -75,9 +75,13 @@ func (f *folder) recoverCamera(camera understudy.CameraID) error {
 			return err
 		}
 		if e != nil {
+			e.Archived = false // it is here: a crash came before its file was deleted
 			list = append(list, e)
 		}
 	}
+	archived, fromMarks := f.recoverArchived(camera, lines, sizes, marks)
+	list = append(list, archived...)
+	read += fromMarks
 	slices.SortFunc(list, func(a, b *entry) int { return bySegment(a.ID, b.ID) })
 	if read > 0 { // their names may be no more durable than their bytes were
 		if err := f.fs.SyncDir(cameraDir(camera)); err != nil {
@@ -95,14 +99,19 @@ func (f *folder) recoverCamera(camera understudy.CameraID) error {
 	return nil
 }
 
-// segmentFiles returns the segments of a camera that are files, with their sizes.
-func (f *folder) segmentFiles(camera understudy.CameraID) (map[understudy.SegmentID]int64, error) {
+// segmentFiles returns the segments of a camera that are files, with their
+// sizes, and those of which there are marks files.
+func (f *folder) segmentFiles(camera understudy.CameraID) (sizes map[understudy.SegmentID]int64, marks []understudy.SegmentID, err error) {
 	files, err := f.fs.ReadDir(cameraDir(camera))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	sizes := make(map[understudy.SegmentID]int64, len(files))
+	sizes = make(map[understudy.SegmentID]int64, len(files))
 	for _, file := range files {
+		if id, ok := marksFileID(camera, file.Name()); ok {
+			marks = append(marks, id)
+			continue
+		}
 		name, ok := strings.CutSuffix(file.Name(), ".mp4")
 		id, err := understudy.ParseSegmentID(string(camera) + "/" + name)
 		if !ok || err != nil || file.IsDir() {
@@ -110,11 +119,11 @@ func (f *folder) segmentFiles(camera understudy.CameraID) (map[understudy.Segmen
 		}
 		info, err := file.Info()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		sizes[id] = info.Size()
 	}
-	return sizes, nil
+	return sizes, marks, nil
 }
 
 // newestOwn returns the last two segments that this server began, newest first:
@@ -246,7 +255,7 @@ func (f *folder) adopt(camera understudy.CameraID, list []*entry, newest []under
 	if len(s.cameras[camera]) == 0 {
 		s.cameras[camera] = list
 		for _, e := range list {
-			f.used += e.Size
+			s.countIn(e)
 		}
 		return
 	}

@@ -69,12 +69,7 @@ func (s *Store) readMarks(segment understudy.Segment) ([]understudy.SampleMark, 
 	if marks := s.marks.get(segment.ID); marks != nil && s.isHere(segment.ID) {
 		return marks, nil
 	}
-	r, err := s.OpenSegment(context.Background(), segment.ID)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	_, _, marks, _, err := fmp4.Scan(r, math.MaxInt64)
+	marks, err := s.scanMarks(segment)
 	if err != nil {
 		return nil, err
 	}
@@ -85,18 +80,49 @@ func (s *Store) readMarks(segment understudy.Segment) ([]understudy.SampleMark, 
 	return marks, nil
 }
 
+// scanMarks reads the marks from the segment or, where that is in the archive, from what stayed here of it.
+func (s *Store) scanMarks(segment understudy.Segment) ([]understudy.SampleMark, error) {
+	now, f := s.find(segment.ID)
+	if f == nil {
+		return nil, notHere(segment.ID)
+	}
+	if now.Archived {
+		_, marks, err := f.readMarksFile(segment.ID)
+		return marks, err
+	}
+	r, err := s.OpenSegment(context.Background(), segment.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	_, _, marks, _, err := fmp4.Scan(r, math.MaxInt64)
+	return marks, err
+}
+
 func (s *Store) isHere(id understudy.SegmentID) bool {
 	_, f := s.find(id)
 	return f != nil
 }
 
 // OpenSegment implements understudy.RecordingService: the durable bytes as of now.
-func (s *Store) OpenSegment(_ context.Context, id understudy.SegmentID) (io.ReadSeekCloser, error) {
-	segment, f := s.find(id)
-	if f == nil || segment.Size == 0 {
-		return nil, notHere(id)
+// One that is in the archive is read from there while ctx lasts.
+func (s *Store) OpenSegment(ctx context.Context, id understudy.SegmentID) (io.ReadSeekCloser, error) {
+	for {
+		segment, f := s.find(id)
+		switch {
+		case f == nil || segment.Size == 0:
+			return nil, notHere(id)
+		case segment.Archived && s.mover == nil:
+			return nil, understudy.Errorf(understudy.CodeUnavailable, "segment %s is in the archive, and this server is configured with none; set storage.archive again", id)
+		case segment.Archived:
+			return s.config.Archive.Open(ctx, objectName(id), segment.Size), nil
+		}
+		r, err := f.openDurable(id, segment.Size)
+		if now, _ := s.find(id); err != nil && now.Archived {
+			continue // moved meanwhile
+		}
+		return r, err
 	}
-	return f.openDurable(id, segment.Size)
 }
 
 func notHere(id understudy.SegmentID) error {
@@ -143,7 +169,7 @@ func (s *Store) foreign() []understudy.Segment {
 			continue
 		}
 		for _, e := range list {
-			if e.Closed {
+			if e.Closed && !e.Archived {
 				segments = append(segments, e.Segment)
 			}
 		}
@@ -152,11 +178,19 @@ func (s *Store) foreign() []understudy.Segment {
 }
 
 // Has reads a closed segment back from the disk and returns its size and
-// SHA-256; not ok if it is not here whole.
+// SHA-256; not ok if it is not here whole. Of one in the archive it returns
+// what the archive had when it was moved there.
 func (s *Store) Has(id understudy.SegmentID) (size int64, sum [32]byte, ok bool) {
 	segment, f := s.find(id)
 	if f == nil || !segment.Closed {
 		return 0, sum, false
+	}
+	if segment.Archived {
+		l, _, err := f.readMarksFile(id)
+		if err != nil {
+			return 0, sum, false
+		}
+		return l.Size, [32]byte(l.SHA256), true
 	}
 	r, err := f.openDurable(id, segment.Size)
 	if err != nil {
@@ -192,9 +226,9 @@ func (s *Store) remove(id understudy.SegmentID) (size int64, err error) {
 		return 0, nil
 	}
 	e := list[i]
-	if !e.Closed {
+	if !e.Closed || e.Archived {
 		s.mu.Unlock()
-		return 0, understudy.Errorf(understudy.CodeConflict, "segment %s is being written and cannot be deleted", id)
+		return 0, understudy.Errorf(understudy.CodeConflict, "segment %s is being written or in the archive and cannot be deleted", id)
 	}
 	s.cameras[id.Camera] = slices.Delete(list, i, i+1)
 	e.folder.used -= e.Size
@@ -227,10 +261,25 @@ func (s *Store) insertLocked(e *entry) {
 	i, ok := place(list, e.ID)
 	if !ok {
 		s.cameras[e.ID.Camera] = slices.Insert(list, i, e)
-		e.folder.used += e.Size
+		s.countIn(e)
+		return
+	}
+	if list[i].Archived && !e.Archived { // moved while the folder with its bytes was away: they count
+		s.countArchived(-1, -list[i].Size)
+		list[i] = e
+		s.countIn(e)
 		return
 	}
 	if list[i].folder != e.folder {
 		list[i].twin = e.folder
 	}
+}
+
+// countIn adds a segment to what is used; mu is held.
+func (s *Store) countIn(e *entry) {
+	if e.Archived {
+		s.countArchived(1, e.Size)
+		return
+	}
+	e.folder.used += e.Size
 }

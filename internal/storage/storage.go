@@ -30,6 +30,11 @@ type Config struct {
 	Log           *slog.Logger  // nil discards
 	// Events is told what was repaired, lost or deleted; nil tells nobody. It must not wait.
 	Events func(understudy.Report)
+	// GiveUpUnmerged lets a full disk delete footage that has not gone home, of
+	// cameras of low priority first. Without it, recording stops instead.
+	GiveUpUnmerged bool
+	// Archive is where old footage goes; nil is nowhere.
+	Archive Archive
 }
 
 // FolderConfig is a folder of the store, on a disk of its own.
@@ -52,6 +57,11 @@ type Store struct {
 	server  understudy.ServerID
 
 	marks marksCache // of closed segments
+	mover *mover     // nil without an archive
+
+	goneMu  sync.Mutex // guards what follows
+	gone    map[goneKey]*gone
+	retired retired
 
 	mu         sync.Mutex // guards what follows, never over an operation of a disk
 	next       uint64     // the highest number known
@@ -62,7 +72,13 @@ type Store struct {
 	imports    map[understudy.SegmentID]*Import
 	keep       func(understudy.CameraID) time.Duration
 	home       func(understudy.CameraID) understudy.ServerID
-	writerID   uint64
+	archived   struct {
+		segments int
+		bytes    int64
+	}
+	limits   func(understudy.CameraID) Limits
+	protect  func(understudy.CameraID) []Protected
+	writerID uint64
 }
 
 // watermark belongs to a writer; an older writer's sync does not set it back.
@@ -102,6 +118,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		places:     map[understudy.CameraID]*folder{},
 		writers:    map[*Writer]struct{}{},
 		imports:    map[understudy.SegmentID]*Import{},
+	}
+	if c.Archive != nil {
+		s.mover = newMover(s, c.Archive)
 	}
 	if err := s.openFolders(ctx); err != nil {
 		return nil, err
@@ -170,7 +189,7 @@ func (s *Store) State() understudy.StorageState {
 			continue
 		}
 		for _, e := range list {
-			if e.Closed {
+			if e.Closed && !e.Archived {
 				state.UnmergedSegments++
 				state.UnmergedBytes += e.Size
 			}
@@ -198,6 +217,9 @@ func (s *Store) State() understudy.StorageState {
 		}
 	}
 	state.Sentence = strings.Join(sick, "; ")
+	if s.mover != nil {
+		state.Archive = s.mover.state()
+	}
 	return state
 }
 
