@@ -26,7 +26,6 @@ type Source func(understudy.SegmentID) (io.ReadSeekCloser, error)
 // some ten bytes a sample.
 type Export struct {
 	format Format
-	source Source
 	course course
 	steps  []step
 	head   []byte // of the file; before the first step
@@ -43,23 +42,18 @@ type step struct {
 }
 
 // NewExport returns an export without pieces. CodeInvalid for a format that does not exist.
-func NewExport(format Format, source Source) (*Export, error) {
+func NewExport(format Format) (*Export, error) {
 	if format != Fragmented && format != Faststart {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "an export's format is %s or %s, not %.20q", Fragmented, Faststart, string(format))
 	}
-	return &Export{format: format, source: source}, nil
+	return &Export{format: format}, nil
 }
 
-// Add appends a piece; errors are those of Composer.Add. After CodeConflict for
+// Add appends a piece, whose segment must stand at its beginning; errors are those of Composer.Add. After CodeConflict for
 // other codecs the export is as before, after other errors it is of no use.
-func (e *Export) Add(piece understudy.Piece) error {
-	file, err := e.source(piece.Segment)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
+func (e *Export) Add(segment io.ReadSeeker, piece understudy.Piece) error {
 	s := step{piece: piece, course: e.course, offset: e.size}
-	adding, err := e.course.take(file, piece, false)
+	adding, err := e.course.take(segment, piece, false)
 	if err != nil {
 		return err
 	}
@@ -115,8 +109,8 @@ func (e *Export) Finish() error {
 // Size returns the bytes of the whole file, after Finish.
 func (e *Export) Size() int64 { return int64(len(e.head)) + e.size }
 
-// Reader returns a reader of the finished export, with a place of its own. It
-// is to be closed.
-func (e *Export) Reader() io.ReadSeekCloser {
-	return &exportReader{Export: e}
+// Reader returns a reader of the finished export, with a place of its own, that
+// reads segments from source. It is to be closed.
+func (e *Export) Reader(source Source) io.ReadSeekCloser {
+	return &exportReader{Export: e, source: source}
 }

@@ -12,6 +12,7 @@ import (
 // exportReader reads an export from any byte on.
 type exportReader struct {
 	*Export
+	source  Source
 	at      int64 // of the next byte
 	step    int   // the one that is open, or comes next
 	course  course

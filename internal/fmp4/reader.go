@@ -15,6 +15,7 @@ type Reader struct {
 	src    *bufio.Reader
 	raw    io.Reader
 	offset int64 // end of the last whole fragment
+	passed int   // video samples before that offset
 	read   bool  // the header was read
 	ended  bool
 	header Header
@@ -110,7 +111,27 @@ func (r *Reader) payloads(m moof, b []byte) (Fragment, error) {
 	}
 	f := Fragment{Sequence: m.sequence, Offset: r.offset, Size: len(b), Samples: m.samples}
 	r.offset += int64(len(b))
+	r.passed += m.pictures()
 	return f, nil
+}
+
+// Find returns the fragment that holds the n-th video sample of the segment,
+// counted from 0, and the number of its first one. What lies before is passed
+// over, so that n must not fall behind what was read. io.EOF as from Next.
+func (r *Reader) Find(n int) (f Fragment, first int, err error) {
+	for {
+		m, b, err := r.nextMoof()
+		if err != nil {
+			return Fragment{}, 0, err
+		}
+		if first := r.passed; n < first+m.pictures() {
+			f, err := r.payloads(m, b)
+			return f, first, err
+		}
+		if err := r.skip(m, b); err != nil {
+			return Fragment{}, 0, err
+		}
+	}
 }
 
 // skip passes over the mdat that follows m, unread where the source seeks.
@@ -133,6 +154,7 @@ func (r *Reader) skip(m moof, b []byte) error {
 		return r.end(readError(err))
 	}
 	r.offset += int64(len(b) + 8 + m.payload)
+	r.passed += m.pictures()
 	return nil
 }
 

@@ -3,20 +3,20 @@ package media
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"understudy"
 )
 
-// writeTimeout cuts off a reader that takes nothing for so long.
-const writeTimeout = 20 * time.Second
-
 // handler is the HTTP side of a media port.
 type handler struct {
 	Config
+	exports exports
 }
 
 // route is one way in, with what its caller must be allowed to do.
@@ -33,6 +33,8 @@ var routes = []route{
 	{"/v1/cameras/{camera}/live.mp4", live, (*handler).serveLive},
 	{"/v1/cameras/{camera}/segments", playback, (*handler).serveSegments},
 	{"/v1/cameras/{camera}/media.mp4", playbackOrExport, (*handler).serveMedia},
+	{"/v1/cameras/{camera}/export.mp4", export, (*handler).serveExport},
+	{"/v1/cameras/{camera}/still", liveOrPlayback, (*handler).serveStill},
 	{"/v1/cameras/{camera}/hls/index.m3u8", playback, (*handler).servePlaylist},
 	{"/v1/cameras/{camera}/hls/init.mp4", playback, (*handler).serveInit},
 	{"/v1/cameras/{camera}/hls/part.m4s", playback, (*handler).servePart},
@@ -41,6 +43,15 @@ var routes = []route{
 
 func live(*http.Request) understudy.Action     { return understudy.ActionLive }
 func playback(*http.Request) understudy.Action { return understudy.ActionPlayback }
+func export(*http.Request) understudy.Action   { return understudy.ActionExport }
+
+// liveOrPlayback: what names no time is live.
+func liveOrPlayback(r *http.Request) understudy.Action {
+	if r.URL.Query().Has("at") {
+		return understudy.ActionPlayback
+	}
+	return understudy.ActionLive
+}
 
 // playbackOrExport: a file to keep is an export.
 func playbackOrExport(r *http.Request) understudy.Action {
@@ -54,7 +65,10 @@ func newHandler(c Config) http.Handler {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &handler{c}
+	if c.Patience <= 0 {
+		c.Patience = 20 * time.Second
+	}
+	h := &handler{Config: c}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"server": c.Server, "ok": true})
@@ -71,13 +85,13 @@ func open(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Access-Control-Allow-Origin", "*")
-		header.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Content-Disposition")
+		header.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Content-Disposition, ETag, Accept-Ranges, "+captureTime)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Referrer-Policy", "no-referrer") // the token may stand in the address
 		header.Set("Cache-Control", "no-store")
 		if r.Method == http.MethodOptions {
 			header.Set("Access-Control-Allow-Methods", "GET")
-			header.Set("Access-Control-Allow-Headers", "Authorization, Range")
+			header.Set("Access-Control-Allow-Headers", "Authorization, Range, If-Range, If-Match")
 			header.Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
 			return
@@ -95,9 +109,12 @@ func (h *handler) guard(route route) http.Handler {
 		if err == nil {
 			err = understudy.ValidateID("camera", camera)
 		}
-		response := &started{ResponseWriter: w, control: http.NewResponseController(w)}
+		response := &started{ResponseWriter: w, control: http.NewResponseController(w), patience: h.Patience}
 		if err == nil {
 			err = route.serve(h, response, r, camera)
+		}
+		if response.stuck {
+			h.cutOff(r, camera)
 		}
 		switch {
 		case err == nil:
@@ -152,12 +169,23 @@ func (h *handler) redirect(w http.ResponseWriter, r *http.Request, camera unders
 	return nil
 }
 
+// cutOff counts a reader that took nothing for too long.
+func (h *handler) cutOff(r *http.Request, camera understudy.CameraID) {
+	h.Log.LogAttrs(r.Context(), slog.LevelInfo, "a reader that took nothing was cut off", slog.String("camera", string(camera)),
+		slog.String("path", r.URL.Path), slog.String("client", r.RemoteAddr), slog.Duration("patience", h.Patience))
+	if h.CutOff != nil {
+		h.CutOff()
+	}
+}
+
 // started is a response that knows whether it began, and gives each write its
 // own deadline, so that a reader who takes nothing is cut off.
 type started struct {
 	http.ResponseWriter
-	control *http.ResponseController
-	begun   bool
+	control  *http.ResponseController
+	patience time.Duration
+	begun    bool
+	stuck    bool // a write came to its deadline
 }
 
 func (s *started) Unwrap() http.ResponseWriter { return s.ResponseWriter }
@@ -169,8 +197,10 @@ func (s *started) WriteHeader(status int) {
 
 func (s *started) Write(p []byte) (int, error) {
 	s.begun = true
-	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout)) // not every response has one
-	return s.ResponseWriter.Write(p)
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.patience)) // not every response has one
+	n, err := s.ResponseWriter.Write(p)
+	s.stuck = s.stuck || errors.Is(err, os.ErrDeadlineExceeded)
+	return n, err
 }
 
 // Flush sends what was written.

@@ -44,9 +44,14 @@ func (h *handler) serveSocket(w http.ResponseWriter, r *http.Request, camera und
 	defer func() { _ = conn.CloseNow() }() // whatever ended it, it is over
 	ctx := conn.CloseRead(r.Context())
 	send := func(kind websocket.MessageType, message []byte) error {
-		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+		patient, cancel := context.WithTimeout(ctx, h.Patience)
 		defer cancel()
-		return conn.Write(ctx, kind, message)
+		before := ctx.Err()
+		err := conn.Write(patient, kind, message)
+		if err != nil && before == nil && errors.Is(patient.Err(), context.DeadlineExceeded) {
+			h.cutOff(r, camera)
+		}
+		return err
 	}
 	c := h.caster(camera, r)
 	err = c.run(ctx, hub, func(tracks []understudy.Track, init []byte) error {
@@ -64,6 +69,7 @@ func (h *handler) serveSocket(w http.ResponseWriter, r *http.Request, camera und
 	case errors.Is(err, io.EOF):
 		_ = conn.Close(websocket.StatusGoingAway, "the camera is no longer served here")
 	case understudy.CodeOf(err) == understudy.CodeUnavailable:
+		h.cutOff(r, camera)
 		_ = conn.Close(websocket.StatusTryAgainLater, "you read too slowly; connect again")
 	default:
 		_ = conn.Close(websocket.StatusInternalError, "the live picture ended; connect again")
@@ -101,6 +107,9 @@ func (h *handler) serveLive(w http.ResponseWriter, r *http.Request, camera under
 	}, write)
 	if errors.Is(err, io.EOF) || gone(r.Context()) {
 		return nil
+	}
+	if understudy.CodeOf(err) == understudy.CodeUnavailable {
+		h.cutOff(r, camera)
 	}
 	return err
 }

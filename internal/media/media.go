@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"understudy"
 	"understudy/internal/stream"
@@ -36,7 +37,11 @@ type Config struct {
 	Library Library
 	// Peer returns the server behind a verified client certificate; nil when servers are not let in by certificate.
 	Peer func(*tls.ConnectionState) (understudy.Identity, bool)
-	Log  *slog.Logger
+	// Patience is how long a reader may take nothing before it is cut off; 0 is 20 s.
+	Patience time.Duration
+	// CutOff is told of each reader that was; nil tells nobody.
+	CutOff func()
+	Log    *slog.Logger
 }
 
 // New returns the handler of the media port's HTTP side.

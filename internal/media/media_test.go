@@ -149,6 +149,8 @@ func TestEveryRouteAuthorizesEveryObject(t *testing.T) {
 		"/v1/cameras/{camera}/hls/init.mp4":   recordings,
 		"/v1/cameras/{camera}/hls/part.m4s":   recordings,
 		"/v1/segments/{camera}/{name}":        recordings,
+		"/v1/cameras/{camera}/export.mp4":     {"": 401, "none": 401, "viewer": 403, "watcher": 403, "yard": 403, "all": 0},
+		"/v1/cameras/{camera}/still":          {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
 	}
 	_, server := newServer(t)
 	for _, route := range routes {
@@ -175,6 +177,11 @@ func TestEveryRouteAuthorizesEveryObject(t *testing.T) {
 	for token, want := range (row{"": 401, "watcher": 403, "all": 404}) {
 		if response, _ := get(t, server.URL+"/v1/cameras/lobby/media.mp4?download=1&from="+at(0)+"&to="+at(1)+"&token="+token); response.StatusCode != want {
 			t.Errorf("a download with token %q: %d, want %d", token, response.StatusCode, want)
+		}
+	}
+	for token, want := range (row{"": 401, "viewer": 403, "yard": 403, "watcher": 404}) {
+		if response, _ := get(t, server.URL+"/v1/cameras/lobby/still?at="+at(0)+"&token="+token); response.StatusCode != want {
+			t.Errorf("a recorded still with token %q: %d, want %d", token, response.StatusCode, want)
 		}
 	}
 	if response, body := get(t, server.URL+"/health"); response.StatusCode != 200 || !strings.Contains(string(body), "rec-1") {
@@ -358,7 +365,7 @@ func TestLiveFile(t *testing.T) {
 // A reader that takes nothing is told so and let go; the source never noticed.
 func TestSlowReaderIsCutOff(t *testing.T) {
 	tracks, samples := mediatest.Clip(t, understudy.CodecH264, 1, noon)
-	h := &handler{Config{Server: "rec-1", Library: &library{}}}
+	h := &handler{Config: Config{Server: "rec-1", Library: &library{}}}
 	hub := stream.NewHub()
 	defer hub.Close()
 	hub.Tracks(tracks)
@@ -481,12 +488,18 @@ func TestAPlaylistTellsBreaks(t *testing.T) {
 	}
 }
 
-// broken is footage whose server fails after the first segment.
-type broken struct{ *library }
+// broken is footage whose disk fails when its second segment is opened once
+// more than is needed to lay a file out.
+type broken struct {
+	*library
+	opened *int
+}
 
 func (b broken) OpenSegment(ctx context.Context, id understudy.SegmentID) (io.ReadSeekCloser, error) {
-	if id.Sequence > 1 {
-		return nil, fmt.Errorf("the disk is gone")
+	if id.Sequence == 2 {
+		if *b.opened++; *b.opened > 1 {
+			return nil, fmt.Errorf("the disk is gone")
+		}
 	}
 	return b.library.OpenSegment(ctx, id)
 }
@@ -495,7 +508,7 @@ func (b broken) OpenSegment(ctx context.Context, id understudy.SegmentID) (io.Re
 func TestBrokenFileIsNotWhole(t *testing.T) {
 	tracks, samples := mediatest.Clip(t, understudy.CodecH264, 20, noon)
 	l, _ := newServer(t, record(t, 1, tracks, samples))
-	server := httptest.NewServer(New(Config{Server: "rec-1", Library: broken{l}}))
+	server := httptest.NewServer(New(Config{Server: "rec-1", Library: broken{l, new(int)}}))
 	defer server.Close()
 	response, err := server.Client().Get(server.URL + "/v1/cameras/lobby/media.mp4?token=all&from=" + at(0) + "&to=" + at(20))
 	if err != nil {

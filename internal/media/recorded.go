@@ -3,7 +3,6 @@ package media
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -78,11 +77,16 @@ func (h *handler) serveSegment(w http.ResponseWriter, r *http.Request, camera un
 	return nil
 }
 
-// serveMedia answers with one MP4 of a range, over all that lies here.
+// serveMedia answers with one MP4 of a range, for a player: it begins at once,
+// while the rest is still looked up. Who asks for a part of it, or for no more
+// than an hour, gets a length and may go on anywhere.
 func (h *handler) serveMedia(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
 	from, to, err := timeRange(r, maxMedia)
 	if err != nil {
 		return err
+	}
+	if r.Header.Get("Range") != "" || to.Sub(from) <= maxMarks {
+		return h.serveWhole(w, r, camera, from, to, fmp4.Fragmented)
 	}
 	composer := fmp4.NewComposer(w)
 	empty := true
@@ -93,9 +97,7 @@ func (h *handler) serveMedia(w http.ResponseWriter, r *http.Request, camera unde
 		if empty {
 			empty = false
 			w.Header().Set("Content-Type", "video/mp4")
-			if r.URL.Query().Get("download") != "" {
-				w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-%s.mp4"`, camera, run.From.Format("20060102-150405")))
-			}
+			nameFile(w, r, camera, run.From)
 		}
 		if err := h.compose(r.Context(), composer, run.Piece); err != nil {
 			return err
