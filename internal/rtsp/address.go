@@ -40,8 +40,9 @@ const clockLayout = "20060102T150405Z"
 
 // parseRange reads a Range header: "clock=A-[B]", with fractions of seconds.
 // ok is false for a range in another unit, such as the npt=0- that clients send
-// which ask for nothing in particular.
-func parseRange(header base.HeaderValue) (s span, ok bool, err error) {
+// which ask for nothing in particular. A range that is played backwards begins
+// with its later time.
+func parseRange(header base.HeaderValue, backwards bool) (s span, ok bool, err error) {
 	if len(header) != 1 {
 		return span{}, false, nil
 	}
@@ -56,6 +57,12 @@ func parseRange(header base.HeaderValue) (s span, ok bool, err error) {
 	}
 	if err != nil {
 		return span{}, false, understudy.Errorf(understudy.CodeInvalid, "a range is clock=20260102T150405.25Z-20260102T151000Z, and is %.100q", header[0])
+	}
+	if backwards && !s.from.IsZero() && (s.to.IsZero() || s.to.Before(s.from)) {
+		return s, true, nil
+	}
+	if backwards {
+		return span{}, false, understudy.Errorf(understudy.CodeInvalid, "a range that is played backwards begins with its later time, clock=LATER-EARLIER, and is %.100q", header[0])
 	}
 	return s, true, s.validate()
 }

@@ -13,6 +13,10 @@ import (
 	"understudy"
 )
 
+// payloadMax is what of a packet is payload: beside ONVIF's header extension it
+// still fits into what the library sends at once.
+const payloadMax = 1420
+
 // outlet makes packets of one track's samples.
 type outlet struct {
 	track  understudy.Track
@@ -50,6 +54,7 @@ func (o *outlet) open(payloadType uint8) error {
 		if err != nil {
 			return err
 		}
+		encoder.PayloadMaxSize = payloadMax
 		o.describe(f)
 		o.encode = func(payload []byte) ([]*rtp.Packet, error) { return encoder.Encode(nalusOf(payload)) }
 	case understudy.CodecH265:
@@ -58,6 +63,7 @@ func (o *outlet) open(payloadType uint8) error {
 		if err != nil {
 			return err
 		}
+		encoder.PayloadMaxSize = payloadMax
 		o.describe(f)
 		o.encode = func(payload []byte) ([]*rtp.Packet, error) { return encoder.Encode(nalusOf(payload)) }
 	case understudy.CodecMJPEG:
@@ -66,6 +72,7 @@ func (o *outlet) open(payloadType uint8) error {
 		if err != nil {
 			return err
 		}
+		encoder.PayloadMaxSize = payloadMax
 		o.describe(f)
 		o.encode, o.rate = encoder.Encode, int64(f.ClockRate())
 	default:

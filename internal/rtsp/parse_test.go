@@ -29,7 +29,7 @@ func TestRanges(t *testing.T) {
 		"clock=20260102T150405.25Z-20260102T150404Z": {bad: true},
 		"clock=-": {bad: true},
 	} {
-		got, given, err := parseRange(base.HeaderValue{text})
+		got, given, err := parseRange(base.HeaderValue{text}, false)
 		if (err != nil) != want.bad || err == nil && (given != want.given || !got.from.Equal(want.span.from) || !got.to.Equal(want.span.to)) {
 			t.Errorf("%q is %+v, %v, %v", text, got, given, err)
 		}
@@ -43,7 +43,7 @@ func FuzzParseRange(f *testing.F) {
 	f.Add("clock=20260102T150405.25Z-20260102T151000Z")
 	f.Add("npt=0-;time=1")
 	f.Fuzz(func(t *testing.T, text string) {
-		got, given, err := parseRange(base.HeaderValue{text})
+		got, given, err := parseRange(base.HeaderValue{text}, false)
 		if given && err == nil && got.live() {
 			t.Errorf("%q is a range without a beginning", text)
 		}

@@ -50,19 +50,43 @@ func (s span) end() time.Time {
 
 // recorded sends recordings in their own time. resume is the end of what was
 // sent before a pause: the client can decode what follows it, key frame or not.
-func (s *sending) recorded(ctx context.Context, asked span, resume time.Time) error {
+func (s *sending) recorded(ctx context.Context, asked span, resume time.Time, how replay) error {
+	s.how = how
 	p := &playing{sending: s, ctx: ctx, asked: asked, cursor: asked.from, last: resume}
+	if how.backwards() {
+		return p.keysBackwards()
+	}
 	for {
 		pieces, segments, err := p.window()
 		if err != nil {
 			return err
 		}
-		for _, piece := range pieces {
-			if err := p.piece(piece, segments); err != nil {
+		for i, piece := range pieces {
+			if how.keysOnly() {
+				err = p.keys(piece, segments)
+			} else {
+				if p.ends, err = p.endsAt(pieces, i); err == nil {
+					err = p.piece(piece, segments)
+				}
+			}
+			if err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// endsAt reports whether the footage has a hole behind the i-th piece.
+func (p *playing) endsAt(pieces []understudy.Piece, i int) (bool, error) {
+	switch {
+	case !p.how.onvif:
+		return false, nil
+	case i+1 < len(pieces):
+		return pieces[i+1].From.Sub(pieces[i].To) > maxHole/2, nil
+	}
+	to := pieces[i].To
+	later, err := p.viewer.library().Segments(p.ctx, p.viewer.camera, to.Add(time.Millisecond), to.Add(maxHole/2), false)
+	return len(later) == 0, err
 }
 
 // playing is where a playback stands.
@@ -76,6 +100,7 @@ type playing struct {
 	shift time.Duration // by which holes were shortened
 	last  time.Time     // end of the last video sample sent
 	heard time.Time     // end of the last audio sample sent
+	ends  bool          // the footage has a hole behind this piece
 }
 
 // window returns the next stretch of the timeline; io.EOF when nothing is left.
@@ -181,7 +206,7 @@ func (p *playing) fragment(fragment fmp4.Fragment, index, first int, piece under
 	slices.SortStableFunc(samples, func(a, b fmp4.TimedSample) int { return a.At.Compare(b.At) })
 	for _, sample := range samples {
 		if sample.Track != understudy.VideoTrack {
-			if p.began.IsZero() || sample.At.Before(p.heard) || sample.At.Before(p.origin) || !sample.At.Before(piece.To) {
+			if p.how.scale != 1 || p.began.IsZero() || sample.At.Before(p.heard) || sample.At.Before(p.origin) || !sample.At.Before(piece.To) {
 				continue
 			}
 		} else {
@@ -194,27 +219,34 @@ func (p *playing) fragment(fragment fmp4.Fragment, index, first int, piece under
 				return index, io.EOF
 			}
 		}
-		if err := p.send(sample); err != nil {
+		if err := p.send(sample, p.ends && index == piece.First+piece.Count); err != nil {
 			return index, err
 		}
 	}
 	return index, nil
 }
 
-// send waits for a sample's time and sends it.
-func (p *playing) send(sample fmp4.TimedSample) error {
+// send waits for a sample's time and sends it. ends says that a hole follows.
+func (p *playing) send(sample fmp4.TimedSample, ends bool) error {
 	if p.began.IsZero() {
 		p.began, p.origin = time.Now(), sample.At
 	}
 	video := sample.Track == understudy.VideoTrack
-	if hole := sample.At.Sub(p.last); video && !p.last.IsZero() && hole > maxHole {
-		p.shift += hole - shownHole
+	var flags byte
+	if video {
+		flags = flagsOf(sample.Sample, ends)
 	}
-	shown := sample.At.Add(-p.shift)
-	if err := wait(p.ctx, time.Until(p.began.Add(shown.Sub(p.origin)))); err != nil {
+	if hole := sample.At.Sub(p.last); video && !p.last.IsZero() && hole > maxHole/2 && !p.how.keysOnly() {
+		flags |= flagDiscontinuity
+		if hole > maxHole && p.how.paced {
+			p.shift += hole - shownHole
+		}
+	}
+	elapsed, err := p.pace(sample.At.Add(-p.shift).Sub(p.origin))
+	if err != nil {
 		return err
 	}
-	if err := p.sample(p.ctx, sample.Sample, shown); err != nil {
+	if err := p.sample(p.ctx, sample.Sample, elapsed+p.how.scaled(sample.Offset), flags); err != nil {
 		return err
 	}
 	if !video {

@@ -34,7 +34,11 @@ type Library interface {
 // ServerConfig is what a Server is made of.
 type ServerConfig struct {
 	Library Library
-	Log     *slog.Logger // nil is silent
+	// Patience is how long a viewer may take nothing before it is cut off; 0 is 5 s.
+	Patience time.Duration
+	// CutOff is told of each viewer that was; nil tells nobody.
+	CutOff func()
+	Log    *slog.Logger // nil is silent
 }
 
 // Server serves live and recorded video over RTSP, interleaved in its TCP
@@ -42,7 +46,8 @@ type ServerConfig struct {
 //
 // Live is what comes without more. Recordings come with the header
 // "Range: clock=A-B" on PLAY (RFC 2326 §3.7), or with from= and to= (RFC 3339)
-// in the URL. The token may also be the password of Basic authentication,
+// in the URL. Scale plays them faster, slower and backwards (§12.34); Rate-Control,
+// Frames and the header extension are those of ONVIF's replay. The token may also be the password of Basic authentication,
 // inside TLS only.
 type Server struct {
 	config  ServerConfig
@@ -52,9 +57,8 @@ type Server struct {
 // Bounds of what viewers may cost.
 const (
 	maxViewers  = 1000
-	packetQueue = 512             // packets between a viewer's goroutine and its socket; a power of two
-	sampleQueue = 16 << 20        // bytes between a hub and a viewer
-	stuckAfter  = 5 * time.Second // a viewer that takes nothing for so long is cut off
+	packetQueue = 512      // packets between a viewer's goroutine and its socket; a power of two
+	sampleQueue = 16 << 20 // bytes between a hub and a viewer
 )
 
 // NewServer returns a server that listens nowhere yet.
@@ -62,7 +66,18 @@ func NewServer(c ServerConfig) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Patience <= 0 {
+		c.Patience = 5 * time.Second
+	}
 	return &Server{config: c}
+}
+
+// cutOff counts a viewer that took nothing for too long.
+func (s *Server) cutOff(v *viewer) {
+	v.log.Info("a viewer that took nothing was cut off", "camera", v.camera)
+	if s.config.CutOff != nil {
+		s.config.CutOff()
+	}
 }
 
 // Serve answers on the connections of ln, from which TLS was already removed,
@@ -72,7 +87,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	h.rtsp = &gortsplib.Server{
 		RTSPAddress:    ln.Addr().String(),
 		WriteQueueSize: packetQueue,
-		WriteTimeout:   stuckAfter,
+		WriteTimeout:   s.config.Patience,
 		Listen:         func(string, string) (net.Listener, error) { return ln, nil },
 		Handler:        h,
 	}
@@ -109,7 +124,11 @@ func (h *handler) OnConnOpen(ctx *gortsplib.ServerHandlerOnConnOpenCtx) {
 
 // OnConnClose implements gortsplib.ServerHandlerOnConnClose.
 func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
-	viewerOf(ctx.Conn).close()
+	v := viewerOf(ctx.Conn)
+	v.close()
+	if write, ok := errors.AsType[*net.OpError](ctx.Error); ok && write.Op == "write" && write.Timeout() {
+		h.server.cutOff(v)
+	}
 	h.server.viewers.Add(-1)
 }
 

@@ -84,11 +84,13 @@ func (l *library) OpenSegment(_ context.Context, id us.SegmentID) (io.ReadSeekCl
 // record puts samples into segments that begin at each key sample.
 func (l *library) record(t *testing.T, camera us.CameraID, tracks []us.Track, samples []*us.Sample) {
 	t.Helper()
-	l.files = map[us.SegmentID][]byte{}
+	if l.files == nil {
+		l.files = map[us.SegmentID][]byte{}
+	}
 	for i := 0; i+1 < len(samples); i++ {
 		s := samples[i]
 		if s.Key {
-			id := us.SegmentID{Camera: camera, Epoch: 1, Holder: "rec1", Sequence: uint64(i)}
+			id := us.SegmentID{Camera: camera, Epoch: 1, Holder: "rec1", Sequence: uint64(len(l.segments) + 1)}
 			header, err := fmp4.MarshalHeader(fmp4.Header{Segment: id, Start: s.At}, tracks)
 			if err != nil {
 				t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -151,7 +152,11 @@ func (v *viewer) open(tracks []understudy.Track) error {
 
 // play begins to send, from where the request says.
 func (v *viewer) play(session *gortsplib.ServerSession, request *base.Request) (*base.Response, error) {
-	asked, given, err := parseRange(request.Header["Range"])
+	how, err := parseReplay(request.Header)
+	if err != nil {
+		return nil, err
+	}
+	asked, given, err := parseRange(request.Header["Range"], how.backwards())
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +182,8 @@ func (v *viewer) play(session *gortsplib.ServerSession, request *base.Request) (
 		return nil, err
 	}
 	response.Header["Range"] = asked.header()
-	v.start(session, func(ctx context.Context, out *sending) error { return out.recorded(ctx, asked, resume) })
+	response.Header["Scale"] = base.HeaderValue{strconv.FormatFloat(how.scale, 'f', -1, 64)}
+	v.start(session, func(ctx context.Context, out *sending) error { return out.recorded(ctx, asked, resume, how) })
 	return response, nil
 }
 
@@ -233,6 +239,7 @@ type sending struct {
 	outlets []*outlet // of the tracks that were set up
 	ssrcs   map[*outlet]uint32
 	origin  time.Time // capture time from which timestamps count
+	how     replay    // of recordings
 }
 
 // live sends a hub's samples until the hub ends or the viewer is too slow.
@@ -242,6 +249,9 @@ func (s *sending) live(ctx context.Context, hub *stream.Hub) error {
 	for {
 		item, err := reader.Next(ctx)
 		if err != nil {
+			if understudy.CodeOf(err) == understudy.CodeUnavailable {
+				s.viewer.handler.server.cutOff(s.viewer)
+			}
 			return err
 		}
 		if item.Tracks != nil {
@@ -253,7 +263,7 @@ func (s *sending) live(ctx context.Context, hub *stream.Hub) error {
 		if s.origin.IsZero() {
 			s.origin = item.Sample.At
 		}
-		if err := s.sample(ctx, item.Sample, item.Sample.At); err != nil {
+		if err := s.sample(ctx, item.Sample, item.Sample.At.Add(item.Sample.Offset).Sub(s.origin), 0); err != nil {
 			return err
 		}
 	}
@@ -271,17 +281,22 @@ func (s *sending) sameCodecs(tracks []understudy.Track) error {
 	return nil
 }
 
-// sample sends one sample as if it had been taken at the time at; sender
-// reports tell when it really was.
-func (s *sending) sample(ctx context.Context, sample *understudy.Sample, at time.Time) error {
+// sample sends one sample that is presented elapsed after the first one; sender
+// reports tell when it really was taken. flags are those of ONVIF's header extension.
+func (s *sending) sample(ctx context.Context, sample *understudy.Sample, elapsed time.Duration, flags byte) error {
 	i := slices.IndexFunc(s.outlets, func(o *outlet) bool { return o.track.ID == sample.Track })
 	if i < 0 {
 		return nil
 	}
 	o := s.outlets[i]
-	packets, err := o.packets(sample.Payload, at.Add(sample.Offset).Sub(s.origin))
+	packets, err := o.packets(sample.Payload, elapsed)
 	if err != nil {
 		return nil //nolint:nilerr // one sample that RTP cannot carry is left out, the stream goes on
+	}
+	if s.how.onvif {
+		if err := s.how.extend(packets, sample.At.Add(sample.Offset), flags); err != nil {
+			return err
+		}
 	}
 	for _, packet := range packets {
 		for {
