@@ -23,7 +23,10 @@ type State struct {
 	Epoch uint64 `json:"epoch"`
 	// Leaving, when not empty, says why the server is about to stop on purpose:
 	// it records until somebody covers its cameras.
-	Leaving string        `json:"leaving,omitempty"`
+	Leaving string `json:"leaving,omitempty"`
+	// CutOff counts the viewers and readers that were cut off because they took
+	// nothing for too long, since the server started.
+	CutOff  uint64        `json:"cut_off" doc:"Readers of video that were cut off for slowness since the server started"`
 	Storage StorageState  `json:"storage"`
 	Cameras []CameraState `json:"cameras"`
 	// Transfers are of footage on its way home, from here or to here.

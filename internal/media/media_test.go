@@ -488,18 +488,15 @@ func TestAPlaylistTellsBreaks(t *testing.T) {
 	}
 }
 
-// broken is footage whose disk fails when its second segment is opened once
-// more than is needed to lay a file out.
+// broken is footage whose disk fails after segments were opened so many times.
 type broken struct {
 	*library
-	opened *int
+	left *int
 }
 
 func (b broken) OpenSegment(ctx context.Context, id understudy.SegmentID) (io.ReadSeekCloser, error) {
-	if id.Sequence == 2 {
-		if *b.opened++; *b.opened > 1 {
-			return nil, fmt.Errorf("the disk is gone")
-		}
+	if *b.left--; *b.left < 0 {
+		return nil, fmt.Errorf("the disk is gone")
 	}
 	return b.library.OpenSegment(ctx, id)
 }
@@ -508,7 +505,12 @@ func (b broken) OpenSegment(ctx context.Context, id understudy.SegmentID) (io.Re
 func TestBrokenFileIsNotWhole(t *testing.T) {
 	tracks, samples := mediatest.Clip(t, understudy.CodecH264, 20, noon)
 	l, _ := newServer(t, record(t, 1, tracks, samples))
-	server := httptest.NewServer(New(Config{Server: "rec-1", Library: broken{l, new(int)}}))
+	segments, err := l.Segments(t.Context(), "lobby", noon, noon.Add(time.Hour), false)
+	if err != nil || len(segments) < 3 {
+		t.Fatalf("%d segments: %v", len(segments), err)
+	}
+	left := len(segments) + 1 // each to lay the file out, and one of it
+	server := httptest.NewServer(New(Config{Server: "rec-1", Library: broken{l, &left}}))
 	defer server.Close()
 	response, err := server.Client().Get(server.URL + "/v1/cameras/lobby/media.mp4?token=all&from=" + at(0) + "&to=" + at(20))
 	if err != nil {

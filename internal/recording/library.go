@@ -91,9 +91,10 @@ const (
 func (s *Server) serveMedia(ctx context.Context) error {
 	shown := library{s.config.Store, s}
 	mux := listen.New(s.config.Media, s.config.Node.ServerTLS(), listen.Options{AllowPlain: s.config.PlainMedia, Log: s.log})
+	cutOff := func() { s.cutOff.Add(1) }
 	rtspListener, httpListener := mux.RTSP(), mux.HTTP()
 	web := &http.Server{
-		Handler:           listen.WithTLS(media.New(media.Config{Server: s.config.ID, Library: shown, Peer: identity.PeerIdentity, Log: s.log})),
+		Handler:           listen.WithTLS(media.New(media.Config{Server: s.config.ID, Library: shown, Peer: identity.PeerIdentity, CutOff: cutOff, Log: s.log})),
 		ConnContext:       listen.ConnContext,
 		ReadHeaderTimeout: headerPatience,
 		IdleTimeout:       idlePatience,
@@ -103,7 +104,7 @@ func (s *Server) serveMedia(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return mux.Run(ctx) })
 	g.Go(func() error {
-		return rtsp.NewServer(rtsp.ServerConfig{Library: shown, Log: s.log}).Serve(ctx, rtspListener)
+		return rtsp.NewServer(rtsp.ServerConfig{Library: shown, CutOff: cutOff, Log: s.log}).Serve(ctx, rtspListener)
 	})
 	g.Go(func() error {
 		stop := context.AfterFunc(ctx, func() { _ = web.Close() })

@@ -125,7 +125,7 @@ func (s *Server) State() understudy.State {
 	cameras := *s.cameras.Load()
 	state := understudy.State{
 		Server: s.config.ID, Role: s.config.Role, Boot: s.boot, Started: s.started, At: now,
-		Epoch: s.epoch.Load(), Storage: s.config.Store.State(),
+		Epoch: s.epoch.Load(), CutOff: s.cutOff.Load(), Storage: s.config.Store.State(),
 		Cameras: make([]understudy.CameraState, len(cameras)),
 	}
 	if transfers := s.transfers.Load(); transfers != nil {

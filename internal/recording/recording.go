@@ -63,6 +63,7 @@ type Server struct {
 	homes   atomic.Pointer[map[understudy.CameraID]understudy.Camera] // of the assignment
 	leaving atomic.Pointer[string]
 	epoch   atomic.Uint64 // the highest ever seen
+	cutOff  atomic.Uint64 // viewers that took nothing
 	cover   coverage
 	homed   sync.Once // the store knows where cameras belong
 

@@ -124,11 +124,7 @@ func (h *handler) OnConnOpen(ctx *gortsplib.ServerHandlerOnConnOpenCtx) {
 
 // OnConnClose implements gortsplib.ServerHandlerOnConnClose.
 func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
-	v := viewerOf(ctx.Conn)
-	v.close()
-	if write, ok := errors.AsType[*net.OpError](ctx.Error); ok && write.Op == "write" && write.Timeout() {
-		h.server.cutOff(v)
-	}
+	viewerOf(ctx.Conn).close()
 	h.server.viewers.Add(-1)
 }
 
@@ -164,8 +160,13 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Respons
 
 // OnSessionClose implements gortsplib.ServerHandlerOnSessionClose.
 func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) {
-	if v, ok := ctx.Session.UserData().(*viewer); ok {
-		v.stop()
+	v, ok := ctx.Session.UserData().(*viewer)
+	if !ok {
+		return
+	}
+	v.stop()
+	if write, ok := errors.AsType[*net.OpError](ctx.Error); ok && write.Op == "write" && write.Timeout() {
+		h.server.cutOff(v)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"math/big"
@@ -340,36 +339,4 @@ func playBare(t *testing.T, address, path, query string) (net.Conn, *bufio.Reade
 		t.Fatalf("PLAY: %s", status)
 	}
 	return conn, r
-}
-
-func TestAStuckViewerIsCutOffAndNotFeltByOthers(t *testing.T) {
-	t.Parallel()
-	hub := stream.NewHub()
-	hub.Tracks([]us.Track{{ID: us.VideoTrack, Codec: us.CodecH264, TimeScale: 90000, Width: 768, Height: 576,
-		SPS: []byte{0x67, 0x4d, 0x40, 0x1e, 0x96, 0x54, 0x03, 0x00, 0x49, 0xa2}, PPS: []byte{0x68, 0xee, 0x3c, 0x80}}})
-	start(t, func(ctx context.Context) {
-		tick := time.NewTicker(20 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			nalu := append([]byte{0x65}, bytes.Repeat([]byte{0x55}, 256<<10)...)
-			hub.Sample(&us.Sample{Track: us.VideoTrack, At: time.Now(), Key: true, Payload: append(binary.BigEndian.AppendUint32(nil, uint32(len(nalu))), nalu...)})
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	address := serveLibrary(t, &library{hub: hub}, nil)
-	stuck, _ := playBare(t, address, "/lobby", "?token=live")
-	_, quick := playBare(t, address, "/lobby", "?token=live")
-	const much = 128 << 20 // ten seconds of it
-	if n, _ := io.CopyN(io.Discard, quick, much); n != much {
-		t.Errorf("the quick viewer was cut off after %d bytes", n)
-	}
-	// What lies in the sockets' buffers is followed by an end; a viewer that was
-	// still connected could go on reading.
-	if n, _ := io.CopyN(io.Discard, stuck, 64<<20); n == 64<<20 {
-		t.Error("a viewer that read nothing is still connected")
-	}
 }
