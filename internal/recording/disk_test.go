@@ -139,7 +139,7 @@ func BenchmarkState200Cameras(b *testing.B) {
 	var all []*camera
 	for i := range 200 {
 		id := understudy.CameraID(fmt.Sprintf("camera-%03d", i))
-		all = append(all, newCamera(understudy.AssignedCamera{Camera: understudy.Camera{ID: id, URL: "rtsp://127.0.0.1/"}}, store, nil, s.log))
+		all = append(all, s.newCamera(understudy.AssignedCamera{Camera: understudy.Camera{ID: id, URL: "rtsp://127.0.0.1/"}}))
 	}
 	s.cameras.Store(&all)
 	for b.Loop() {

@@ -36,7 +36,7 @@ func (h health) observe(now time.Time, self understudy.ServerID, state understud
 	}
 	next := health{looked: now, healthy: map[understudy.CameraID]time.Time{}, away: map[understudy.CameraID]time.Time{}}
 	for _, c := range state.Cameras {
-		if state.Storage.Writable && c.Receiving && c.Recording {
+		if state.Storage.Writable && c.Receiving && (c.Recording || c.Waiting) {
 			next.healthy[c.Camera] = firstSeen(h.healthy, c.Camera, now)
 		}
 	}

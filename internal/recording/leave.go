@@ -64,7 +64,7 @@ func (s *Server) needed(now time.Time) (bool, string) {
 		if settings.WithDefaults().Failover != understudy.SupportFull || !c.want.Load().record {
 			continue
 		}
-		if !covered[c.id] && c.state(now).Recording {
+		if state := c.state(now); !covered[c.id] && (state.Recording || state.Waiting) {
 			missing = append(missing, c.id)
 		}
 	}

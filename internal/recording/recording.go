@@ -70,6 +70,8 @@ type Server struct {
 	arrivals  merge.Receiver // footage that comes home
 	played    watched
 	transfers atomic.Pointer[func() []understudy.Transfer] // of footage that leaves
+	memory  memory
+	events  events
 }
 
 // New returns a server that records nothing yet. Apply and SetSite may be called before Run.
@@ -82,7 +84,8 @@ func New(c Config) *Server {
 	}
 	var boot [16]byte
 	_, _ = rand.Read(boot[:]) // never fails
-	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), dials: rtsp.NewDials(), cover: coverage{seen: map[understudy.ServerID]covering{}}}
+	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), dials: rtsp.NewDials(), cover: coverage{seen: map[understudy.ServerID]covering{}},
+		events: events{cameras: map[understudy.CameraID]*occasions{}}}
 	s.cameras.Store(&[]*camera{})
 	s.homes.Store(&map[understudy.CameraID]understudy.Camera{})
 	s.arrivals = merge.Receiver{Self: c.ID, Sink: homeward{c.Store, s}, Report: c.Report, Watched: s.Watched}
@@ -105,6 +108,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.serveMedia(ctx) })
 	g.Go(func() error { return poll.Serve(ctx, s.config.State, s.config.Node.PeerTLS(), s.answer) })
 	g.Go(func() error { return s.watch(ctx) })
+	g.Go(func() error { return s.keepRules(ctx) })
 	if s.config.Merge != nil {
 		g.Go(func() error { return s.serveMerge(ctx) })
 	}
@@ -166,11 +170,11 @@ func (s *Server) reconcile() {
 		old := before[id]
 		if old != nil && old.settings == settingsOf(wanted) {
 			delete(before, id)
-			old.want.Store(&want{epoch: wanted.Epoch, record: wanted.Record})
+			old.want.Store(wantOf(wanted))
 			after = append(after, old)
 			continue
 		}
-		c := newCamera(wanted, s.config.Store, s.dials, s.log)
+		c := s.newCamera(wanted)
 		if old != nil {
 			c.after = old.silent // one session with a camera at a time
 		}
@@ -184,6 +188,9 @@ func (s *Server) reconcile() {
 	}
 	slices.SortFunc(after, func(a, b *camera) int { return strings.Compare(string(a.id), string(b.id)) })
 	s.cameras.Store(&after)
+	for _, c := range after {
+		s.noteOccasions(c)
+	}
 }
 
 // SetSite tells who is there and who serves what, for redirects and for where
@@ -193,6 +200,9 @@ func (s *Server) SetSite(site understudy.Site) {
 		s.saw(l.Epoch)
 	}
 	s.site.Store(&site)
+	if site.Seq > 0 {
+		s.setLocks(site.Locks)
+	}
 	if site.Seq > 0 { // an empty site knows of no camera, and what is nobody's may be deleted
 		s.knowHomes()
 	}
@@ -230,6 +240,9 @@ func (s *Server) home(id understudy.CameraID) understudy.ServerID {
 // keep returns how old recordings of a camera may get.
 func (s *Server) keep(id understudy.CameraID) time.Duration {
 	c, _ := s.settings(id)
+	if c.Rule.Mode == understudy.RecordEvents && c.Rule.KeepEvents > 0 {
+		return c.Rule.KeepEvents // all of it is of events
+	}
 	return c.KeepFor
 }
 
@@ -264,11 +277,12 @@ func (s *Server) Assignment() understudy.Assignment {
 	return s.assignment
 }
 
-// Covered names the cameras of which samples were made durable since they were applied, by id.
+// Covered names the cameras of which samples were made durable since they were
+// applied, or, of those that wait for an event, are in memory, by id.
 func (s *Server) Covered() []understudy.CameraID {
 	var covered []understudy.CameraID
 	for _, c := range *s.cameras.Load() {
-		if c.progress.covered(c.mark()) {
+		if c.progress.covered(c.mark()) || c.waits() {
 			covered = append(covered, c.id)
 		}
 	}

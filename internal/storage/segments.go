@@ -214,6 +214,12 @@ func (s *Store) Delete(id understudy.SegmentID, why string) error {
 	return err
 }
 
+// Discard removes a closed segment that nobody needs, without a word.
+func (s *Store) Discard(id understudy.SegmentID) error {
+	_, err := s.remove(id)
+	return err
+}
+
 // remove deletes a closed segment: from the list first, so that nobody opens
 // it, then the file, then the index. A crash in between leaves a file that the
 // next start lists again, never a list that lies.
