@@ -95,8 +95,12 @@ func (s *Server) prove(ctx context.Context) {
 	}
 }
 
-// recorded reports whether the sample of p is durable here as well.
+// recorded reports whether the sample of p is durable here as well, or waits
+// here for an event.
 func (s *Server) recorded(ctx context.Context, p Proof) bool {
+	if s.config.Recorder.Buffers(p.Camera, p.Mark.Hash) {
+		return true
+	}
 	segments, err := s.config.Store.Segments(ctx, p.Camera, p.Mark.At.Add(-proveWindow), p.Mark.At.Add(proveWindow), true)
 	if err != nil {
 		s.log.DebugContext(ctx, "the own footage could not be searched for an overlap", slog.Any("error", err))

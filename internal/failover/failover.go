@@ -69,6 +69,7 @@ const (
 // Own is what this server's own recorder has come to.
 type Own struct {
 	Covered  []understudy.CameraID // cameras with durable samples since they were applied
+	Busy     []understudy.CameraID // cameras of which an event is being recorded
 	Foreign  []understudy.ServerID // homes whose footage lies here
 	Writable bool
 }

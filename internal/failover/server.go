@@ -31,6 +31,12 @@ type Recorder interface {
 	Watched() []merge.Watched
 	// ShowTransfers adds what transfers returns to the state; it must not wait.
 	ShowTransfers(transfers func() []understudy.Transfer)
+	// Busy names the cameras of which an event is being recorded.
+	Busy() []understudy.CameraID
+	// Buffers reports whether a sample waits in memory for an event of its camera.
+	Buffers(camera understudy.CameraID, hash understudy.SampleHash) bool
+	// Trigger takes an event, of a camera that is recorded here or may be. It does not wait.
+	Trigger(t understudy.Trigger) error
 }
 
 // Management is the site as a failover server needs it: *client.Client.
@@ -273,7 +279,7 @@ func (s *Server) loop(ctx context.Context) {
 				foreign, looked = s.foreignHomes(), time.Now()
 				s.look(foreign)
 			}
-			o.Own = &Own{Covered: s.config.Recorder.Covered(), Foreign: foreign, Writable: s.config.Store.State().Writable}
+			o.Own = &Own{Covered: s.config.Recorder.Covered(), Busy: s.config.Recorder.Busy(), Foreign: foreign, Writable: s.config.Store.State().Writable}
 		}
 		s.step(ctx, o)
 	}

@@ -89,7 +89,7 @@ type watch struct {
 
 // progress is what the answers showed of one camera.
 type progress struct {
-	mark      understudy.Watermark
+	mark      understudy.Watermark // durable, or waiting in memory for an event
 	epoch     uint64
 	receiving bool
 	heard     time.Duration // receiving since
@@ -153,7 +153,11 @@ func (s *State) observeAnswer(a Answer) {
 }
 
 func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) progress {
-	moved := c.Watermark.At.After(p.mark.At) && !c.Watermark.At.IsZero()
+	mark := c.Watermark
+	if c.Waiting && c.Buffered.At.After(mark.At) { // for an event: it does what its rule asks
+		mark = c.Buffered
+	}
+	moved := mark.At.After(p.mark.At) && !mark.At.IsZero()
 	switch {
 	case fresh:
 		p = progress{moved: at}
@@ -168,7 +172,7 @@ func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) p
 	if c.Receiving && !p.receiving {
 		p.heard = at
 	}
-	p.mark, p.epoch, p.receiving = c.Watermark, c.Epoch, c.Receiving
+	p.mark, p.epoch, p.receiving = mark, c.Epoch, c.Receiving
 	return p
 }
 

@@ -70,8 +70,8 @@ type Server struct {
 	arrivals  merge.Receiver // footage that comes home
 	played    watched
 	transfers atomic.Pointer[func() []understudy.Transfer] // of footage that leaves
-	memory  memory
-	events  events
+	memory    memory
+	events    events
 }
 
 // New returns a server that records nothing yet. Apply and SetSite may be called before Run.

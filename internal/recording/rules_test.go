@@ -37,7 +37,7 @@ func onStage(t *testing.T, rule understudy.RecordingRule, f func(*stage)) {
 	t.Helper()
 	tracks, _ := fmp4test.Clip(t, "h264", 1)
 	synctest.Test(t, func(t *testing.T) {
-		store, err := storage.Open(t.Context(), storage.Config{Server: "rec-1", FS: fs.NewMemory()})
+		store, err := storage.Open(t.Context(), storage.Config{Server: "rec-1", Folders: []storage.FolderConfig{{FS: fs.NewMemory()}}})
 		if err != nil {
 			t.Fatal(err)
 		}
