@@ -41,6 +41,17 @@ type Event struct {
 	Changes []Change  `json:"changes,omitempty"`
 }
 
+// Triggers returns the events at cameras that e tells of.
+func (e Event) Triggers() []Trigger {
+	var told []Trigger
+	for _, c := range e.Changes {
+		if c.Trigger != nil {
+			told = append(told, *c.Trigger)
+		}
+	}
+	return told
+}
+
 // Change is one thing as it is after an event; exactly one field is set.
 type Change struct {
 	Camera          *Camera          `json:"camera,omitempty"`

@@ -47,7 +47,7 @@ type Management interface {
 	Run(ctx context.Context) error
 	// Subscribe calls f with the site as it is and after each update, until stop is called. f must not wait.
 	Subscribe(f func(understudy.Site, understudy.Update)) (stop func())
-	Report(ctx context.Context, server understudy.ServerID, r understudy.Report) error
+	understudy.EventService
 }
 
 // Conn is one connection to a server's state port: *poll.Conn.
@@ -102,6 +102,7 @@ type Server struct {
 	self     understudy.ServerID
 	log      *slog.Logger
 	seen     chan Observation
+	missed   atomic.Bool   // the channel began anew: events may have been told meanwhile
 	fetch    chan struct{} // duties are to be fetched now
 	reports  chan understudy.Report
 	proofs   chan []Proof // the newest list of what is to be proven
@@ -129,7 +130,10 @@ const (
 	tick         = 100 * time.Millisecond
 	rankDelay    = 2 * time.Second
 	foreignEvery = time.Second
-	reportsMax   = 256 // that wait for the management server; more are in the log only
+	recentEvents = 200           // that are read after an absence
+	longOver     = 2 * time.Hour // more than the longest time before and after an event
+	toldMax      = 1000          // events that wait for the recorder; of more the oldest are lost
+	reportsMax   = 256           // that wait for the management server; more are in the log only
 )
 
 // New makes a failover server; Run runs it.
@@ -208,6 +212,7 @@ func (s *Server) follow(ctx context.Context) func(understudy.Site, understudy.Up
 	var mu sync.Mutex
 	var site *understudy.Site
 	var status []understudy.ServerStatus
+	var told []understudy.Trigger
 	wake := make(chan struct{}, 1)
 	s.start(func() {
 		for {
@@ -217,8 +222,8 @@ func (s *Server) follow(ctx context.Context) func(understudy.Site, understudy.Up
 			case <-wake:
 			}
 			mu.Lock()
-			newSite, newStatus := site, status
-			site, status = nil, nil
+			newSite, newStatus, newTold := site, status, told
+			site, status, told = nil, nil, nil
 			mu.Unlock()
 			reached := true
 			s.observe(ctx, Observation{Reached: &reached})
@@ -227,6 +232,7 @@ func (s *Server) follow(ctx context.Context) func(understudy.Site, understudy.Up
 				s.observe(ctx, Observation{Site: newSite})
 				signal(s.fetch)
 			}
+			s.take(ctx, newTold)
 			if newStatus != nil {
 				s.observe(ctx, Observation{Status: newStatus})
 			}
@@ -235,10 +241,17 @@ func (s *Server) follow(ctx context.Context) func(understudy.Site, understudy.Up
 	return func(now understudy.Site, u understudy.Update) {
 		mu.Lock()
 		defer mu.Unlock()
-		if u.Status != nil {
+		switch {
+		case u.Status != nil:
 			status = u.Status
-		} else {
+		case u.Event != nil && u.Event.Kind == understudy.EventTrigger: // the site stays as it is
+			told = append(told, u.Event.Triggers()...)
+			told = told[max(0, len(told)-toldMax):]
+		default:
 			site = &now
+			if u.Site != nil {
+				s.missed.Store(true)
+			}
 		}
 		signal(wake)
 	}
@@ -408,7 +421,34 @@ func (s *Server) fetchOnce(ctx context.Context) error {
 	if len(held.Cameras) > 0 {
 		s.observe(ctx, Observation{Material: held.Cameras})
 	}
+	if s.missed.Swap(false) {
+		s.catchUp(asking)
+	}
 	return nil
+}
+
+// catchUp reads which events were told while the channel was away.
+func (s *Server) catchUp(ctx context.Context) {
+	past, err := s.config.Management.Events(ctx, understudy.EventQuery{Kind: understudy.EventTrigger, Limit: recentEvents})
+	if err != nil {
+		s.missed.Store(true)
+		return
+	}
+	for _, e := range past {
+		s.take(ctx, e.Triggers())
+	}
+}
+
+// take tells the recorder of events, those excepted that are long over.
+func (s *Server) take(ctx context.Context, told []understudy.Trigger) {
+	for _, t := range told {
+		if time.Since(t.Until) > longOver {
+			continue
+		}
+		if err := s.config.Recorder.Trigger(t); err != nil {
+			s.log.InfoContext(ctx, "an event was not taken", slog.String("event", t.ID), slog.Any("error", err))
+		}
+	}
 }
 
 // late makes an error of a call that took too long one of a server that cannot be reached.

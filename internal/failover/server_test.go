@@ -125,7 +125,10 @@ func run(t *testing.T, node Node, r Recorder, m Management) (stop func()) {
 }
 
 // recorder hands out what is applied to it.
-type recorder struct{ applied chan understudy.Assignment }
+type recorder struct {
+	applied chan understudy.Assignment
+	told    chan understudy.Trigger // nil: nobody asks
+}
 
 func (r *recorder) Run(ctx context.Context) error {
 	<-ctx.Done()
@@ -139,6 +142,14 @@ func (r *recorder) State() understudy.State {
 }
 func (r *recorder) Watched() []merge.Watched                   { return nil }
 func (r *recorder) ShowTransfers(func() []understudy.Transfer) {}
+func (r *recorder) Busy() []understudy.CameraID                { return nil }
+func (r *recorder) Trigger(t understudy.Trigger) error {
+	if r.told != nil {
+		r.told <- t
+	}
+	return nil
+}
+func (r *recorder) Buffers(understudy.CameraID, understudy.SampleHash) bool { return false }
 
 type emptyDisk struct{ merge.Source }
 
@@ -215,6 +226,10 @@ var errUnreachable = understudy.Errorf(understudy.CodeUnavailable, "nobody answe
 func (unreachable) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+func (unreachable) Events(context.Context, understudy.EventQuery) ([]understudy.Event, error) {
+	return nil, errUnreachable
 }
 
 func (unreachable) Subscribe(func(understudy.Site, understudy.Update)) (stop func()) {

@@ -50,6 +50,12 @@ func (s *Server) Trigger(t understudy.Trigger) error {
 	return nil
 }
 
+// runs reports whether a camera is received here.
+func (s *Server) runs(id understudy.CameraID) bool {
+	_, ok := s.find(id)
+	return ok
+}
+
 // noteOccasions makes notes of the events that were told before the camera was recorded here.
 func (s *Server) noteOccasions(c *camera) {
 	if !c.want.Load().record || !c.noted.CompareAndSwap(false, true) {

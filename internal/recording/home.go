@@ -25,6 +25,11 @@ const (
 	// Names of what a node keeps, sealed.
 	assignmentFile = "assignment"
 	historyFile    = "history"
+	locksFile      = "locks"
+	// recentEvents is how many of the last events at cameras are read after an absence.
+	recentEvents = 500
+	// noteFor is how long after its end an event still gets its mark.
+	noteFor = 24 * time.Hour
 )
 
 // Management is the management server as a recording server needs it: a client.Client.
@@ -32,6 +37,8 @@ type Management interface {
 	understudy.AssignmentService
 	understudy.LeaseService
 	understudy.Feed
+	// Events is the log, for what was told while this server was away.
+	Events(ctx context.Context, q understudy.EventQuery) ([]understudy.Event, error)
 }
 
 // Vault keeps small files that only this node can read: an identity.Node.
@@ -64,6 +71,7 @@ type Home struct {
 	known   bool // site is
 	planned bool // this start follows a planned stop, and not every camera is here yet
 	history history
+	locks   []understudy.Lock // as they are kept; of the goroutine that follows
 }
 
 // history is what a recording server remembers across its own restarts.
@@ -110,6 +118,11 @@ func (h *Home) recall() {
 			h.log.Error("the assignment that was kept here is another server's and is not used", "server", a.Server)
 		}
 	}
+	var locks []understudy.Lock
+	if h.open(locksFile, &locks) {
+		h.config.Server.setLocks(locks)
+	}
+	h.locks = locks
 	var past history
 	planned := h.open(historyFile, &past) && past.Planned
 	if planned {
@@ -163,6 +176,10 @@ func (h *Home) follow(ctx context.Context) error {
 				cursor = u.Cursor
 			}
 			h.updated(u)
+			h.keepLocks()
+			if u.Site != nil {
+				h.catchUp(ctx)
+			}
 			return nil
 		})
 		if ctx.Err() != nil {
@@ -184,6 +201,7 @@ func (h *Home) updated(u understudy.Update) {
 		h.askAgain()
 	case u.Event != nil:
 		h.site = h.site.Apply(*u.Event)
+		h.take(*u.Event)
 		if concerns(*u.Event, h.id, h.config.Server.Assignment()) {
 			h.askAgain()
 		}
@@ -191,6 +209,44 @@ func (h *Home) updated(u understudy.Update) {
 		return
 	}
 	h.config.Server.SetSite(h.site)
+}
+
+// take applies the events at cameras that an event of the log tells of. Which
+// of them are of cameras here the server knows.
+func (h *Home) take(e understudy.Event) {
+	for _, t := range e.Triggers() {
+		if !h.config.Server.runs(t.Camera) || time.Since(t.Until) > noteFor {
+			continue
+		}
+		if err := h.config.Server.Trigger(t); err != nil {
+			h.log.Warn("an event was not taken", "event", t.ID, "error", err)
+		}
+	}
+}
+
+// catchUp reads which events were told while the channel was away: the
+// beginning of it is the site as it is, without them.
+func (h *Home) catchUp(ctx context.Context) {
+	ask, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	past, err := h.config.Management.Events(ask, understudy.EventQuery{Kind: understudy.EventTrigger, Limit: recentEvents})
+	if err != nil {
+		h.log.Warn("the events that were told meanwhile could not be read; their marks are missing here", "error", err)
+	}
+	for _, e := range past {
+		h.take(e)
+	}
+}
+
+// keepLocks keeps the locks where a restart finds them before anything is deleted.
+func (h *Home) keepLocks() {
+	h.mu.Lock()
+	locks := h.site.Locks
+	h.mu.Unlock()
+	if !slices.Equal(locks, h.locks) {
+		h.seal(locksFile, locks)
+		h.locks = locks
+	}
 }
 
 // concerns reports whether an event may have changed what is assigned to id.

@@ -240,6 +240,14 @@ func (c *siteClient) Report(ctx context.Context, server understudy.ServerID, r u
 	return c.call(ctx, func() error { return c.w.management.Report(ctx, server, r) })
 }
 
+func (c *siteClient) Events(ctx context.Context, q understudy.EventQuery) (events []understudy.Event, err error) {
+	err = c.call(ctx, func() (err error) {
+		events, err = c.w.management.Events(ctx, q)
+		return err
+	})
+	return events, err
+}
+
 func (c *siteClient) Subscribe(f func(understudy.Site, understudy.Update)) (stop func()) {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
@@ -312,6 +320,10 @@ func (r recorder) Apply(a understudy.Assignment) {
 		}
 	}
 }
+
+func (recorder) Busy() []understudy.CameraID                             { return nil }
+func (recorder) Buffers(understudy.CameraID, understudy.SampleHash) bool { return false }
+func (recorder) Trigger(understudy.Trigger) error                        { return nil }
 
 func (r recorder) Covered() []understudy.CameraID {
 	r.w.mu.Lock()
