@@ -47,6 +47,9 @@ func (f *found) camera(ctx context.Context, store *storage.Store, camera underst
 	var first, last testcam.Stamp
 	seen := map[uint64]bool{}
 	for _, segment := range segments {
+		if segment.ID.Holder != benchServer {
+			continue // came from elsewhere
+		}
 		err := eachSample(ctx, store, segment.ID, func(s fmp4.TimedSample) {
 			stamp, ok := testcam.ParseStamp(s.Payload)
 			if !ok || stamp.Camera != string(camera) {

@@ -39,6 +39,7 @@ type (
 		URLs    []string
 		Dir     string
 		Profile string
+		Merge   bool // also takes footage that comes home, at the address it says
 	}
 )
 
@@ -174,8 +175,15 @@ func recordAll(ctx context.Context, o recorderOrders, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server := recording.New(recording.Config{ID: benchServer, Role: understudy.RoleRecording, Node: node, Store: store, Media: media, State: state,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	config := recording.Config{ID: benchServer, Role: understudy.RoleRecording, Node: node, Store: store, Media: media, State: state,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	if o.Merge {
+		if config.Merge, err = listen(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintln(out, config.Merge.Addr())
+	}
+	server := recording.New(config)
 	assignment := understudy.Assignment{Server: benchServer, Seq: 1}
 	for i, u := range o.URLs {
 		camera := understudy.Camera{ID: benchCamera(i), Home: benchServer, URL: u}.WithDefaults()
@@ -228,16 +236,21 @@ func listen(ctx context.Context) (net.Listener, error) {
 
 // loneNode is the only server of an installation of its own.
 func loneNode(dir string) (*identity.Node, error) {
+	return joinedNode(dir, "identity", benchServer, understudy.RoleRecording)
+}
+
+// joinedNode is a server of the installation whose authority lies in dir.
+func joinedNode(dir, name string, id understudy.ServerID, role understudy.Role) (*identity.Node, error) {
 	authority, err := identity.OpenAuthority(filepath.Join(dir, "authority"))
 	if err != nil {
 		return nil, err
 	}
-	folder := filepath.Join(dir, "identity")
+	folder := filepath.Join(dir, name)
 	request, err := identity.NewJoinRequest(folder)
 	if err != nil {
 		return nil, err
 	}
-	certificate, err := authority.Sign(request, benchServer, understudy.RoleRecording, []string{"127.0.0.1"}, 0)
+	certificate, err := authority.Sign(request, id, role, []string{"127.0.0.1"}, 0)
 	if err != nil {
 		return nil, err
 	}
