@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"understudy"
@@ -33,9 +34,12 @@ type Options struct {
 	Cameras int        // test cameras; not used when Real is given
 	Real    []string   // NAME=rtsp://HOST/PATH of cameras that this project did not write
 	GOP     time.Duration
-	Keep    string       // folder to keep stores, logs and exports in; empty keeps nothing
-	Binary  string       // the understudy program; empty is this one
-	Say     func(string) // progress, a sentence each
+	// CutMerge cuts the connection over which footage goes home, and kills both
+	// ends of it, several times.
+	CutMerge bool
+	Keep     string       // folder to keep stores, logs and exports in; empty keeps nothing
+	Binary   string       // the understudy program; empty is this one
+	Say      func(string) // progress, a sentence each
 }
 
 // The servers of a drill.
@@ -63,6 +67,11 @@ type rehearsal struct {
 	from, fault, cured, failback, emptied time.Time
 	durable                               map[understudy.CameraID]time.Time
 	merged                                map[understudy.SegmentID]int64
+
+	line        *relay // that is cut; nil unless it is
+	toMerge     int64
+	cuts, kills int
+	killed      []kill
 }
 
 // Run rehearses and measures. An error means that the drill itself could not
@@ -168,17 +177,7 @@ func (r *rehearsal) run(ctx context.Context, exports string) (Result, error) {
 	watching, stop := context.WithCancelCause(ctx)
 	defer r.join()
 	defer stop(errors.New("the drill is over"))
-	for _, act := range []struct {
-		say string
-		do  func(context.Context) error
-	}{
-		{"recording, until every camera is durable and watched", r.begin(watching)},
-		{fmt.Sprintf("%s: %s", r.options.Fault, home), r.strike},
-		{"waiting for the takeover", r.awaitTakeover},
-		{"bringing the recording server back", r.cure},
-		{"waiting for the failback", r.awaitFailback},
-		{"waiting for the footage to go home", r.awaitMerge},
-	} {
+	for _, act := range r.acts(watching) {
 		r.options.Say(act.say)
 		if err := act.do(ctx); err != nil {
 			// What was not mastered in time is the result of the drill.
@@ -200,8 +199,34 @@ func (r *rehearsal) run(ctx context.Context, exports string) (Result, error) {
 	return result, nil
 }
 
+// act is a part of a drill.
+type act struct {
+	say string
+	do  func(context.Context) error
+}
+
+func (r *rehearsal) acts(watching context.Context) []act {
+	acts := []act{
+		{"recording, until every camera is durable and watched", r.begin(watching)},
+		{fmt.Sprintf("%s: %s", r.options.Fault, home), r.strike},
+		{"waiting for the takeover", r.awaitTakeover},
+		{"bringing the recording server back", r.cure},
+		{"waiting for the failback", r.awaitFailback},
+		{"waiting for the footage to go home", r.awaitMerge},
+	}
+	if r.options.CutMerge {
+		acts = slices.Insert(acts, 5, act{"cutting the merge again and again", r.cutMerge})
+		acts = slices.Insert(acts, 3, act{"recording more on the standby", r.recordMore})
+		acts = slices.Insert(acts, 0, act{"laying a line that can be cut", r.layLine})
+	}
+	return acts
+}
+
 // join waits for the watchers, after they were told to stop.
 func (r *rehearsal) join() {
+	if r.line != nil {
+		r.line.close()
+	}
 	for _, w := range r.watchers {
 		<-w.done
 	}

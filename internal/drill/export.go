@@ -46,6 +46,10 @@ func (r *rehearsal) measure() Result {
 	if !r.emptied.IsZero() {
 		result.MergeSeconds = r.emptied.Sub(r.failback).Seconds()
 	}
+	result.Cuts, result.Kills = r.cuts, r.kills
+	if r.line != nil {
+		result.LineBytes = r.line.bytes.Load()
+	}
 	result.events = r.log.since(r.fault)
 	return result
 }
@@ -74,7 +78,9 @@ func (r *rehearsal) export(ctx context.Context, dir string, result *Result) erro
 		result.LostTakeover += lost
 		gaps = append(gaps, gap)
 		lostLater, _ := a.lostBetween(r.cured, time.Now().Add(time.Hour))
-		result.LostFailback += lostLater
+		inKills := r.lostInKills(a)
+		result.LostKills += inKills
+		result.LostFailback += lostLater - inKills
 		result.Duplicates += a.Duplicates
 		if a.Foreign > 0 || a.Frames == 0 {
 			result.ExportedOK = false

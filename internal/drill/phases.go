@@ -109,14 +109,8 @@ func (r *rehearsal) awaitFailback(ctx context.Context) error {
 // before what was there.
 func (r *rehearsal) awaitMerge(ctx context.Context) error {
 	err := wait(ctx, mergeTime, "the failover server to be empty", func(ctx context.Context) bool {
-		left, err := r.left(ctx)
-		if err != nil {
-			return false
-		}
-		for _, s := range left {
-			r.merged[s.ID] = max(r.merged[s.ID], s.Size)
-		}
-		return len(left) == 0
+		left, ok := r.noteLeft(ctx)
+		return ok && left == 0
 	})
 	r.emptied = time.Now()
 	if err != nil {
@@ -124,6 +118,18 @@ func (r *rehearsal) awaitMerge(ctx context.Context) error {
 	}
 	// The end of the export shall be durable at home, and decodable.
 	return pause(ctx, r.options.GOP+2*time.Second)
+}
+
+// noteLeft notes what lies on the failover server; not ok when it does not answer.
+func (r *rehearsal) noteLeft(ctx context.Context) (segments int, ok bool) {
+	left, err := r.left(ctx)
+	if err != nil {
+		return 0, false
+	}
+	for _, s := range left {
+		r.merged[s.ID] = max(r.merged[s.ID], s.Size)
+	}
+	return len(left), true
 }
 
 // left returns the segments that lie on the failover server.

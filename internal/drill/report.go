@@ -33,6 +33,12 @@ type Result struct {
 	MergeSeconds   float64 `json:"merge_s"` // from the failback until the failover server was empty
 	LeftSegments   int     `json:"left_on_failover_segments"`
 
+	// Of a drill that cuts the merge.
+	Cuts      int   `json:"cuts,omitempty"`
+	Kills     int   `json:"kills,omitempty"`                // of processes, during the merge
+	LostKills int   `json:"lost_frames_in_kills,omitempty"` // while home was dead in one of them: nobody had them
+	LineBytes int64 `json:"merge_line_bytes,omitempty"`     // that went home over the line, TLS and messages included
+
 	ExportedOK bool   `json:"exported_ok"`
 	Passed     bool   `json:"passed"`
 	Why        string `json:"why"`
@@ -105,6 +111,10 @@ func (r Result) Print(w io.Writer) {
 		{"lost in the failback", fmt.Sprintf("%d frames", r.LostFailback)},
 		{"twice in the timeline", fmt.Sprintf("%d frames", r.Duplicates)},
 		{"went home", fmt.Sprintf("%d segments, %d bytes in %.1f s; %d left behind", r.MergedSegments, r.MergedBytes, r.MergeSeconds, r.LeftSegments)},
+	}
+	if r.Cuts > 0 {
+		rows = append(rows, struct{ name, value string }{"the merge was cut", fmt.Sprintf(
+			"%d times, and its ends were killed %d times (%d frames while home was dead); %d bytes over the line", r.Cuts, r.Kills, r.LostKills, r.LineBytes)})
 	}
 	for _, row := range rows {
 		fmt.Fprintf(w, "  %-22s %s\n", row.name, row.value)

@@ -44,6 +44,8 @@ func (r *Result) judge(o Options) {
 		{r.LostFailback == 0, fmt.Sprintf("%d frames were lost in the failback", r.LostFailback)},
 		{r.Duplicates == 0, fmt.Sprintf("%d frames stand twice in the exported timeline", r.Duplicates)},
 		{r.LeftSegments == 0, fmt.Sprintf("%d segments are left on the failover server", r.LeftSegments)},
+		{r.LineBytes <= r.MergedBytes+r.MergedBytes/50+int64(r.Cuts+r.Kills)*cutLoss, fmt.Sprintf(
+			"%d bytes went over the line for %d bytes of footage: some came twice", r.LineBytes, r.MergedBytes)},
 		{r.ExportedOK, "an export is incomplete"},
 	} {
 		if !limit.ok {
