@@ -40,7 +40,9 @@ func (h *holder) Live(understudy.CameraID) (*stream.Hub, bool) {
 	hub := h.hub.Load()
 	return hub, hub != nil
 }
-func (h *holder) Redirect(understudy.CameraID) (string, bool)          { return "", false }
+func (h *holder) Redirect(understudy.CameraID) (string, bool) { return "", false }
+func (h *holder) Trigger(understudy.Trigger) (bool, error)    { return false, nil }
+
 func (h *holder) Home(understudy.CameraID) understudy.ServerID         { return "rec-1" }
 func (h *holder) Epoch(understudy.CameraID) uint64                     { return 1 }
 func (h *holder) address() string                                      { return h.server.Listener.Addr().String() }

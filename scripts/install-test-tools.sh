@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks, and says so. The tests
-# judge our files with ffprobe, our page with Chromium and our camera side with
-# an RTSP server that we did not write; nothing here is needed to run Understudy.
+# judge our files with ffprobe, our page with Chromium, our camera side with an
+# RTSP server and our MQTT side with a broker that we did not write; nothing here is needed to run Understudy.
 set -euo pipefail
 
 missing=()
@@ -16,6 +16,7 @@ need ffprobe ffmpeg
 need chromium chromium
 need certutil libnss3-tools
 need node nodejs
+need /usr/sbin/mosquitto mosquitto
 if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer' 2>/dev/null; then
 	missing+=(python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 fi

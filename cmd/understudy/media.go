@@ -5,9 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
-	"net/netip"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,6 +12,7 @@ import (
 	"understudy/client"
 	"understudy/internal/config"
 	"understudy/internal/identity"
+	"understudy/internal/mqtt"
 	"understudy/internal/recording"
 	"understudy/internal/storage"
 )
@@ -30,6 +28,7 @@ type mediaServer struct {
 	store    *storage.Store
 	reporter *recording.Reporter
 	recorder *recording.Server
+	events   *mqtt.Subscription // nil without a broker
 }
 
 func openMediaServer(ctx context.Context, role understudy.Role, file, token string) (_ *mediaServer, err error) {
@@ -74,43 +73,13 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 		recorder.Merge = listeners[2]
 	}
 	m.recorder = recording.New(recorder)
-	return m, nil
-}
-
-// listenAll listens on all addresses or on none.
-func listenAll(ctx context.Context, addresses ...string) ([]net.Listener, error) {
-	var listeners []net.Listener
-	for _, address := range addresses {
-		l, err := listenOn(ctx, address)
-		if err != nil {
-			for _, open := range listeners {
-				open.Close()
-			}
-			return nil, err
+	if m.events, err = subscription(c.MQTT, m); err != nil {
+		for _, l := range listeners {
+			l.Close()
 		}
-		listeners = append(listeners, l)
+		return nil, errors.Join(err, m.store.Close())
 	}
-	return listeners, nil
-}
-
-func portOf(l net.Listener) int {
-	at, _ := netip.ParseAddrPort(l.Addr().String()) // the address of a TCP listener is one
-	return int(at.Port())
-}
-
-// listenOn listens, and says what to do when it cannot.
-func listenOn(ctx context.Context, address string) (net.Listener, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", address)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, understudy.Errorf(understudy.CodeConflict, "%s is in use by another program; stop it, or choose another port in the configuration", address)
-	case errors.Is(err, syscall.EACCES):
-		return nil, understudy.Errorf(understudy.CodeForbidden, "this user may not listen on %s; choose a port above 1023, or grant CAP_NET_BIND_SERVICE", address)
-	case err != nil:
-		return nil, understudy.Errorf(understudy.CodeInvalid, "it is not possible to listen on %s; name an address of this machine in the configuration: %w", address, err)
-	}
-	return l, nil
+	return m, nil
 }
 
 // run runs a role together with what keeps a member a member. ctx's end is a
@@ -127,6 +96,9 @@ func (m *mediaServer) run(ctx context.Context, role func(context.Context) error,
 	defer forget() // a role that failed leaves nothing to hand over
 	g.Go(func() error { return role(running) })
 	g.Go(func() error { return m.reporter.Run(running) })
+	if m.events != nil {
+		g.Go(func() error { return m.events.Run(running) })
+	}
 	g.Go(func() error { return keepMembership(running, m.node, m.site, m.log) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {

@@ -58,7 +58,25 @@ type Media struct {
 	// HoldDown is how long a recording server must be healthy before it takes its cameras back, 1 s to
 	// 15 min. It doubles up to there for a server that flaps, and 0 would not.
 	HoldDown time.Duration `yaml:"hold_down"`
+	MQTT     MQTT          `yaml:"mqtt"`
 	Log      string        `yaml:"log"`
+}
+
+// MQTT configures the events that come from a broker; without a url none do.
+type MQTT struct {
+	URL          string  `yaml:"url"` // mqtt://host:1883 or mqtts://host:8883
+	Username     string  `yaml:"username"`
+	PasswordFile string  `yaml:"password_file"`
+	CAFile       string  `yaml:"ca_file"` // PEM; the system's authorities unless given
+	Topics       []Topic `yaml:"topics"`
+}
+
+// Topic is which messages of a broker are events, and of what.
+type Topic struct {
+	Topic   string `yaml:"topic"`   // + is one level, # the rest
+	Camera  string `yaml:"camera"`  // an id, or {1} for what the first + stands for
+	Name    string `yaml:"name"`    // of the event, with {1} as well; else the payload's
+	Payload string `yaml:"payload"` // only messages that are this, such as ON
 }
 
 // Listen is the listen addresses of a recording or failover server.

@@ -76,6 +76,7 @@ func newHandler(c Config) http.Handler {
 	for _, route := range routes {
 		mux.Handle("GET "+route.path, h.guard(route))
 	}
+	mux.Handle("POST "+eventRoute.path, h.guard(eventRoute))
 	return open(mux)
 }
 
@@ -90,8 +91,8 @@ func open(next http.Handler) http.Handler {
 		header.Set("Referrer-Policy", "no-referrer") // the token may stand in the address
 		header.Set("Cache-Control", "no-store")
 		if r.Method == http.MethodOptions {
-			header.Set("Access-Control-Allow-Methods", "GET")
-			header.Set("Access-Control-Allow-Headers", "Authorization, Range, If-Range, If-Match")
+			header.Set("Access-Control-Allow-Methods", "GET, POST")
+			header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Range, If-Range, If-Match")
 			header.Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
 			return

@@ -25,6 +25,8 @@ type Library interface {
 	// Redirect returns the media address (host:port) of the server that holds c; not ok
 	// when that is nobody, this server, or unknown.
 	Redirect(c understudy.CameraID) (mediaAddress string, ok bool)
+	// Trigger takes an event of a camera; not taken when the camera is not recorded here.
+	Trigger(t understudy.Trigger) (taken bool, err error)
 	// Home returns the recording server that c belongs to; empty when unknown.
 	Home(c understudy.CameraID) understudy.ServerID
 	// Epoch returns the epoch under which c is served here; 0 when it is not.

@@ -52,6 +52,12 @@ func (l *library) Redirect(c understudy.CameraID) (string, bool) {
 	a, ok := l.elsewhere[c]
 	return a, ok
 }
+func (l *library) Trigger(t understudy.Trigger) (bool, error) {
+	if l.hubs[t.Camera] == nil {
+		return false, nil
+	}
+	return true, l.Note(t.Note("rec-1"))
+}
 func (l *library) Home(understudy.CameraID) understudy.ServerID { return "rec-1" }
 func (l *library) Epoch(understudy.CameraID) uint64             { return 7 }
 

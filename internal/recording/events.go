@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/storage"
 )
 
 // events are those of all cameras that this server may have to record.
@@ -15,6 +16,27 @@ type events struct {
 	mu      sync.Mutex
 	cameras map[understudy.CameraID]*occasions
 	locks   []understudy.Lock
+	full    time.Time // when as many events may be told at once again
+}
+
+// Events that are told on the media port: at once, and for long.
+const (
+	eventBurst  = 1000
+	eventsEvery = 20 * time.Millisecond
+)
+
+func (e *events) allow(now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	full := e.full
+	if full.Before(now) {
+		full = now
+	}
+	if full = full.Add(eventsEvery); full.Sub(now) > eventBurst*eventsEvery {
+		return false
+	}
+	e.full = full
+	return true
 }
 
 // maxCameras bounds the cameras of which a server remembers events: those of a site.
@@ -210,4 +232,33 @@ func (s *Server) setLocks(locks []understudy.Lock) {
 	s.events.mu.Lock()
 	defer s.events.mu.Unlock()
 	s.events.locks = locks
+}
+
+// farAway is later than any footage.
+var farAway = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// protected is what retention must spare of a camera: what is locked, and
+// footage of events that is kept longer than the rest.
+func (s *Server) protected(id understudy.CameraID) []storage.Protected {
+	var spared []storage.Protected
+	for _, l := range s.locks() {
+		if l.Camera == id {
+			spared = append(spared, storage.Protected{From: l.From, To: l.To, Until: l.Until, Locked: true, Why: "locked by " + l.Owner + ": " + l.Reason})
+		}
+	}
+	settings, _ := s.settings(id)
+	rule := settings.Rule
+	if rule.KeepEvents <= 0 {
+		return spared
+	}
+	notes, err := s.config.Store.Notes(context.Background(), id, time.Time{}, farAway)
+	if err != nil {
+		s.log.Error("the events of a camera could not be read; what is theirs is deleted like the rest", "camera", id, "error", err)
+	}
+	for _, n := range notes {
+		if n.Kind == understudy.NoteEvent && rule.Counts(n.Name) {
+			spared = append(spared, storage.Protected{From: n.From.Add(-rule.Before), To: n.To.Add(rule.After + time.Millisecond), Until: n.To.Add(rule.KeepEvents), Why: n.Name})
+		}
+	}
+	return spared
 }

@@ -68,6 +68,17 @@ func (l library) Redirect(id understudy.CameraID) (string, bool) {
 	return addresses.Media, ok && addresses.Media != ""
 }
 
+// Trigger takes an event of a camera that runs here.
+func (l library) Trigger(t understudy.Trigger) (taken bool, err error) {
+	switch {
+	case !l.server.runs(t.Camera):
+		return false, nil
+	case !l.server.events.allow(time.Now()):
+		return false, understudy.Errorf(understudy.CodeUnavailable, "too many events are told to %s; tell again in a second, and less", l.server.config.ID)
+	}
+	return true, l.server.Trigger(t)
+}
+
 // Home returns the recording server that a camera belongs to; empty when unknown.
 func (l library) Home(id understudy.CameraID) understudy.ServerID { return l.server.home(id) }
 

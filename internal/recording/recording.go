@@ -91,6 +91,7 @@ func New(c Config) *Server {
 	s.arrivals = merge.Receiver{Self: c.ID, Sink: homeward{c.Store, s}, Report: c.Report, Watched: s.Watched}
 	c.Store.SetKeep(s.keep)
 	c.Store.SetLimits(s.limits)
+	c.Store.SetProtect(s.protected)
 	return s
 }
 

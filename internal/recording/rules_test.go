@@ -23,14 +23,15 @@ const (
 
 // stage is one camera on virtual time, with a real recorder and a real store in memory.
 type stage struct {
-	t      *testing.T
-	server *Server
-	camera *camera
-	tracks []understudy.Track
-	begin  time.Time
-	frames int // sent
-	size   int // of a frame
-	end    func()
+	t       *testing.T
+	server  *Server
+	camera  *camera
+	tracks  []understudy.Track
+	begin   time.Time
+	frames  int // sent
+	size    int // of a frame
+	keepFor time.Duration
+	end     func()
 }
 
 func onStage(t *testing.T, rule understudy.RecordingRule, f func(*stage)) {
@@ -78,7 +79,7 @@ func onStage(t *testing.T, rule understudy.RecordingRule, f func(*stage)) {
 
 // assign gives the camera a rule and an epoch.
 func (s *stage) assign(rule understudy.RecordingRule, epoch uint64) {
-	a := understudy.AssignedCamera{Record: true, Epoch: epoch, Camera: understudy.Camera{ID: "lobby", Home: "rec-1", URL: "rtsp://127.0.0.1/", Rule: rule}.WithDefaults()}
+	a := understudy.AssignedCamera{Record: true, Epoch: epoch, Camera: understudy.Camera{ID: "lobby", Home: "rec-1", URL: "rtsp://127.0.0.1/", Rule: rule, KeepFor: s.keepFor}.WithDefaults()}
 	if err := a.Camera.Validate(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -340,6 +341,35 @@ func TestEventsBeforeATakeoverAreApplied(t *testing.T) {
 		s.want("75-199")
 		if notes, err := s.camera.store.Notes(t.Context(), "lobby", s.begin, s.begin.Add(time.Hour)); err != nil || len(notes) != 1 {
 			t.Errorf("the notes are %+v, %v", notes, err)
+		}
+	})
+}
+
+// Footage of events outlives the rest, and what is locked outlives both.
+func TestRetentionSparesEventsAndLocks(t *testing.T) {
+	rule := understudy.RecordingRule{Mode: understudy.RecordBoth, Before: 10 * time.Second, After: 10 * time.Second, KeepEvents: 12 * time.Minute}
+	onStage(t, rule, func(s *stage) {
+		s.keepFor = 3 * time.Minute
+		s.assign(rule, 1)
+		s.server.setLocks([]understudy.Lock{{ID: "case", Camera: "lobby", From: s.begin.Add(90 * time.Second), To: s.begin.Add(100 * time.Second), Owner: "ada", Reason: "case"}})
+		s.play(25 * 60 * 4)
+		s.trigger(understudy.Trigger{})
+		s.play(25 * 60 * 11)
+		has := func(at time.Duration) bool {
+			segments, err := s.camera.store.Segments(t.Context(), "lobby", s.begin.Add(at), s.begin.Add(at+time.Second), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(segments) > 0
+		}
+		for at, want := range map[time.Duration]bool{10 * time.Second: false, 95 * time.Second: true, 4 * time.Minute: true, 6*time.Minute + 30*time.Second: false, 10 * time.Minute: true} {
+			if has(at) != want {
+				t.Errorf("after 11 min footage of %s is there: %t", at, has(at))
+			}
+		}
+		s.play(25 * 60 * 19)
+		if has(4*time.Minute) || !has(95*time.Second) {
+			t.Errorf("after 19 min footage of the event is there: %t, and what is locked: %t", has(4*time.Minute), has(95*time.Second))
 		}
 	})
 }
