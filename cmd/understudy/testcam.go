@@ -55,7 +55,7 @@ func testcamCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&listen, "listen", "127.0.0.1:8554", "host:port of the RTSP server; port 0 takes a free one")
 	f.IntVar(&count, "cameras", 1, "how many cameras")
-	f.StringVar(&file, "file", "", "MP4 with H.264 or H.265; the embedded clip unless given")
+	f.StringVar(&file, "file", "", "MP4 with H.264, H.265 or Motion JPEG; the embedded clip unless given")
 	f.DurationVar(&gop, "gop", 0, "play faster or slower so that a GOP lasts this long")
 	f.StringVar(&user, "user", "", "ask for this user name (digest authentication)")
 	f.StringVar(&password, "password", "", "and this password")

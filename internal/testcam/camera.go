@@ -27,11 +27,14 @@ type camera struct {
 	settings Camera
 	clip     *clip
 	speed    float64 // of the clock against the clip's
+	sound    *sound  // nil is silence
 	first    int     // unit with which it begins, so that each camera has its own phase
 
-	media  *description.Media
-	stream *gortsplib.ServerStream
-	encode func(nalus [][]byte) ([]*rtp.Packet, error)
+	media       *description.Media
+	heard       *description.Media // the sound; nil if there is none
+	stream      *gortsplib.ServerStream
+	encode      func(nalus [][]byte) ([]*rtp.Packet, error)
+	encodeSound func(frame []byte) ([]*rtp.Packet, error)
 
 	sessions int         // playing or set up; guarded by Cameras.mu
 	expiring []time.Time // when slots of lost sessions become free; guarded by Cameras.mu
@@ -43,6 +46,9 @@ func newCamera(settings Camera, c *clip) *camera {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(settings.Name))
 	cam := &camera{settings: settings, clip: c, speed: 1, first: int(h.Sum32() % uint32(len(c.units)))}
+	if cam.sound = c.sound; settings.Tone != "" {
+		cam.sound = tone(c.length)
+	}
 	if settings.GOP > 0 {
 		cam.speed = float64(c.gop) / float64(settings.GOP)
 	}
@@ -51,25 +57,41 @@ func newCamera(settings Camera, c *clip) *camera {
 
 // open makes the stream that sessions attach to.
 func (c *camera) open(server *gortsplib.Server) error {
-	var video format.Format
-	if c.clip.codec == understudy.CodecH265 {
-		f := &format.H265{PayloadTyp: 96, VPS: c.clip.vps, SPS: c.clip.sps, PPS: c.clip.pps}
-		encoder, err := f.CreateEncoder()
-		if err != nil {
-			return err
-		}
-		video, c.encode = f, encoder.Encode
-	} else {
-		f := &format.H264{PayloadTyp: 96, SPS: c.clip.sps, PPS: c.clip.pps, PacketizationMode: 1}
-		encoder, err := f.CreateEncoder()
-		if err != nil {
-			return err
-		}
-		video, c.encode = f, encoder.Encode
+	video, err := c.openVideo()
+	if err != nil {
+		return err
 	}
 	c.media = &description.Media{Type: description.MediaTypeVideo, Formats: []format.Format{video}}
-	c.stream = &gortsplib.ServerStream{Server: server, Desc: &description.Session{Title: c.settings.Name, Medias: []*description.Media{c.media}}}
+	medias := []*description.Media{c.media}
+	if c.sound != nil {
+		if err := c.openSound(); err != nil {
+			return err
+		}
+		medias = append(medias, c.heard)
+	}
+	c.stream = &gortsplib.ServerStream{Server: server, Desc: &description.Session{Title: c.settings.Name, Medias: medias}}
 	return c.stream.Initialize()
+}
+
+// openVideo returns how the pictures are described, and makes what makes their packets.
+func (c *camera) openVideo() (format.Format, error) {
+	switch c.clip.codec {
+	case understudy.CodecMJPEG:
+		f := &format.MJPEG{}
+		encoder, err := f.CreateEncoder()
+		c.encode = func(pictures [][]byte) ([]*rtp.Packet, error) { return encoder.Encode(pictures[0]) }
+		return f, err
+	case understudy.CodecH265:
+		f := &format.H265{PayloadTyp: 96, VPS: c.clip.vps, SPS: c.clip.sps, PPS: c.clip.pps}
+		encoder, err := f.CreateEncoder()
+		c.encode = func(nalus [][]byte) ([]*rtp.Packet, error) { return encoder.Encode(nalus) }
+		return f, err
+	default:
+		f := &format.H264{PayloadTyp: 96, SPS: c.clip.sps, PPS: c.clip.pps, PacketizationMode: 1}
+		encoder, err := f.CreateEncoder()
+		c.encode = func(nalus [][]byte) ([]*rtp.Packet, error) { return encoder.Encode(nalus) }
+		return f, err
+	}
 }
 
 // run plays the clip in a loop, in real time, whether anybody watches or not:
@@ -123,6 +145,9 @@ func (c *camera) frozen(at time.Time) bool {
 }
 
 func (c *camera) accessUnit(u *unit, frame uint64, at time.Time) [][]byte {
+	if c.clip.codec == understudy.CodecMJPEG {
+		return u.nalus
+	}
 	var nalus [][]byte
 	if u.key {
 		nalus = append(nalus, c.clip.parameters()...)

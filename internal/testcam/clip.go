@@ -22,13 +22,14 @@ import (
 //go:embed plaza.mp4
 var embedded []byte
 
-// clip is the video of a file, in decode order.
+// clip is the video of a file, in decode order, and its sound.
 type clip struct {
 	codec         understudy.Codec
 	vps, sps, pps []byte
 	units         []unit
 	length        time.Duration // of the video, the last unit's duration included
 	gop           time.Duration // from the first key unit to the next; length if there is but one
+	sound         *sound        // nil if there is none
 }
 
 // unit is one access unit, without parameter sets and delimiters.
@@ -51,7 +52,7 @@ func loadClip(name string) (*clip, error) {
 	defer f.Close()
 	c, err := parseClip(f)
 	if err != nil {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "a test camera's file is an MP4 with H.264 or H.265 video that begins with a key frame; %s is not: %w", name, err)
+		return nil, understudy.Errorf(understudy.CodeInvalid, "a test camera's file is an MP4 with H.264, H.265 or Motion JPEG video that begins with a key frame; %s is not: %w", name, err)
 	}
 	return c, nil
 }
@@ -68,10 +69,17 @@ func parseClip(r io.ReadSeeker) (*clip, error) {
 			c.codec, c.sps, c.pps = understudy.CodecH264, codec.SPS, codec.PPS
 		case *codecs.H265:
 			c.codec, c.vps, c.sps, c.pps = understudy.CodecH265, codec.VPS, codec.SPS, codec.PPS
+		case *codecs.MJPEG:
+			c.codec = understudy.CodecMJPEG
 		default:
 			continue
 		}
-		return c, c.read(track)
+		if err := c.read(track); err != nil {
+			return nil, err
+		}
+		var err error
+		c.sound, err = readSound(&p, c.length)
+		return c, err
 	}
 	return nil, fmt.Errorf("no video track of %d", len(p.Tracks))
 }
@@ -87,7 +95,9 @@ func (c *clip) read(track *pmp4.Track) error {
 			return err
 		}
 		var avcc h264.AVCC
-		if err := avcc.Unmarshal(payload); err != nil {
+		if c.codec == understudy.CodecMJPEG {
+			avcc = [][]byte{payload}
+		} else if err := avcc.Unmarshal(payload); err != nil {
 			return err
 		}
 		u := unit{at: ticks(decode), offset: max(0, ticks(int64(sample.PTSOffset))), key: !sample.IsNonSyncSample}
@@ -116,6 +126,9 @@ func (c *clip) read(track *pmp4.Track) error {
 func (c *clip) redundant(nalu []byte) bool {
 	if len(nalu) == 0 {
 		return true
+	}
+	if c.codec == understudy.CodecMJPEG {
+		return false
 	}
 	if c.codec == understudy.CodecH264 {
 		switch h264.NALUType(nalu[0] & 0x1f) {

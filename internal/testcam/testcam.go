@@ -26,7 +26,9 @@ type Config struct {
 // Camera is one camera.
 type Camera struct {
 	Name string // path of its URL, and what its stamps carry
-	File string // MP4 with H.264 or H.265; empty: the embedded clip
+	// File is an MP4 with H.264, H.265 or Motion JPEG, and with AAC or Opus if there
+	// is to be sound; empty: the embedded clip, which is silent.
+	File string
 	// GOP plays the file faster or slower, so that its first GOP lasts this
 	// long; 0: as it is.
 	GOP                time.Duration
@@ -35,8 +37,18 @@ type Camera struct {
 	// SessionExpiry keeps the slot of a session whose connection was lost; 0 frees it at once.
 	SessionExpiry time.Duration
 	Misbehave     Misbehaviour
-	NoStamps      bool // the file's bytes as they are
+	NoStamps      bool // the file's bytes as they are; always so of Motion JPEG
+	Tone          Tone // a sound of its own instead of the file's
 }
+
+// Tone is how a sine is coded.
+type Tone string
+
+// The codings of G.711.
+const (
+	MuLaw Tone = "mulaw"
+	ALaw  Tone = "alaw"
+)
 
 // Misbehaviour is a fault of a camera on request.
 type Misbehaviour string
@@ -166,6 +178,9 @@ func (c *Cameras) Run(ctx context.Context) error {
 	start := time.Now()
 	for _, cam := range c.cameras {
 		running.Go(func() { cam.run(ctx, start) })
+		if cam.sound != nil {
+			running.Go(func() { cam.runSound(ctx, start) })
+		}
 	}
 	running.Go(func() { cancel(c.server.Wait()) })
 	<-ctx.Done()
