@@ -49,7 +49,6 @@ func commands() *cobra.Command {
 	add("roles", managementCommand(), channelCommand(), recordingCommand(), failoverCommand())
 	add("video", watchCommand(), playCommand(), exportCommand())
 	add("site", signInCommand(), statusCommand(), eventsCommand(), eventCommand(), lockCommand(), cameraCommand(), serverCommand(), mergeCommand(), groupCommand(), userCommand())
-	add("proof", demoCommand(), drillCommand(), checkCommand(), testcamCommand())
 	add("proof", demoCommand(), drillCommand(), checkCommand(), benchCommand(), testcamCommand())
 	return root
 }

@@ -36,8 +36,11 @@ type RecordResult struct {
 	CamerasCPU        float64 `json:"cameras_cpu_ms_per_camera_second"` // of the test cameras, for scale
 }
 
-// How long a part runs before it is measured: a GOP and more.
-const settleTime = 5 * time.Second
+// How long a part runs before it is measured, a GOP and more, and after.
+const (
+	settleTime = 5 * time.Second
+	outro      = time.Second
+)
 
 // Record starts cameras in a process of their own, measures a client that
 // discards, then the recorder, both against the same running cameras, and reads
@@ -113,6 +116,7 @@ func run(ctx context.Context, name string, orders any, window time.Duration) (me
 		return measured{}, err
 	}
 	m, err := p.measure(ctx, settleTime, window)
+	err = errors.Join(err, sleep(ctx, outro)) // what was on its way at the end of the window is to arrive
 	return m, errors.Join(err, p.end())
 }
 

@@ -52,6 +52,7 @@ type Server struct {
 	boot    string
 	started time.Time
 	dials   *rtsp.Dials
+	pump    *rtsp.Pump
 
 	mu         sync.Mutex // never held while a disk or a camera is waited for
 	assignment understudy.Assignment
@@ -84,7 +85,7 @@ func New(c Config) *Server {
 	}
 	var boot [16]byte
 	_, _ = rand.Read(boot[:]) // never fails
-	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), dials: rtsp.NewDials(), cover: coverage{seen: map[understudy.ServerID]covering{}},
+	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), dials: rtsp.NewDials(), pump: rtsp.NewPump(), cover: coverage{seen: map[understudy.ServerID]covering{}},
 		events: events{cameras: map[understudy.CameraID]*occasions{}}}
 	s.cameras.Store(&[]*camera{})
 	s.homes.Store(&map[understudy.CameraID]understudy.Camera{})
@@ -105,6 +106,7 @@ func (s *Server) Run(ctx context.Context) error {
 	store.Go(func() error { return s.config.Store.Run(storeCtx) })
 
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.pump.Run(ctx) })
 	s.begin(ctx)
 	g.Go(func() error { return s.serveMedia(ctx) })
 	g.Go(func() error { return poll.Serve(ctx, s.config.State, s.config.Node.PeerTLS(), s.answer) })

@@ -108,7 +108,7 @@ func TestEachFaultOfACameraIsOneSentence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := rtsp.Pull(t.Context(), rtsp.Config{URL: c.url, Username: c.user, Password: us.Secret(c.password)}, newTape())
+			err := rtsp.Pull(t.Context(), rtsp.Config{Pump: pumping(t), URL: c.url, Username: c.user, Password: us.Secret(c.password)}, newTape())
 			if us.CodeOf(err) != c.code || err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("code %s, %v; want %s and %q", us.CodeOf(err), err, c.code, c.says)
 			}
@@ -126,7 +126,7 @@ func TestNoiseIsSurvived(t *testing.T) {
 	cameras := serve(t, testcam.Camera{Name: "noise", Misbehave: testcam.GarbagePackets, GOP: 20 * time.Millisecond})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	err := rtsp.Pull(ctx, rtsp.Config{URL: cameras.URL("noise")}, newTape())
+	err := rtsp.Pull(ctx, rtsp.Config{Pump: pumping(t), URL: cameras.URL("noise")}, newTape())
 	if ctx.Err() == nil && us.CodeOf(err) == us.CodeInternal {
 		t.Errorf("the session ended with %v", err)
 	}
@@ -138,7 +138,7 @@ func TestARedirectLoopEnds(t *testing.T) {
 	url = evil(t, func(method string) string {
 		return describe("302 Moved\r\nLocation: "+url, "")(method)
 	})
-	err := rtsp.Pull(t.Context(), rtsp.Config{URL: url}, newTape())
+	err := rtsp.Pull(t.Context(), rtsp.Config{Pump: pumping(t), URL: url}, newTape())
 	if us.CodeOf(err) != us.CodeInvalid {
 		t.Errorf("%v, want CodeInvalid", err)
 	}
@@ -154,7 +154,7 @@ func TestASourceComesBack(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = cameras.Run(ctx) }()
 	got := newTape()
-	source := rtsp.NewSource(rtsp.Config{URL: cameras.URL("lobby")}, got)
+	source := rtsp.NewSource(rtsp.Config{Pump: pumping(t), URL: cameras.URL("lobby")}, got)
 	start(t, func(ctx context.Context) { _ = source.Run(ctx) })
 	got.wait(t, 10)
 	if source.Fault() != "" || source.Frames() < 10 || source.Last().IsZero() {
@@ -183,13 +183,13 @@ func TestASlotIsTakenAsSoonAsItIsFree(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	first := newTape()
 	left := make(chan struct{})
-	go func() { defer close(left); _ = rtsp.Pull(ctx, rtsp.Config{URL: cameras.URL("lobby")}, first) }()
+	go func() { defer close(left); _ = rtsp.Pull(ctx, rtsp.Config{Pump: pumping(t), URL: cameras.URL("lobby")}, first) }()
 	first.wait(t, 3)
-	if err := rtsp.Pull(t.Context(), rtsp.Config{URL: cameras.URL("lobby")}, newTape()); !strings.Contains(fmt.Sprint(err), "453") {
+	if err := rtsp.Pull(t.Context(), rtsp.Config{Pump: pumping(t), URL: cameras.URL("lobby")}, newTape()); !strings.Contains(fmt.Sprint(err), "453") {
 		t.Errorf("a second session: %v", err)
 	}
 	second := newTape()
-	source := rtsp.NewSource(rtsp.Config{URL: cameras.URL("lobby")}, second)
+	source := rtsp.NewSource(rtsp.Config{Pump: pumping(t), URL: cameras.URL("lobby")}, second)
 	start(t, func(ctx context.Context) { _ = source.Run(ctx) })
 	leave()
 	<-left

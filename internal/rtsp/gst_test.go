@@ -59,7 +59,7 @@ func TestCamerasThatWeDidNotWrite(t *testing.T) {
 		for _, transport := range []us.Transport{us.TransportTCP, us.TransportUDP} {
 			t.Run(string(codec)+" "+string(transport), func(t *testing.T) {
 				t.Parallel()
-				config := rtsp.Config{URL: urls[string(codec)], Transport: transport}
+				config := rtsp.Config{Pump: pumping(t), URL: urls[string(codec)], Transport: transport}
 				first := pull(t, config)
 				first.wait(t, 5)
 				second := pull(t, config)

@@ -24,6 +24,7 @@ type inlet struct {
 	videoMedia, audioMedia   *description.Media
 	videoFormat, audioFormat format.Format
 	decodeVideo              func(*rtp.Packet) ([][]byte, error)
+	direct                   *depacketizer // for packets that do not come through the library; nil for MJPEG
 
 	mu       sync.Mutex
 	video    *video
@@ -67,6 +68,7 @@ func (in *inlet) takeVideo(f format.Format) bool {
 		}
 		track.Codec, in.decodeVideo = understudy.CodecH264, decoder.Decode
 		track.SPS, track.PPS = f.SPS, f.PPS
+		in.direct = newDepacketizer(track.Codec)
 	case *format.H265:
 		decoder, err := f.CreateDecoder()
 		if err != nil {
@@ -74,6 +76,7 @@ func (in *inlet) takeVideo(f format.Format) bool {
 		}
 		track.Codec, in.decodeVideo = understudy.CodecH265, decoder.Decode
 		track.VPS, track.SPS, track.PPS = f.VPS, f.SPS, f.PPS
+		in.direct = newDepacketizer(track.Codec)
 	case *format.MJPEG:
 		decoder, err := f.CreateDecoder()
 		if err != nil {
@@ -119,13 +122,18 @@ func (p *pull) videoPacket(packet *rtp.Packet) {
 		return // more packets are needed, or one was lost; the sequence shows in the samples' times
 	}
 	ntp, _ := p.client.PacketNTP(p.videoMedia, packet)
+	p.videoUnit(unit, packet.Timestamp, ntp)
+}
+
+// videoUnit takes an access unit. It keeps nothing of it.
+func (p *pull) videoUnit(unit [][]byte, timestamp uint32, ntp time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
 	p.arrived = now
 	p.pictures++
 	p.look(unit, now)
-	sample, begins := p.video.sample(unit, packet.Timestamp, p.now(), ntp)
+	sample, begins := p.video.sample(unit, timestamp, p.now(), ntp)
 	if sample == nil {
 		return
 	}
@@ -133,7 +141,7 @@ func (p *pull) videoPacket(packet *rtp.Packet) {
 		p.keyFrame(now)
 		if p.wallStepped(now) {
 			begins = true
-			p.restart(now, packet.Timestamp, sample)
+			p.restart(now, timestamp, sample)
 		}
 	}
 	if begins {
@@ -188,6 +196,10 @@ func (p *pull) tracks() []understudy.Track {
 
 func (p *pull) audioPacket(packet *rtp.Packet) {
 	ntp, _ := p.client.PacketNTP(p.audioMedia, packet)
+	p.audioFrames(packet, ntp)
+}
+
+func (p *pull) audioFrames(packet *rtp.Packet, ntp time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	samples, err := p.audio.samples(packet, p.now(), ntp)

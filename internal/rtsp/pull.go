@@ -33,6 +33,7 @@ type Config struct {
 	Username  string
 	Password  understudy.Secret
 	Dials     *Dials       // shared with other cameras; nil bounds nothing. Pull does not heed it
+	Pump      *Pump        // reads the connection together with others'; nil: it is read by itself
 	Log       *slog.Logger // nil is silent
 
 	playing func() // called when the camera has agreed to send; may be nil
@@ -75,6 +76,7 @@ type pull struct {
 	sink   Sink
 	url    *base.URL
 	client *gortsplib.Client
+	conn   *interleaved // the connection, where packets are read past the library; else nil
 	dials  int
 	refuse error // why the session was given up on our side
 
@@ -130,7 +132,12 @@ func (p *pull) dial(ctx context.Context, network, address string) (net.Conn, err
 		return nil, p.refuse
 	}
 	dialer := net.Dialer{Timeout: dialTimeout}
-	return dialer.DialContext(ctx, network, address)
+	c, err := dialer.DialContext(ctx, network, address)
+	if err != nil || p.url.Scheme != "rtsp" || p.config.transport() != understudy.TransportTCP {
+		return c, err
+	}
+	c, p.conn = interleave(c, p.config.Pump)
+	return c, nil
 }
 
 // refuseBasic strikes out offers of Basic authentication where everyone could
@@ -171,10 +178,18 @@ func (p *pull) play() error {
 		return understudy.Errorf(understudy.CodeInvalid,
 			"camera %s offers no video in H.264, H.265 or MJPEG, but %s: choose another stream of it", p.config.URL, formatsOf(session))
 	}
-	if err := p.client.SetupAll(session.BaseURL, medias); err != nil {
-		return err
+	direct := takers{}
+	for _, media := range medias {
+		response, err := p.client.Setup(session.BaseURL, media, 0, 0)
+		if err != nil {
+			return err
+		}
+		p.divert(direct, media, response)
 	}
 	p.connect()
+	if p.conn != nil && len(direct) > 0 {
+		p.conn.divert(direct)
+	}
 	p.began = time.Now()
 	_, err = p.client.Play(nil)
 	return err

@@ -33,6 +33,14 @@ func start(t *testing.T, f func(ctx context.Context)) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
+// pumping returns a pump that runs, as a recording server has one.
+func pumping(t *testing.T) *rtsp.Pump {
+	t.Helper()
+	p := rtsp.NewPump()
+	start(t, func(ctx context.Context) { _ = p.Run(ctx) })
+	return p
+}
+
 // tape is a Sink that keeps everything.
 type tape struct {
 	mu      sync.Mutex
@@ -82,6 +90,7 @@ func (s *tape) wait(t *testing.T, n int) []*us.Sample {
 func pull(t *testing.T, c rtsp.Config) *tape {
 	t.Helper()
 	got := newTape()
+	c.Pump = pumping(t)
 	start(t, func(ctx context.Context) {
 		if err := rtsp.Pull(ctx, c, got); ctx.Err() == nil {
 			t.Errorf("the session ended: %v", err)
