@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math"
+	"slices"
 	"time"
 
 	"understudy"
@@ -48,6 +49,13 @@ type run struct {
 // in order of time. Decode times count from base; a sample before it is put at
 // 0. CodeInvalid for a track that is not there or more than a fragment holds.
 func MarshalFragment(tracks []understudy.Track, sequence uint32, base time.Time, samples []TimedSample) ([]byte, error) {
+	parts, err := FragmentParts(tracks, sequence, base, samples)
+	return slices.Concat(parts...), err
+}
+
+// FragmentParts is MarshalFragment for a vectored write: a head, and the
+// samples' own payloads, uncopied.
+func FragmentParts(tracks []understudy.Track, sequence uint32, base time.Time, samples []TimedSample) ([][]byte, error) {
 	var runs []run
 	payload, found := 0, 0
 	for _, t := range tracks {
@@ -70,7 +78,7 @@ func MarshalFragment(tracks []understudy.Track, sequence uint32, base time.Time,
 		return nil, understudy.Errorf(understudy.CodeInvalid, "a fragment may hold %d bytes, and %d samples have %d", maxFragment, found, payload)
 	}
 
-	b := make([]byte, 0, moof+8+payload)
+	b := make([]byte, 0, moof+8)
 	b = appendBox(b, moof, "moof")
 	b = appendBox(b, mfhdSize, "mfhd")
 	b = binary.BigEndian.AppendUint32(b, 0)
@@ -84,13 +92,17 @@ func MarshalFragment(tracks []understudy.Track, sequence uint32, base time.Time,
 	}
 	b, crcAt := appendPrivate(b, runs, found)
 	b = appendBox(b, 8+payload, "mdat")
+	parts := make([][]byte, 0, 1+found)
+	parts = append(parts, b)
+	sum := crc32.Checksum(b, castagnoli)
 	for _, r := range runs {
 		for _, s := range r.samples {
-			b = append(b, s.Payload...)
+			parts = append(parts, s.Payload)
+			sum = crc32.Update(sum, castagnoli, s.Payload)
 		}
 	}
-	binary.BigEndian.PutUint32(b[crcAt:], crc32.Checksum(b, castagnoli))
-	return b, nil
+	binary.BigEndian.PutUint32(b[crcAt:], sum)
+	return parts, nil
 }
 
 func (r run) appendTraf(b []byte, base time.Time, dataOffset int) []byte {

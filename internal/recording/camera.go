@@ -17,6 +17,10 @@ const (
 	// recorderQueue is what waits in memory for one camera while the store makes a
 	// new segment. Beyond it whole GOPs are lost, of this camera only.
 	recorderQueue = 32 << 20
+	// recorderBatch is how long the recorder lets samples come before it takes
+	// them: being woken for each costs more than all else that it does. It
+	// adds to what a killed process loses.
+	recorderBatch = 400 * time.Millisecond
 	// closePatience bounds how long a recorder waits for the disk at its end.
 	closePatience = 10 * time.Second
 )

@@ -39,6 +39,11 @@ func (f hangingFile) Write(p []byte) (int, error) {
 	return f.File.Write(p)
 }
 
+func (f hangingFile) WriteVector(parts [][]byte) (int, error) {
+	f.wait()
+	return f.File.WriteVector(parts)
+}
+
 func (f hangingFile) WriteAt(p []byte, at int64) (int, error) {
 	f.wait()
 	return f.File.WriteAt(p, at)

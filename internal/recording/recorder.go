@@ -36,7 +36,7 @@ func (r *recorder) run() {
 	defer r.listen(context.Background())()
 	defer r.camera.preroll.take()
 	for {
-		reader := r.camera.hub.Subscribe(recorderQueue)
+		reader := r.camera.hub.SubscribeLazily(recorderQueue, recorderBatch)
 		err := r.read(reader)
 		reader.Close()
 		if errors.Is(err, io.EOF) {

@@ -14,6 +14,7 @@ const (
 	fragmentLength  = 500 * time.Millisecond // what a killed process loses at most
 	fragmentBytes   = 8 << 20
 	keyFragment     = 250 * time.Millisecond // a key frame begins a fragment if the one before has so much
+	pausedFragment  = 300 * time.Millisecond // when samples come some at a time, what is there is a fragment if it is so much
 	leastGap        = 500 * time.Millisecond // less is never a gap
 	unknownGap      = 10 * time.Second       // while the usual distance is not known
 	segmentMaxBytes = 1 << 30                // a camera that sends no key frames is cut anyway
@@ -182,6 +183,13 @@ func (c *cutter) emit() {
 		c.out = append(c.out, c.pending)
 	}
 	c.pending = fragment{}
+}
+
+// pause ends a fragment that is long enough for one: more comes in a while only.
+func (c *cutter) pause() {
+	if n := len(c.pending.samples); n > 0 && c.pending.samples[n-1].End().Sub(c.pending.samples[0].At) >= pausedFragment {
+		c.emit()
+	}
 }
 
 // flush ends what waits in vain: a camera that stalls must not keep its last

@@ -63,23 +63,24 @@ func (f *folder) beginSegment(w *Writer, first fragment) (*openSegment, error) {
 // append writes a fragment with one write.
 func (o *openSegment) append(samples []fmp4.TimedSample) error {
 	o.sequence++
-	b, err := fmp4.MarshalFragment(o.tracks, o.sequence, o.start, samples)
+	parts, err := fmp4.FragmentParts(o.tracks, o.sequence, o.start, samples)
 	if err != nil {
 		return err
 	}
 	if o.header != nil {
-		b = append(o.header, b...)
+		parts = slices.Insert(parts, 0, o.header)
 	}
-	err = o.folder.health.do("a write", func() error {
-		_, err := o.file.Write(b)
+	var written int
+	err = o.folder.health.do("a write", func() (err error) {
+		written, err = o.file.WriteVector(parts)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	o.header = nil
-	o.size += int64(len(b))
-	o.folder.written.Add(int64(len(b)))
+	o.size += int64(written)
+	o.folder.written.Add(int64(written))
 	for _, s := range samples {
 		if s.Track == understudy.VideoTrack {
 			o.marks = append(o.marks, understudy.SampleMark{At: s.At, Duration: s.Duration, Key: s.Key, Hash: s.Hash})

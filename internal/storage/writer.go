@@ -47,6 +47,8 @@ type Writer struct {
 	queue    []queued
 	bytes    int64     // of all samples not yet durable
 	dropping bool      // until a key frame finds room
+	began    time.Time // capture time of the first sample
+	waiting  int       // bytes of queue
 	lost     int       // samples dropped in this episode
 	lostFrom time.Time // capture time of the first of them
 	closing  bool
@@ -121,8 +123,28 @@ func (w *Writer) Write(sample *understudy.Sample) error {
 	}
 	w.bytes += size
 	folder.queued.Add(size)
-	poke(w.wake)
+	if w.due(sample) {
+		poke(w.wake)
+	}
 	return nil
+}
+
+// Samples are cut and written some at a time.
+const (
+	wakeSpan  = 300 * time.Millisecond // that wait
+	wakeBytes = 1 << 20                // that wait
+	eagerFor  = time.Second            // each one is looked at: a takeover counts from the first
+)
+
+// due reports whether the goroutine is woken for a sample that was queued; mu is held.
+// The timer wakes it, too.
+func (w *Writer) due(last *understudy.Sample) bool {
+	first := w.queue[0].sample.At
+	if w.began.IsZero() {
+		w.began = first
+	}
+	w.waiting += len(last.Payload)
+	return last.At.Sub(w.began) < eagerFor || last.At.Sub(first) >= wakeSpan || w.waiting > wakeBytes || last.At.Before(first)
 }
 
 func (w *Writer) drop(sample *understudy.Sample) {
@@ -180,6 +202,9 @@ func (w *Writer) run(turn int) {
 			w.cutter.finish()
 		case tick:
 			w.cutter.flush(time.Now())
+			fallthrough
+		default:
+			w.cutter.pause()
 		}
 		w.ready = append(w.ready, w.cutter.take()...)
 		w.settle()
@@ -240,7 +265,7 @@ func (w *Writer) take() ([]queued, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	batch := w.queue
-	w.queue = nil
+	w.queue, w.waiting = nil, 0
 	return batch, w.closing
 }
 

@@ -9,6 +9,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 
 	"understudy"
 )
@@ -111,6 +112,19 @@ func (h *Hub) Subscribe(limitBytes int) *Reader {
 	return r
 }
 
+// SubscribeLazily is Subscribe for a reader that is woken once for what comes
+// within so long: at a key frame, when a session begins, when much has come, or
+// when the time is over. In the first moments of a session it is woken each time.
+func (h *Hub) SubscribeLazily(limitBytes int, within time.Duration) *Reader {
+	r := h.Subscribe(limitBytes)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.within = within
+	r.eagerUntil = time.Now().Add(2 * within)
+	r.late = time.AfterFunc(within, r.signal)
+	return r
+}
+
 // Close ends the hub: readers get what is in their queues and then io.EOF.
 func (h *Hub) Close() {
 	h.mu.Lock()
@@ -135,6 +149,12 @@ type Reader struct {
 	stalled bool // overflowed, and has read nothing since
 	dropped uint64
 	end     error
+
+	// Of a lazy reader.
+	within     time.Duration // 0: it is not lazy
+	eagerUntil time.Time
+	since      time.Time   // when the first of what is queued came
+	late       *time.Timer // wakes it when nothing comes any more
 }
 
 // queued is an item with the size it is charged with; what a reader begins
@@ -163,8 +183,22 @@ func (r *Reader) push(item Item) bool {
 	}
 	r.queue = append(r.queue, queued{item, size})
 	r.bytes += size
-	r.signal()
+	if r.within == 0 || r.due(item, time.Now()) {
+		r.signal()
+	}
 	return true
+}
+
+// due reports whether a lazy reader is woken for what was queued.
+func (r *Reader) due(last Item, now time.Time) bool {
+	if len(r.queue) == 1 {
+		r.since = now
+		r.late.Reset(r.within + r.within/4) // comes to pass only when the source stalls
+	}
+	if last.Tracks != nil {
+		r.eagerUntil = now.Add(2 * r.within)
+	}
+	return last.key() || now.Before(r.eagerUntil) || now.Sub(r.since) >= r.within || r.bytes > r.limit/4
 }
 
 // overflow empties the queue, session beginnings excepted, since a queue with
@@ -269,6 +303,9 @@ func (r *Reader) Close() {
 	r.hub.mu.Unlock()
 	r.mu.Lock()
 	r.queue, r.bytes = nil, 0
+	if r.late != nil {
+		r.late.Stop()
+	}
 	r.mu.Unlock()
 	r.finish(io.EOF)
 }
