@@ -7,7 +7,7 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
 	"github.com/bluenviron/gortsplib/v5/pkg/headers"
-	"github.com/bluenviron/gortsplib/v5/pkg/ntp"
+	ntptime "github.com/bluenviron/gortsplib/v5/pkg/ntp"
 	"github.com/bluenviron/gortsplib/v5/pkg/rtcpunmarshaler"
 	"github.com/pion/rtcp"
 )
@@ -88,5 +88,5 @@ func (d *direct) ntp(timestamp uint32) time.Time {
 		return time.Time{}
 	}
 	ticks := time.Duration(int32(timestamp - d.report.RTPTime))
-	return ntp.Decode(d.report.NTPTime).Add(ticks * time.Second / time.Duration(rate))
+	return ntptime.Decode(d.report.NTPTime).Add(ticks * time.Second / time.Duration(rate))
 }
