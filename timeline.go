@@ -35,6 +35,8 @@ type Span struct {
 	Epoch  uint64    `json:"epoch"`
 	From   time.Time `json:"from"`
 	To     time.Time `json:"to"`
+	// Archived: the server reads it from its archive.
+	Archived bool `json:"archived,omitempty" doc:"Its bytes lie in that server's archive"`
 }
 
 // Timeline is what is recorded of a camera in a range, over all servers.

@@ -81,7 +81,7 @@ func (f *footage) spans(home understudy.ServerID, segments []understudy.Segment,
 		}
 		var own []understudy.Span
 		for _, s := range segments[:n] {
-			span := understudy.Span{Holder: s.ID.Holder, At: f.at(s.ID, home), Epoch: s.ID.Epoch, From: latest(s.Start, from), To: earliest(s.End, to)}
+			span := understudy.Span{Holder: s.ID.Holder, At: f.at(s.ID, home), Epoch: s.ID.Epoch, From: latest(s.Start, from), To: earliest(s.End, to), Archived: s.Archived}
 			own = append(own, uncovered(span, spans)...)
 		}
 		spans = append(spans, own...)
@@ -151,7 +151,7 @@ func merge(spans []understudy.Span) []understudy.Span {
 	for _, s := range spans {
 		if n := len(merged) - 1; n >= 0 {
 			last := &merged[n]
-			if last.Holder == s.Holder && last.At == s.At && last.Epoch == s.Epoch && s.From.Sub(last.To) <= seam {
+			if last.Holder == s.Holder && last.At == s.At && last.Epoch == s.Epoch && last.Archived == s.Archived && s.From.Sub(last.To) <= seam {
 				last.To = latest(last.To, s.To)
 				continue
 			}
