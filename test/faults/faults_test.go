@@ -109,7 +109,7 @@ func up(t *testing.T, network string, layout site.Layout, prepare func(dir strin
 	b := &broken{T: t, Site: s, dir: dir}
 	for _, c := range s.Layout.Cameras {
 		b.within(20*time.Second, "camera "+string(c.ID)+" to be durable at home", func(ctx context.Context) bool {
-			return b.recorded(ctx, c.Home, c.ID) > 2*time.Second
+			return b.recorded(ctx, c.Home, c.ID) > 2*time.Second || b.waits(ctx, c.Home, c.ID)
 		})
 	}
 	b.from = time.Now().Add(-time.Second)
