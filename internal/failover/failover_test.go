@@ -155,11 +155,14 @@ func (s *story) answer(args []string) {
 		case set:
 			s.t.Fatalf("no such word in an answer: %s", word)
 		default:
-			camera := understudy.CameraID(strings.TrimRight(word, "!-"))
+			camera := understudy.CameraID(strings.TrimRight(word, "!-?"))
 			if camera == understudy.CameraID(word) {
 				s.marks[camera] = s.now
 			}
 			c := understudy.CameraState{Camera: camera, Receiving: !strings.HasSuffix(word, "-")}
+			if strings.HasSuffix(word, "?") { // it waits for an event
+				c.Waiting, c.Buffered.At = true, at(s.now)
+			}
 			if m, ok := s.marks[camera]; ok {
 				c.Watermark.At = at(m)
 			}
@@ -213,6 +216,8 @@ func (s *story) observeOwn(args []string) {
 			switch key {
 			case "covered":
 				own.Covered = append(own.Covered, understudy.CameraID(item))
+			case "busy":
+				own.Busy = append(own.Busy, understudy.CameraID(item))
 			case "foreign":
 				own.Foreign = append(own.Foreign, understudy.ServerID(item))
 			case "unwritable":

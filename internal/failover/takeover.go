@@ -158,6 +158,9 @@ func (s *State) release() {
 			continue
 		}
 		reason := s.releasable(camera, &h)
+		if _, exists := s.site.Camera(camera); exists && slices.Contains(s.own.Busy, camera) {
+			reason = "" // who came back in the middle of an event may not know of it
+		}
 		s.held[camera] = h
 		if reason != "" {
 			delete(s.held, camera)
@@ -183,8 +186,6 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 		return fmt.Sprintf("nobody had a frame of it for %s, and %s serves it", seconds(idleBound), s.lease(camera, h.home).Holder)
 	case other == "":
 		return ""
-	case slices.Contains(s.own.Busy, camera):
-		return "" // who came back in the middle of an event may not know of it
 	case !covered:
 		return fmt.Sprintf("%s records it, and nothing of it was recorded here", other)
 	case h.proven:

@@ -160,15 +160,21 @@ func seen(before understudy.ServerStatus, address string, at time.Time, state un
 		return after
 	}
 	after.State = &state
-	recording, fault := 0, ""
+	recording, waiting, fault := 0, 0, ""
 	for _, camera := range state.Cameras {
 		if camera.Recording {
 			recording++
+		} else if camera.Waiting {
+			waiting++
 		} else if fault == "" && camera.Fault != "" {
 			fault = fmt.Sprintf("; camera %s: %s", camera.Camera, camera.Fault)
 		}
 	}
-	after.Sentence = fmt.Sprintf("answers at %s and records %d of %d cameras%s", address, recording, len(state.Cameras), fault)
+	after.Sentence = fmt.Sprintf("answers at %s and records %d of %d cameras", address, recording, len(state.Cameras))
+	if waiting > 0 {
+		after.Sentence += fmt.Sprintf(", and %d wait for an event", waiting)
+	}
+	after.Sentence += fault
 	switch {
 	case !state.Storage.Writable:
 		after.Sentence = fmt.Sprintf("answers at %s, but its storage cannot be written: %s", address, state.Storage.Sentence)
