@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,74 +22,138 @@ import (
 const (
 	askAtOnce   = 16
 	listTimeout = 4 * time.Second
+	peerTimeout = 2 * time.Second  // of a server, which has somebody waiting
 	awayFor     = 10 * time.Second // a server that did not answer is asked again after so long
 	openTries   = 3                // of each copy, a broken transfer resumed where it broke
 	readStall   = 10 * time.Second
 )
 
-// footage is what all servers of a site hold of one camera, as one
+// footage is what servers of a site hold of one camera, as one
 // understudy.RecordingService.
 type footage struct {
-	client  *Client
-	servers map[understudy.ServerID]understudy.Addresses
+	client   *Client
+	servers  func() map[understudy.ServerID]understudy.Addresses
+	home     func(understudy.CameraID) understudy.ServerID
+	patience time.Duration // for one answer
 
 	mu      sync.Mutex
 	away    map[understudy.ServerID]time.Time
 	missing map[understudy.ServerID]bool
+	empty   map[understudy.ServerID]stretch
 	copies  map[understudy.SegmentID][]understudy.ServerID // longest first
 }
 
+// stretch is a range of a camera that a server holds nothing of, as of then.
+type stretch struct {
+	camera       understudy.CameraID
+	from, to, at time.Time
+}
+
+// maxCopies bounds what is remembered of where segments lie; who has one is asked again.
+const maxCopies = 1 << 16
+
 func (c *Client) footage(site understudy.Site) *footage {
+	all := site.MediaServers()
 	return &footage{
-		client: c, servers: site.MediaServers(),
+		client: c, patience: listTimeout,
+		servers: func() map[understudy.ServerID]understudy.Addresses { return all },
+		home: func(camera understudy.CameraID) understudy.ServerID {
+			known, _ := site.Camera(camera)
+			return known.Home
+		},
 		away:    map[understudy.ServerID]time.Time{},
 		missing: map[understudy.ServerID]bool{},
+		empty:   map[understudy.ServerID]stretch{},
 		copies:  map[understudy.SegmentID][]understudy.ServerID{},
 	}
 }
 
-// answer is what one server has of a range.
-type answer struct {
-	server   understudy.ServerID
-	segments []understudy.Segment
-	err      error
+// answer is what one server says.
+type answer[T any] struct {
+	server understudy.ServerID
+	value  T
+	err    error
 }
 
-// Segments implements understudy.RecordingService: each segment once, its
-// longest copy. A server that does not answer is left out and remembered as missing.
-func (f *footage) Segments(ctx context.Context, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error) {
+// everywhere asks servers for the same path, some at a time.
+func everywhere[T any](ctx context.Context, f *footage, servers []understudy.ServerID, path string) ([]answer[T], error) {
 	token, err := f.client.MediaToken(ctx)
 	if err != nil {
 		return nil, err
 	}
-	path := segmentsPath(camera, from, to, marks)
-	ask := f.present()
-	answers := make(chan answer, len(ask))
+	answers := make(chan answer[T], len(servers))
 	places := make(chan struct{}, askAtOnce)
-	for _, server := range ask {
+	for _, server := range servers {
 		go func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			segments, err := f.list(ctx, server, path, token)
-			answers <- answer{server, segments, err}
+			value, err := list[T](ctx, f, server, path, token)
+			answers <- answer[T]{server, value, err}
 		}()
 	}
-	var all []answer
-	for range ask {
+	var all []answer[T]
+	for range servers {
 		all = append(all, <-answers)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return f.gather(all)
+	return all, nil
+}
+
+// Segments implements understudy.RecordingService: each segment once, its
+// longest copy. A server that does not answer is left out and remembered as missing.
+func (f *footage) Segments(ctx context.Context, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error) {
+	ask := f.present()
+	if marks {
+		ask = f.worthAsking(ask, camera, from, to)
+	}
+	answers, err := everywhere[[]understudy.Segment](ctx, f, ask, segmentsPath(camera, from, to, marks))
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range answers {
+		if err := heard(f, a); err != nil {
+			return nil, err
+		}
+		if a.err == nil && len(a.value) == 0 && !marks {
+			f.empty[a.server] = stretch{camera, from, to, time.Now()}
+		}
+	}
+	return f.gather(answers), nil
+}
+
+// Notes implements understudy.NoteService: those of all servers that answer, each once.
+func (f *footage) Notes(ctx context.Context, camera understudy.CameraID, from, to time.Time) ([]understudy.Note, error) {
+	answers, err := everywhere[[]understudy.Note](ctx, f, f.present(), cameraPath(camera, "notes", from, to))
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	newest := map[string]understudy.Note{}
+	for _, a := range answers {
+		if err := heard(f, a); err != nil {
+			return nil, err
+		}
+		for _, n := range a.value {
+			if have, ok := newest[n.ID]; !ok || have.To.Before(n.To) {
+				newest[n.ID] = n
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Values(newest), func(a, b understudy.Note) int { return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.ID, b.ID)) }), nil
 }
 
 // present returns the servers that are asked now.
 func (f *footage) present() []understudy.ServerID {
+	servers := f.servers()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var present []understudy.ServerID
-	for server := range f.servers {
+	for server := range servers {
 		if since, ok := f.away[server]; !ok || time.Since(since) > awayFor {
 			present = append(present, server)
 		}
@@ -96,21 +161,42 @@ func (f *footage) present() []understudy.ServerID {
 	return present
 }
 
-func (f *footage) gather(answers []answer) ([]understudy.Segment, error) {
+// worthAsking leaves out who said a moment ago that it holds nothing of a range
+// that was over by then. Old footage comes to its home only, which is asked.
+func (f *footage) worthAsking(servers []understudy.ServerID, camera understudy.CameraID, from, to time.Time) []understudy.ServerID {
+	home := f.home(camera)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return slices.DeleteFunc(servers, func(server understudy.ServerID) bool {
+		e, ok := f.empty[server]
+		return ok && server != home && e.camera == camera && !from.Before(e.from) && !to.After(e.to) &&
+			to.Before(e.at.Add(-awayFor)) && time.Since(e.at) < time.Minute
+	})
+}
+
+// heard notes who answered and who did not, and returns what asking others
+// would not change; f.mu is held.
+func heard[T any](f *footage, a answer[T]) error {
+	switch code := understudy.CodeOf(a.err); {
+	case a.err == nil:
+		delete(f.away, a.server)
+	case code == understudy.CodeForbidden || code == understudy.CodeUnauthenticated || code == understudy.CodeInvalid:
+		return a.err
+	case code == understudy.CodeNotFound: // it knows no such camera
+	default:
+		f.lose(a.server)
+	}
+	return nil
+}
+
+// gather returns each segment once, its longest copy; f.mu is held.
+func (f *footage) gather(answers []answer[[]understudy.Segment]) []understudy.Segment {
+	if len(f.copies) > maxCopies {
+		clear(f.copies)
+	}
 	longest := map[understudy.SegmentID]understudy.Segment{}
 	for _, a := range answers {
-		switch code := understudy.CodeOf(a.err); {
-		case a.err == nil:
-			delete(f.away, a.server)
-		case code == understudy.CodeForbidden || code == understudy.CodeUnauthenticated || code == understudy.CodeInvalid:
-			return nil, a.err // asking others changes nothing
-		case code == understudy.CodeNotFound: // it knows no such camera
-		default:
-			f.lose(a.server)
-		}
-		for _, s := range a.segments {
+		for _, s := range a.value {
 			have, ok := longest[s.ID]
 			if !ok || s.Size > have.Size {
 				longest[s.ID] = s
@@ -120,7 +206,7 @@ func (f *footage) gather(answers []answer) ([]understudy.Segment, error) {
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Values(longest), func(a, b understudy.Segment) int { return a.Start.Compare(b.Start) }), nil
+	return slices.SortedFunc(maps.Values(longest), func(a, b understudy.Segment) int { return a.Start.Compare(b.Start) })
 }
 
 func without(servers []understudy.ServerID, server understudy.ServerID) []understudy.ServerID {
@@ -146,19 +232,37 @@ func (f *footage) holders(id understudy.SegmentID) []understudy.ServerID {
 	return slices.Clone(f.copies[id])
 }
 
-func (f *footage) list(ctx context.Context, server understudy.ServerID, path string, token understudy.Secret) ([]understudy.Segment, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+// candidates returns where a segment may lie, the likeliest first: where it was
+// seen, at its camera's home, where it was recorded, anywhere. It may have gone
+// home, and have been deleted elsewhere, since it was seen.
+func (f *footage) candidates(id understudy.SegmentID) []understudy.ServerID {
+	servers, candidates := f.servers(), f.holders(id)
+	present := f.present()
+	add := func(server understudy.ServerID) {
+		if _, there := servers[server]; there && slices.Contains(present, server) && !slices.Contains(candidates, server) {
+			candidates = append(candidates, server)
+		}
+	}
+	add(f.home(id.Camera))
+	add(id.Holder)
+	for _, server := range slices.Sorted(maps.Keys(servers)) {
+		add(server)
+	}
+	return candidates
+}
+
+func list[T any](ctx context.Context, f *footage, server understudy.ServerID, path string, token understudy.Secret) (value T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, f.patience)
 	defer cancel()
-	response, err := f.client.media(ctx, server, f.servers[server].Media, path, token, 0)
+	response, err := f.client.media(ctx, server, f.servers()[server].Media, path, token, 0)
 	if err != nil {
-		return nil, err
+		return value, err
 	}
 	defer response.Body.Close()
-	var segments []understudy.Segment
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&segments); err != nil {
-		return nil, understudy.Errorf(understudy.CodeUnavailable, "the answer of server %s could not be read: %w", server, err)
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&value); err != nil {
+		return value, understudy.Errorf(understudy.CodeUnavailable, "the answer of server %s could not be read: %w", server, err)
 	}
-	return segments, nil
+	return value, nil
 }
 
 // media asks a recording or failover server for path, from offset on.
@@ -209,17 +313,28 @@ type remote struct {
 	cancel  context.CancelFunc
 }
 
-// open connects at r.at, to whichever copy answers.
+// open connects at r.at, to whichever copy answers. Everybody is asked some
+// times: between two answers a segment may have moved from one to the other.
 func (r *remote) open() error {
 	r.shut()
-	holders := r.footage.holders(r.id)
 	err := error(understudy.Errorf(understudy.CodeNotFound, "no server is known to hold segment %s", r.id))
-	for try := range openTries * len(holders) {
-		if r.ctx.Err() != nil {
-			return r.ctx.Err()
-		}
-		if err = r.connect(holders[try%len(holders)]); err == nil {
-			return nil
+	failed := map[understudy.ServerID]bool{} // and not just without it
+	for range openTries {
+		for _, server := range r.footage.candidates(r.id) {
+			if r.ctx.Err() != nil {
+				return r.ctx.Err()
+			}
+			if failed[server] && !slices.Contains(r.footage.holders(r.id), server) {
+				continue // it is away, and nobody saw the segment there
+			}
+			tried := r.connect(server)
+			if tried == nil {
+				return nil
+			}
+			if understudy.CodeOf(tried) != understudy.CodeNotFound {
+				failed[server] = true
+				err = tried
+			}
 		}
 	}
 	return err
@@ -232,9 +347,9 @@ func (r *remote) connect(server understudy.ServerID) error {
 	}
 	// One timer watches the connection and every read of it.
 	ctx, cancel := context.WithCancel(r.ctx)
-	watch := time.AfterFunc(listTimeout, cancel)
+	watch := time.AfterFunc(r.footage.patience, cancel)
 	path := "/v1/segments/" + r.id.String() + ".mp4"
-	response, err := r.footage.client.media(ctx, server, r.footage.servers[server].Media, path, token, r.at) //nolint:bodyclose // shut closes it
+	response, err := r.footage.client.media(ctx, server, r.footage.servers()[server].Media, path, token, r.at) //nolint:bodyclose // shut closes it
 	if err != nil {
 		watch.Stop()
 		cancel()
@@ -319,13 +434,42 @@ func (c *Client) Segments(ctx context.Context, server understudy.ServerID, camer
 	if err != nil {
 		return nil, err
 	}
-	return c.footage(site).list(ctx, server, segmentsPath(camera, from, to, marks), token)
+	return list[[]understudy.Segment](ctx, c.footage(site), server, segmentsPath(camera, from, to, marks), token)
 }
 
 func segmentsPath(camera understudy.CameraID, from, to time.Time, marks bool) string {
-	query := url.Values{"from": {from.UTC().Format(time.RFC3339Nano)}, "to": {to.UTC().Format(time.RFC3339Nano)}}
+	path := cameraPath(camera, "segments", from, to)
 	if marks {
-		query.Set("marks", "1")
+		path += "&marks=1"
 	}
-	return fmt.Sprintf("/v1/cameras/%s/segments?%s", url.PathEscape(string(camera)), query.Encode())
+	return path
+}
+
+func cameraPath(camera understudy.CameraID, what string, from, to time.Time) string {
+	query := url.Values{"from": {from.UTC().Format(time.RFC3339Nano)}, "to": {to.UTC().Format(time.RFC3339Nano)}}
+	return fmt.Sprintf("/v1/cameras/%s/%s?%s", url.PathEscape(string(camera)), what, query.Encode())
+}
+
+// Elsewhere returns what the other servers hold, for a server that shows footage
+// over all of them: for players that know one address only. site is asked at
+// each call, and tells nothing while it is not known. The result is also an
+// understudy.NoteService.
+func (c *Client) Elsewhere(self understudy.ServerID, site func() (understudy.Site, bool)) interface {
+	understudy.RecordingService
+	understudy.NoteService
+} {
+	f := c.footage(understudy.Site{})
+	f.patience = peerTimeout
+	f.servers = func() map[understudy.ServerID]understudy.Addresses {
+		now, _ := site()
+		others := now.MediaServers()
+		delete(others, self)
+		return others
+	}
+	f.home = func(camera understudy.CameraID) understudy.ServerID {
+		now, _ := site()
+		known, _ := now.Camera(camera)
+		return known.Home
+	}
+	return f
 }

@@ -45,6 +45,7 @@ func (h *holder) Trigger(understudy.Trigger) (bool, error)    { return false, ni
 
 func (h *holder) Home(understudy.CameraID) understudy.ServerID         { return "rec-1" }
 func (h *holder) Epoch(understudy.CameraID) uint64                     { return 1 }
+func (h *holder) Here() media.Shelf                                    { return h.Store }
 func (h *holder) address() string                                      { return h.server.Listener.Addr().String() }
 func (h *holder) hook(f func(http.ResponseWriter, *http.Request) bool) { h.before.Store(&f) }
 
@@ -329,8 +330,8 @@ func TestTimeline(t *testing.T) {
 		t.Errorf("spans %+v\nwant  %+v", line.Spans, want)
 	}
 	gaps := []understudy.Gap{
-		{From: want[0].To, To: want[1].From, Milliseconds: 607},
-		{From: want[2].To, To: noon.Add(30 * time.Second), Milliseconds: 6000},
+		{From: want[0].To, To: want[1].From, Milliseconds: 607, Cause: understudy.GapTakeover, Epoch: 2, Sentence: "the first frame of fo-1 came 607 ms after the last one of rec-1"},
+		{From: want[2].To, To: noon.Add(30 * time.Second), Milliseconds: 6000, Cause: understudy.GapUnknown},
 	}
 	if !slices.Equal(line.Gaps, gaps) {
 		t.Errorf("gaps %v\nwant %v", line.Gaps, gaps)

@@ -20,8 +20,9 @@ const contiguous = 500 * time.Millisecond
 // Fragments keep their payloads, capture times and hashes; only their decode
 // times and numbers are new. One is cut only where a piece begins or ends in it.
 //
-// Gaps between pieces stay gaps in time. A joined piece follows the sample
-// before it exactly, whatever the two holders' clocks said.
+// Gaps between pieces stay gaps in time, of a whole number of frames where the
+// camera has a steady pace. A joined piece follows the sample before it exactly,
+// whatever the two holders' clocks said.
 type Composer struct {
 	w     io.Writer
 	whole bool // a file of its own, whose header is still to be written
@@ -35,7 +36,9 @@ type course struct {
 	sequence uint32             // of the last fragment
 	base     time.Time          // decode time 0; zero until it is known
 	holder   understudy.ServerID
-	shift    time.Duration // added to the capture times of this piece
+	clock    time.Duration // of the piece's holder, as hashes proved it, to be added to its capture times
+	shift    time.Duration // added to the capture times of this piece: clock, and the step to a frame's place
+	pace     pace          // of the video so far
 	videoEnd time.Time     // end of what is written, shift included
 	audioEnd time.Time
 }
@@ -219,15 +222,79 @@ func (c *course) place(piece understudy.Piece, first time.Time) (from time.Time)
 		return first
 	}
 	if !sameHolder {
-		c.shift = 0
+		c.clock, c.shift = 0, 0
 	}
-	if at := first.Add(c.shift); piece.Joined || at.Before(c.videoEnd) {
-		c.shift = c.videoEnd.Sub(first)
+	switch apart := first.Add(c.shift).Sub(c.videoEnd); {
+	case piece.Joined || first.Add(c.clock).Before(c.videoEnd) && apart != 0:
+		c.clock = c.videoEnd.Sub(first)
+		c.shift = c.clock
+	case !sameHolder || apart.Abs() > follows:
+		at := first.Add(c.clock)
+		c.shift = c.clock + c.pace.place(at.Sub(c.base), c.videoEnd.Sub(c.base)) - at.Sub(c.base)
 	}
 	if first.Add(c.shift).Sub(c.videoEnd) <= contiguous {
 		return time.Time{} // sound goes on where it ended
 	}
 	return first
+}
+
+// follows is how far apart two pieces of one holder may be that belong together.
+const follows = time.Millisecond
+
+// pace is how fast pictures come: players that count in frames expect each at a
+// multiple of one distance from the first.
+type pace struct {
+	sum    time.Duration
+	frames int
+}
+
+// add takes in the duration of a picture; one that stands for lost ones does not count.
+func (p *pace) add(d time.Duration) {
+	if p.frames > 0 && d > p.sum/time.Duration(p.frames)*3/2 {
+		return
+	}
+	p.sum += d
+	p.frames++
+}
+
+// distance is that between two pictures, of a usual number of pictures a second;
+// 0 when there is none.
+func (p *pace) distance() time.Duration {
+	const enough = 5
+	if p.frames < enough {
+		return 0
+	}
+	mean := p.sum / time.Duration(p.frames)
+	rate := (time.Second + mean/2) / max(mean, 1)
+	if rate < 1 {
+		return 0
+	}
+	whole := time.Second / rate
+	broadcast := whole * 1001 / 1000 // 29.97 and its kin
+	best := whole
+	if (mean - broadcast).Abs() < (mean - whole).Abs() {
+		best = broadcast
+	}
+	if (mean - best).Abs() > best/100 {
+		return 0
+	}
+	return best
+}
+
+// place returns the place nearest to at, both counted from the first picture, at
+// which a frame is expected, and that is not before end. Else the frames behind a
+// hole would come half way between two places, and two that are a
+// little close would have the same. A piece moves by half a distance at most.
+func (p *pace) place(at, end time.Duration) time.Duration {
+	distance := p.distance()
+	if distance == 0 {
+		return at
+	}
+	place := (at + distance/2) / distance * distance
+	for place < end-distance/2 {
+		place += distance
+	}
+	return place
 }
 
 func videoSample(samples []TimedSample, n int) TimedSample {
@@ -270,6 +337,7 @@ func (c *course) keep(samples []TimedSample) []TimedSample {
 		end := s.End().Add(c.shift)
 		if s.Track == understudy.VideoTrack {
 			c.videoEnd = end
+			c.pace.add(s.Duration)
 		} else {
 			middle := s.At.Add(c.shift + s.Duration/2)
 			if len(c.tracks) < s.Track || !middle.After(c.audioEnd) {

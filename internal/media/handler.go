@@ -32,6 +32,7 @@ var routes = []route{
 	{"/v1/cameras/{camera}/live", live, (*handler).serveSocket},
 	{"/v1/cameras/{camera}/live.mp4", live, (*handler).serveLive},
 	{"/v1/cameras/{camera}/segments", playback, (*handler).serveSegments},
+	{"/v1/cameras/{camera}/notes", playback, (*handler).serveNotes},
 	{"/v1/cameras/{camera}/media.mp4", playbackOrExport, (*handler).serveMedia},
 	{"/v1/cameras/{camera}/export.mp4", export, (*handler).serveExport},
 	{"/v1/cameras/{camera}/still", liveOrPlayback, (*handler).serveStill},

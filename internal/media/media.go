@@ -14,9 +14,13 @@ import (
 	"understudy/internal/stream"
 )
 
-// Library is what a server has to show.
+// Library is what a server has to show. As a RecordingService it is the footage
+// of all servers that answer, wherever it lies.
 type Library interface {
 	understudy.RecordingService
+	// Here returns what lies on this server alone: clients and other servers put
+	// it together with what they hear elsewhere.
+	Here() Shelf
 	// Authorize decides whether the bearer of a media token may do a to c:
 	// nil, CodeUnauthenticated or CodeForbidden. An empty token is nobody's.
 	Authorize(token string, a understudy.Action, c understudy.CameraID) error
@@ -31,6 +35,12 @@ type Library interface {
 	Home(c understudy.CameraID) understudy.ServerID
 	// Epoch returns the epoch under which c is served here; 0 when it is not.
 	Epoch(c understudy.CameraID) uint64
+}
+
+// Shelf is what lies on one server.
+type Shelf interface {
+	understudy.RecordingService
+	understudy.NoteService
 }
 
 // Config is what a handler needs.

@@ -58,6 +58,7 @@ func (l *library) Trigger(t understudy.Trigger) (bool, error) {
 	}
 	return true, l.Note(t.Note("rec-1"))
 }
+func (l *library) Here() Shelf                                  { return l.Store }
 func (l *library) Home(understudy.CameraID) understudy.ServerID { return "rec-1" }
 func (l *library) Epoch(understudy.CameraID) uint64             { return 7 }
 
@@ -150,6 +151,7 @@ func TestEveryRouteAuthorizesEveryObject(t *testing.T) {
 		"/v1/cameras/{camera}/live":           {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
 		"/v1/cameras/{camera}/live.mp4":       {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
 		"/v1/cameras/{camera}/segments":       recordings,
+		"/v1/cameras/{camera}/notes":          recordings,
 		"/v1/cameras/{camera}/media.mp4":      recordings,
 		"/v1/cameras/{camera}/hls/index.m3u8": recordings,
 		"/v1/cameras/{camera}/hls/init.mp4":   recordings,

@@ -33,7 +33,7 @@ func (h *handler) serveSegments(w http.ResponseWriter, r *http.Request, camera u
 	if err != nil {
 		return err
 	}
-	segments, err := h.Library.Segments(r.Context(), camera, from, to, marks)
+	segments, err := h.Library.Here().Segments(r.Context(), camera, from, to, marks)
 	if err != nil {
 		return err
 	}
@@ -61,13 +61,30 @@ func (h *handler) serveSegments(w http.ResponseWriter, r *http.Request, camera u
 	return err
 }
 
+// serveNotes answers with the notes of a range that lie here.
+func (h *handler) serveNotes(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
+	from, to, err := timeRange(r, maxList)
+	if err != nil {
+		return err
+	}
+	notes, err := h.Library.Here().Notes(r.Context(), camera, from, to)
+	if err != nil {
+		return err
+	}
+	if notes == nil {
+		notes = []understudy.Note{}
+	}
+	writeJSON(w, http.StatusOK, notes)
+	return nil
+}
+
 // serveSegment answers with the durable bytes of a segment, whole or a range.
 func (h *handler) serveSegment(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
 	id, err := understudy.ParseSegmentID(string(camera) + "/" + strings.TrimSuffix(r.PathValue("name"), ".mp4"))
 	if err != nil {
 		return err
 	}
-	segment, err := h.Library.OpenSegment(r.Context(), id)
+	segment, err := h.Library.Here().OpenSegment(r.Context(), id)
 	if err != nil {
 		return err
 	}
@@ -110,7 +127,7 @@ func (h *handler) serveMedia(w http.ResponseWriter, r *http.Request, camera unde
 }
 
 func nothing(camera understudy.CameraID, from, to time.Time) error {
-	return understudy.Errorf(understudy.CodeNotFound, "nothing of camera %s from %s to %s lies on this server; ask for its timeline to learn where it does",
+	return understudy.Errorf(understudy.CodeNotFound, "nothing of camera %s from %s to %s lies on a server that answers; its timeline says where something does",
 		camera, from.Format(time.RFC3339), to.Format(time.RFC3339))
 }
 

@@ -57,6 +57,7 @@ type camera struct {
 	hub      *stream.Hub
 	source   *rtsp.Source
 	progress progress
+	gaps     *gapNotes
 	want     atomic.Pointer[want]
 	fault    atomic.Pointer[string] // of the recorder; nil while it can write
 
@@ -86,6 +87,7 @@ func (s *Server) newCamera(a understudy.AssignedCamera) *camera {
 		Username: c.settings.username, Password: c.settings.password, Dials: s.dials, Pump: s.pump, Log: c.log,
 	}, c.hub)
 	c.progress.begin(time.Now(), c.mark())
+	c.gaps = s.gapNotes(a, c.mark().At)
 	return c
 }
 

@@ -163,14 +163,27 @@ func (s *Server) watch(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		now := time.Now() // the tick may have waited while the process was stopped
+		var still understudy.Hole
 		if stood := now.Sub(last); stood > blink {
 			s.stoodStill(now, stood)
+			still = understudy.Hole{From: last, To: now}
 		}
 		last = now
 		for _, c := range *s.cameras.Load() {
 			s.tell(c, now)
+			c.gaps.look(now, c.progress.away(now, c.source.Last()), c.known(), still, s.lease(c.id))
 		}
 	}
+}
+
+// lease returns the lease of a camera as far as it is known here.
+func (s *Server) lease(id understudy.CameraID) understudy.Lease {
+	site := s.site.Load()
+	if site == nil {
+		return understudy.Lease{}
+	}
+	lease, _ := site.Lease(id)
+	return lease
 }
 
 // stoodStill tells of a pause of this very process, for which no camera is to blame.

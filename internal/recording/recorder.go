@@ -31,6 +31,7 @@ type recorder struct {
 
 // run has no context: the hub is closed when the source has ended, and what came until then is to be written.
 func (r *recorder) run() {
+	defer r.camera.gaps.ended()
 	defer r.closing.Wait()
 	defer r.closeWriter()
 	defer r.listen(context.Background())()
@@ -43,6 +44,7 @@ func (r *recorder) run() {
 			return
 		}
 		r.camera.setFault(err) // cut off: the store took nothing for a whole queue
+		r.camera.gaps.failed(understudy.GapDisk, "the store took nothing for a whole queue: "+err.Error())
 		r.begin(nil)
 	}
 }
@@ -85,6 +87,7 @@ func (r *recorder) take(s *understudy.Sample) {
 	want := *r.camera.want.Load()
 	switch {
 	case !want.record:
+		r.camera.gaps.excused()
 		r.closeWriter()
 		r.camera.setFault(nil)
 		r.forget()
@@ -180,6 +183,7 @@ func (r *recorder) setWriting(writing bool) {
 		r.camera.preroll.wrote(time.Now())
 	} else {
 		r.camera.preroll.wrote(time.Time{})
+		r.camera.gaps.waits()
 	}
 }
 
@@ -192,6 +196,8 @@ func (r *recorder) write(s *understudy.Sample, want want) {
 		if err == nil {
 			r.closeWriter()
 			r.writer, r.epoch = next, want.epoch
+		} else {
+			r.camera.gaps.failed(understudy.GapDisk, err.Error())
 		}
 	}
 	if r.writer == nil {
@@ -199,7 +205,12 @@ func (r *recorder) write(s *understudy.Sample, want want) {
 	}
 	if err := r.writer.Write(s); err != nil {
 		r.camera.setFault(err)
+		r.camera.gaps.failed(understudy.GapDisk, err.Error())
 		r.closeWriter()
+		return
+	}
+	if s.Track == understudy.VideoTrack {
+		r.camera.gaps.recorded(s.At)
 	}
 }
 

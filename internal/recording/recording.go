@@ -40,6 +40,9 @@ type Config struct {
 	Media, State, Merge net.Listener
 	// PlainMedia also serves the media port without TLS.
 	PlainMedia bool
+	// Elsewhere returns what the other servers of a site hold, which it is told;
+	// nil: this server shows only what lies on it.
+	Elsewhere func(site func() (understudy.Site, bool)) understudy.RecordingService
 	// Report is told what people should know. It must not wait. Nil tells nobody.
 	Report func(understudy.Report)
 	Log    *slog.Logger // nil is silent
@@ -53,6 +56,8 @@ type Server struct {
 	started time.Time
 	dials   *rtsp.Dials
 	pump    *rtsp.Pump
+
+	elsewhere understudy.RecordingService // nil: nobody is asked
 
 	mu         sync.Mutex // never held while a disk or a camera is waited for
 	assignment understudy.Assignment
@@ -90,6 +95,14 @@ func New(c Config) *Server {
 	s.cameras.Store(&[]*camera{})
 	s.homes.Store(&map[understudy.CameraID]understudy.Camera{})
 	s.arrivals = merge.Receiver{Self: c.ID, Sink: homeward{c.Store, s}, Report: c.Report, Watched: s.Watched}
+	if c.Elsewhere != nil {
+		s.elsewhere = c.Elsewhere(func() (understudy.Site, bool) {
+			if site := s.site.Load(); site != nil {
+				return *site, true
+			}
+			return understudy.Site{}, false
+		})
+	}
 	c.Store.SetKeep(s.keep)
 	c.Store.SetLimits(s.limits)
 	c.Store.SetProtect(s.protected)
@@ -180,6 +193,7 @@ func (s *Server) reconcile() {
 		c := s.newCamera(wanted)
 		if old != nil {
 			c.after = old.silent // one session with a camera at a time
+			c.gaps.why = "the camera's settings were changed, and it was connected to anew"
 		}
 		ctx, cancel := context.WithCancel(s.ctx)
 		c.cancel = cancel

@@ -34,6 +34,12 @@ type stage struct {
 	end     func()
 }
 
+// events returns the notes of events; those of gaps are another test's.
+func (s *stage) events() ([]understudy.Note, error) {
+	notes, err := s.camera.store.Notes(s.t.Context(), "lobby", s.begin, s.begin.Add(time.Hour))
+	return slices.DeleteFunc(notes, func(n understudy.Note) bool { return n.Kind != understudy.NoteEvent }), err
+}
+
 func onStage(t *testing.T, rule understudy.RecordingRule, f func(*stage)) {
 	t.Helper()
 	tracks, _ := fmp4test.Clip(t, "h264", 1)
@@ -204,7 +210,7 @@ func TestFootageOfAnEventIsExact(t *testing.T) {
 				s.trigger(understudy.Trigger{At: at, Until: at.Add(c.until)})
 				s.play(c.afterwardsTo)
 				s.want(fmt.Sprintf("%d-%d", c.first, c.last))
-				notes, err := s.camera.store.Notes(t.Context(), "lobby", s.begin, s.begin.Add(time.Hour))
+				notes, err := s.events()
 				if err != nil || len(notes) != 1 || !notes[0].From.Equal(at) || notes[0].Name != "door" {
 					t.Errorf("the event is noted as %+v, %v", notes, err)
 				}
@@ -236,7 +242,7 @@ func TestAnEventThatDoesNotCountIsAMark(t *testing.T) {
 		s.trigger(understudy.Trigger{Name: "door"})
 		s.play(400)
 		s.want()
-		if notes, err := s.camera.store.Notes(t.Context(), "lobby", s.begin, s.begin.Add(time.Hour)); err != nil || len(notes) != 1 {
+		if notes, err := s.events(); err != nil || len(notes) != 1 {
 			t.Errorf("the notes are %+v, %v", notes, err)
 		}
 	})
@@ -320,7 +326,7 @@ func TestAScheduleIsAnEventByItself(t *testing.T) {
 	onStage(t, rule, func(s *stage) {
 		s.play(25 * 150)
 		s.want(fmt.Sprintf("%d-%d", 25*58, 25*121-1))
-		notes, err := s.camera.store.Notes(t.Context(), "lobby", s.begin, s.begin.Add(time.Hour))
+		notes, err := s.events()
 		if err != nil || len(notes) != 1 || notes[0].Name != "night" || notes[0].To.Sub(notes[0].From) != time.Minute {
 			t.Errorf("the window is noted as %+v, %v", notes, err)
 		}
@@ -339,7 +345,7 @@ func TestEventsBeforeATakeoverAreApplied(t *testing.T) {
 		s.server.noteOccasions(s.camera)
 		s.play(400)
 		s.want("75-199")
-		if notes, err := s.camera.store.Notes(t.Context(), "lobby", s.begin, s.begin.Add(time.Hour)); err != nil || len(notes) != 1 {
+		if notes, err := s.events(); err != nil || len(notes) != 1 {
 			t.Errorf("the notes are %+v, %v", notes, err)
 		}
 	})

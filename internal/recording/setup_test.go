@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/client"
 	"understudy/internal/fmp4"
 	"understudy/internal/fs"
 	"understudy/internal/identity"
@@ -99,7 +100,7 @@ func (i *installation) start(node *identity.Node, o options) *running {
 	r := &running{store: store, node: node, dir: o.dir, reports: make(chan understudy.Report, 1000),
 		addresses: understudy.Addresses{Media: media.Addr().String(), State: state.Addr().String(), Merge: merge.Addr().String()}}
 	r.Server = New(Config{ID: node.ID(), Role: node.Role(), Node: node, Store: store, Media: media, State: state, Merge: merge,
-		PlainMedia: true, Report: func(report understudy.Report) { r.reports <- report }, Log: log})
+		PlainMedia: true, Report: func(report understudy.Report) { r.reports <- report }, Log: log, Elsewhere: elsewhere(t, node)})
 	run := r.Run
 	if o.drive != nil {
 		run = o.drive(r)
@@ -123,6 +124,19 @@ func (i *installation) start(node *identity.Node, o options) *running {
 	}
 	t.Cleanup(r.stop)
 	return r
+}
+
+// elsewhere asks the other servers as the program does, without a management server.
+func elsewhere(t *testing.T, node *identity.Node) func(func() (understudy.Site, bool)) understudy.RecordingService {
+	t.Helper()
+	site, err := client.New(client.Config{Addresses: []string{"https://127.0.0.1:1"}, TLS: node.ClientTLS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(site.Close)
+	return func(known func() (understudy.Site, bool)) understudy.RecordingService {
+		return site.Elsewhere(node.ID(), known)
+	}
 }
 
 func listener(t *testing.T) net.Listener {

@@ -8,6 +8,7 @@ import (
 
 	"understudy"
 	"understudy/internal/merge"
+	"understudy/internal/storage"
 )
 
 // watchedFor is how long after its last read a range counts as being played.
@@ -52,10 +53,16 @@ func (s *Server) Watched() []merge.Watched {
 	return ranges
 }
 
+// shelf is what lies on this server alone.
+type shelf struct {
+	*storage.Store
+	server *Server
+}
+
 // Segments notes what is being played: who only lists footage asks for no marks.
-func (l library) Segments(ctx context.Context, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error) {
+func (h shelf) Segments(ctx context.Context, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error) {
 	if marks {
-		l.server.played.saw(camera, from, to)
+		h.server.played.saw(camera, from, to)
 	}
-	return l.Store.Segments(ctx, camera, from, to, marks)
+	return h.Store.Segments(ctx, camera, from, to, marks)
 }
