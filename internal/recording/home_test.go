@@ -202,3 +202,47 @@ func TestConcerns(t *testing.T) {
 		}
 	}
 }
+
+// Locks are obeyed after a restart without asking anyone, and events that were
+// told while the server was away get their marks when it is back.
+func TestLocksAndEventsOutliveARestart(t *testing.T) {
+	t.Parallel()
+	site := newInstallation(t)
+	authority := newManagement(t, site)
+	a := cameras(t, "rec-1", "lobby")
+	authority.furnish(t, a)
+	var home *Home
+	r := site.start(site.join("rec-1", understudy.RoleRecording), options{drive: atHome(authority, &home)})
+	until(t, "the camera is recorded", r.recordsAll(a))
+	tell := func(id string) {
+		if _, err := authority.Trigger(t.Context(), understudy.Trigger{ID: id, Camera: "lobby", Name: "door"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	marked := func(r *running, id string) func() bool {
+		return func() bool {
+			notes, err := r.store.Notes(t.Context(), "lobby", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+			return err == nil && slices.ContainsFunc(notes, func(n understudy.Note) bool { return n.ID == id })
+		}
+	}
+	tell("while-it-runs")
+	until(t, "the event is marked", marked(r, "while-it-runs"))
+	ada := understudy.WithAsker(t.Context(), understudy.Identity{User: "ada"})
+	if _, err := authority.PutLock(ada, understudy.Lock{ID: "case", Camera: "lobby", From: time.Now().Add(-time.Hour), To: time.Now(), Reason: "case"}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the lock is kept", func() bool {
+		_, err := r.node.OpenFile(locksFile)
+		return err == nil
+	})
+	r.stop()
+	tell("while-it-was-away")
+	authority.away.Store(true)
+	again := site.start(r.node, options{dir: r.dir, drive: atHome(authority, &home)})
+	until(t, "the lock is known although nobody answers", func() bool {
+		spared := again.protected("lobby")
+		return len(spared) == 1 && spared[0].Locked
+	})
+	authority.away.Store(false)
+	until(t, "the event that was told meanwhile is marked", marked(again, "while-it-was-away"))
+}
