@@ -143,7 +143,7 @@ func (s *Server) finish(home understudy.ServerID, run *sending) {
 	}
 	expired := ""
 	if run.sent.Expired > 0 {
-		expired = fmt.Sprintf("; %d more had reached their age and were deleted", run.sent.Expired)
+		expired = fmt.Sprintf("; %d more were deleted here because retention at home has taken them, or would at once", run.sent.Expired)
 	}
 	s.tell(Said{Server: home, Public: true, Report: understudy.Report{Kind: understudy.EventMerge, Sentence: fmt.Sprintf(
 		"all that %s recorded for %s is home: %d segments in %s, %s over the line%s", s.self, home,

@@ -114,8 +114,11 @@ type refusal struct {
 	Again  bool            `json:"again,omitempty"` // offer it again at once
 	// Quarantined: its bytes failed too often; do not offer it again for now.
 	Quarantined bool `json:"quarantined,omitempty"`
-	// Expired: retention at home has deleted it, or would at once.
+	// Expired: retention at home would delete it at once. The sender deletes it
+	// if its own clock and settings say so, too.
 	Expired bool `json:"expired,omitempty"`
+	// Retired: it was at home, and retention deleted it there.
+	Retired bool `json:"retired,omitempty"`
 }
 
 // Watched is footage that somebody is playing, which comes home first.

@@ -20,9 +20,11 @@ type Sink interface {
 	Incarnation() string
 	// Accept says why footage of a camera does not belong here; nil if it does.
 	Accept(camera understudy.CameraID) error
-	// Expired says why retention here would delete a segment at once, or has
-	// deleted it; "" if it would be kept. end is the sender's word, or zero.
+	// Expired says why retention here would delete a segment at once; "" if it
+	// would be kept. end is the sender's word.
 	Expired(id understudy.SegmentID, end time.Time) string
+	// Retired says why retention has deleted a segment that was here.
+	Retired(id understudy.SegmentID) (why string, ok bool)
 	// Has reads a segment back from the disk; not ok if it is not here whole.
 	Has(id understudy.SegmentID) (size int64, sha256 [32]byte, ok bool)
 	// Import begins or resumes taking a segment. It must not be asked for one that is quarantined.
@@ -258,8 +260,8 @@ func (s *receiving) offered(ctx context.Context, offered offer) error {
 		s.alarm(o, err.Error())
 		return s.refuse(err)
 	}
-	if why := s.Sink.Expired(o.Segment, offered.End); why != "" {
-		return s.refuseWith(refusal{Code: understudy.CodeNotFound, Reason: why, Expired: true})
+	if no := s.expired(o.Segment, offered.End); no != nil {
+		return s.refuseWith(*no)
 	}
 	if s.Sink.Quarantined(o.Segment, o.Size, o.SHA256) {
 		return s.refuseWith(refusal{Code: understudy.CodeConflict, Reason: quarantined(o, s.peer), Quarantined: true})
@@ -365,11 +367,22 @@ func (s *receiving) confirm(c confirm) error {
 	if ok && size == o.Size && sum == o.SHA256 && same {
 		return s.send(message{Confirmed: &o})
 	}
-	if why := s.Sink.Expired(o.Segment, c.End); !ok && same && why != "" {
-		return s.refuseWith(refusal{Code: understudy.CodeNotFound, Reason: why, Expired: true})
+	if no := s.expired(o.Segment, c.End); !ok && same && no != nil {
+		return s.refuseWith(*no)
 	}
 	return s.refuse(understudy.Errorf(understudy.CodeConflict,
 		"segment %s is not here any more as it was acknowledged; keep it and offer it again", o.Segment))
+}
+
+// expired refuses a segment that retention has deleted, or would at once; nil if neither.
+func (s *receiving) expired(id understudy.SegmentID, end time.Time) *refusal {
+	if why, ok := s.Sink.Retired(id); ok {
+		return &refusal{Code: understudy.CodeNotFound, Reason: fmt.Sprintf("segment %s was here, and retention deleted it: %s", id, why), Retired: true}
+	}
+	if why := s.Sink.Expired(id, end); why != "" {
+		return &refusal{Code: understudy.CodeNotFound, Reason: why, Expired: true}
+	}
+	return nil
 }
 
 // receipt acknowledges a segment that is durable.

@@ -184,7 +184,7 @@ func (s *sender) missing(ctx context.Context, segment understudy.Segment) error 
 // refused leaves a segment where it is, unless its time has come at both ends.
 func (s *sender) refused(segment understudy.Segment, no *refusal) error {
 	b := s.batch
-	if no.Expired && b.options.Expired != nil && b.options.Expired(segment) {
+	if no.Retired || no.Expired && b.options.Expired != nil && b.options.Expired(segment) {
 		return s.expired(segment.ID, no)
 	}
 	b.options.Memory.hold(segment.ID, time.Now().Add(holdFor))
@@ -199,7 +199,7 @@ func (s *sender) refused(segment understudy.Segment, no *refusal) error {
 }
 
 func (s *sender) expired(id understudy.SegmentID, no *refusal) error {
-	if err := s.batch.source.Delete(id, "its time had come before it was home: "+no.Reason); err != nil {
+	if err := s.batch.source.Delete(id, "its time has come at home: "+no.Reason); err != nil {
 		return err
 	}
 	s.batch.update(func() {
@@ -312,7 +312,7 @@ func (s *sender) confirm(c confirm) error {
 	switch {
 	case err != nil:
 		return err
-	case m.Refusal != nil && m.Refusal.Expired:
+	case m.Refusal != nil && (m.Refusal.Retired || m.Refusal.Expired):
 		return s.expired(id, m.Refusal)
 	case m.Refusal != nil:
 		s.batch.update(func() {

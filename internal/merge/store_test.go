@@ -124,6 +124,13 @@ func (d *disk) Expired(id understudy.SegmentID, _ time.Time) string {
 	return ""
 }
 
+func (d *disk) Retired(id understudy.SegmentID) (string, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	why, ok := d.deleted[id]
+	return why, ok
+}
+
 func (d *disk) Quarantined(id understudy.SegmentID, _ int64, _ [32]byte) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -178,18 +178,12 @@ func TestTranscripts(t *testing.T) {
 			to.expired = func(understudy.SegmentID) string { return "rec-1 keeps footage for a day" }
 			return session(t, from, to, from.list(), SendOptions{Expired: func(s understudy.Segment) bool { return s.ID == first }})
 		},
-		"expired-in-the-grace": func(t *testing.T) string {
+		"retired-in-the-grace": func(t *testing.T) string {
 			from, to := newDisk("a"), newDisk("store-1")
 			from.segments[first] = footage(10)
-			to.expired = func(id understudy.SegmentID) string {
-				if _, gone := to.deleted[id]; gone {
-					return "rec-1 deleted it to make room"
-				}
-				return ""
-			}
 			go func() {
 				time.Sleep(time.Second)
-				_ = to.Delete(first, "")
+				_ = to.Delete(first, "there was no room for it")
 			}()
 			return session(t, from, to, from.list(), SendOptions{Grace: 2 * time.Second})
 		},

@@ -89,7 +89,7 @@ func (h homeward) Accept(camera understudy.CameraID) error {
 	}
 }
 
-// Expired says why retention here would take a segment at once, or has taken it.
+// Expired says why retention here would take a segment at once.
 func (h homeward) Expired(id understudy.SegmentID, end time.Time) string {
 	if site := h.server.site.Load(); site != nil {
 		if keep, expired := site.Expired(id.Camera, end, time.Now()); expired {

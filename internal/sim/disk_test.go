@@ -207,7 +207,9 @@ func (d *disk) Accept(camera understudy.CameraID) error {
 	return nil
 }
 
-// Expired and Quarantined implement merge.Sink: this disk keeps all.
+// Expired, Retired and Quarantined implement merge.Sink: this disk keeps all.
+func (d *disk) Retired(understudy.SegmentID) (string, bool) { return "", false }
+
 func (d *disk) Expired(understudy.SegmentID, time.Time) string { return "" }
 
 func (d *disk) Quarantined(understudy.SegmentID, int64, [32]byte) bool { return false }

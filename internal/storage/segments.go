@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -204,12 +203,12 @@ func (s *Store) Has(id understudy.SegmentID) (size int64, sum [32]byte, ok bool)
 	return segment.Size, [32]byte(hash.Sum(nil)), true
 }
 
-// Delete removes a closed segment and reports why. Deleting what is not here is
-// no error; an open one is CodeConflict.
+// Delete removes a closed segment and logs why: whoever deletes many tells of
+// them in one event. Deleting what is not here is no error; an open one is CodeConflict.
 func (s *Store) Delete(id understudy.SegmentID, why string) error {
 	size, err := s.remove(id)
 	if err == nil && size > 0 {
-		s.report(id.Camera, fmt.Sprintf("segment %s (%d bytes) was deleted: %s", id, size, why))
+		s.log.Info("a segment was deleted", "segment", id, "bytes", size, "why", why)
 	}
 	return err
 }
