@@ -158,6 +158,6 @@ type Transfer struct {
 	BytesPerSecond int64     `json:"bytes_per_second" doc:"Over the last seconds"`
 	Until          time.Time `json:"until,omitzero" doc:"When it will be done, at this rate"`
 	Waiting        string    `json:"waiting,omitempty" doc:"Why nothing is sent now, or less than there is room for; empty when nothing holds it up"`
-	// Quarantined segments are left out: their bytes failed their hash again and again.
-	Quarantined int `json:"quarantined,omitempty" doc:"Segments that are not sent any more because their bytes failed their hash three times"`
+	// Held segments are left out for now.
+	Held int `json:"held,omitempty" doc:"Segments that home refused, or whose bytes failed their hash three times; the log says which and why"`
 }

@@ -136,9 +136,9 @@ func printTransfers(w io.Writer, transfers []understudy.Transfer) error {
 			until = t.Until.Local().Format("15:04:05")
 		}
 		rows = append(rows, []string{fmt.Sprintf("%s → %s", t.From, t.To), bar(t), size(t.BytesLeft) + " left",
-			size(t.BytesPerSecond) + "/s", until, string(t.Camera), t.Waiting})
+			size(t.BytesPerSecond) + "/s", until, fmt.Sprint(t.Held), string(t.Camera), t.Waiting})
 	}
-	return table(w, "MERGE\tDONE\tLEFT\tRATE\tUNTIL\tCAMERA\tWAITING", rows)
+	return table(w, "MERGE\tDONE\tLEFT\tRATE\tUNTIL\tHELD\tCAMERA\tWAITING", rows)
 }
 
 func bar(t understudy.Transfer) string {

@@ -65,16 +65,17 @@ type Batch struct {
 	source   Source
 	options  SendOptions
 
-	mu       sync.Mutex
-	notes    []understudy.Note
-	queue    []understudy.Segment           // that no session has begun, oldest first
-	all      map[understudy.SegmentID]int64 // the sizes of those that are not home yet
-	watched  []Watched                      // at home
-	camera   understudy.CameraID
-	meter    meter
-	done     int64
-	deferred int // segments that Memory says not to offer now
-	sent     Sent
+	mu      sync.Mutex
+	notes   []understudy.Note
+	queue   []understudy.Segment           // that no session has begun, oldest first
+	all     map[understudy.SegmentID]int64 // the sizes of those that are not home yet
+	bytes   int64                          // of all
+	watched []Watched                      // at home
+	camera  understudy.CameraID
+	meter   meter
+	done    int64
+	held    int // segments that Memory says not to offer now
+	sent    Sent
 }
 
 // NewBatch makes a batch of what the server from recorded for the server to.
@@ -94,11 +95,12 @@ func NewBatch(from, to understudy.ServerID, source Source, segments []understudy
 		all: map[understudy.SegmentID]int64{}, sent: Sent{Refused: map[understudy.SegmentID]string{}}}
 	for _, s := range segments {
 		if o.Memory.isHeld(s.ID, time.Now()) {
-			b.deferred++
+			b.held++
 			continue
 		}
 		b.queue = append(b.queue, s)
 		b.all[s.ID] = s.Size
+		b.bytes += s.Size
 	}
 	return b
 }
@@ -180,12 +182,12 @@ func (b *Batch) next() (understudy.Segment, bool) {
 }
 
 // left is what has to come home yet; mu is held.
-func (b *Batch) left() left {
-	l := left{Segments: len(b.all)}
-	for _, size := range b.all {
-		l.Bytes += size
-	}
-	return l
+func (b *Batch) left() left { return left{Segments: len(b.all), Bytes: b.bytes} }
+
+// drop takes a segment out of what has to come home; mu is held.
+func (b *Batch) drop(id understudy.SegmentID) {
+	b.bytes -= b.all[id]
+	delete(b.all, id)
 }
 
 func (b *Batch) update(f func()) {
@@ -207,7 +209,7 @@ func (b *Batch) arrived(id understudy.SegmentID, watched []Watched) {
 	b.update(func() {
 		b.sent.Segments++
 		b.done += b.all[id]
-		delete(b.all, id)
+		b.drop(id)
 		b.watched = watched[:min(len(watched), maxWatched)]
 	})
 }
@@ -219,7 +221,7 @@ func (b *Batch) Transfer() understudy.Transfer {
 	defer b.mu.Unlock()
 	now, l := time.Now(), b.left()
 	t := understudy.Transfer{From: b.from, To: b.to, Camera: b.camera, SegmentsLeft: l.Segments, BytesLeft: l.Bytes,
-		BytesDone: b.done, BytesPerSecond: b.meter.rate(now), Waiting: waiting, Quarantined: len(b.sent.Quarantined) + b.deferred}
+		BytesDone: b.done, BytesPerSecond: b.meter.rate(now), Waiting: waiting, Held: len(b.sent.Refused) + b.held}
 	t.Until = until(now, t)
 	if t.Waiting == "" && l.Segments == 0 {
 		t.Waiting = "home has everything and is asked after a while whether it still does"

@@ -177,7 +177,7 @@ func (s *sender) missing(ctx context.Context, segment understudy.Segment) error 
 		return s.refused(segment, &refusal{Code: understudy.CodeConflict, Quarantined: true,
 			Reason: fmt.Sprintf("segment %s cannot be read back whole here; it stays where it is: run understudy check on this server's store", segment.ID)})
 	}
-	s.batch.update(func() { delete(s.batch.all, segment.ID) })
+	s.batch.update(func() { s.batch.drop(segment.ID) })
 	return nil
 }
 
@@ -189,7 +189,7 @@ func (s *sender) refused(segment understudy.Segment, no *refusal) error {
 	}
 	b.options.Memory.hold(segment.ID, time.Now().Add(holdFor))
 	b.update(func() {
-		delete(b.all, segment.ID)
+		b.drop(segment.ID)
 		b.sent.Refused[segment.ID] = no.Reason
 		if no.Quarantined {
 			b.sent.Quarantined = append(b.sent.Quarantined, segment.ID)
@@ -203,7 +203,7 @@ func (s *sender) expired(id understudy.SegmentID, no *refusal) error {
 		return err
 	}
 	s.batch.update(func() {
-		delete(s.batch.all, id)
+		s.batch.drop(id)
 		s.batch.sent.Expired++
 	})
 	return nil
