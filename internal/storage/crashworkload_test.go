@@ -43,21 +43,27 @@ type stage struct {
 // record runs a workload in virtual time and returns its lives.
 func play(t *testing.T, name string, wrap func(fs.FS) fs.FS) []*life {
 	t.Helper()
+	folders := []string{"a"}
+	if strings.HasPrefix(name, "two folders") {
+		folders = []string{"a", "b"}
+	}
+	return perform(t, name, folders, wrap, workloads[name])
+}
+
+func perform(t *testing.T, name string, folders []string, wrap func(fs.FS) fs.FS, run func(*stage)) []*life {
+	t.Helper()
 	tracks, _ := fmp4test.Clip(t, "h265", 1)
 	s := &stage{t: t, name: name, tracks: tracks, wrap: wrap, clock: fmp4test.Start,
-		oracle: &oracle{folders: []string{"a"}, notes: map[string][]understudy.Note{}, fed: map[fedSample]time.Time{}, truth: map[understudy.SegmentID]*truthSegment{}}}
+		oracle: &oracle{folders: folders, notes: map[string][]understudy.Note{}, fed: map[fedSample]time.Time{}, truth: map[understudy.SegmentID]*truthSegment{}}}
 	synctest.Test(t, func(t *testing.T) {
 		s.t = t
-		if strings.HasPrefix(name, "two folders") {
-			s.oracle.folders = []string{"a", "b"}
-		}
 		disk := fs.NewMemory()
 		for _, folder := range s.oracle.folders {
 			s.must(disk.MkdirAll(folder))
 		}
 		s.must(disk.SyncDir("."))
 		s.begin(disk, nil)
-		workloads[name](s)
+		run(s)
 		s.end()
 	})
 	return s.lives
@@ -93,13 +99,18 @@ func (s *stage) before(op fs.Op, name string) error {
 
 // open starts a process with a store and its timers.
 func (s *stage) open(change ...func(*storage.Config)) {
+	s.t.Helper()
+	s.must(s.tryOpen(change...))
+}
+
+func (s *stage) tryOpen(change ...func(*storage.Config)) error {
 	c := s.oracle.config(s.disk, s.wrap)
 	for _, f := range change {
 		f(&c)
 	}
 	store, err := storage.Open(s.t.Context(), c)
 	if err != nil {
-		s.t.Fatal(err)
+		return err
 	}
 	s.store = store
 	s.seen.Store(store)
@@ -113,6 +124,7 @@ func (s *stage) open(change ...func(*storage.Config)) {
 		}
 		s.stop = nil
 	}
+	return nil
 }
 
 // end ends a life in order.
