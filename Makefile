@@ -33,7 +33,7 @@ faults: build ## break a whole site in many ways: full disks, random kills, came
 	$(GO) test -count=1 -timeout 15m ./test/faults
 
 crash: ## a million crash states of the store in memory, after each step of what servers do (5 minutes)
-	UNDERSTUDY_CRASH_STATES=$${UNDERSTUDY_CRASH_STATES:-1000000} $(GO) test -count=1 -timeout 60m -v -run '^TestCrashStates$$' ./internal/storage
+	UNDERSTUDY_CRASH_STATES=$${UNDERSTUDY_CRASH_STATES:-1000000} $(GO) test -count=1 -timeout 60m -v -run '^(TestCrashStates|TestEachOperationFailsOnce|TestAHangingFolderHoldsUpNoOther|TestPlantedBugsAreFound)$$' ./internal/storage
 
 script: ## the pure modules of the page
 	node --test web/test/

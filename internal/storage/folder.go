@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"understudy"
@@ -54,16 +53,16 @@ type folder struct {
 	queued      atomic.Int64  // bytes that its writers hold
 	written     atomic.Int64  // bytes since upkeep last looked
 
-	identityMu sync.Mutex // guards identity, also over writes of the store file
+	identityMu diskLock // guards identity, also over writes of the store file
 	identity   storeIdentity
 
 	victims victims // of the goroutine of upkeep
 	notes   *notebook
 
-	indexMu sync.Mutex                  // one writer of index files at a time
+	indexMu diskLock                    // one writer of index files at a time
 	gone    map[understudy.CameraID]int // segments since the index was written whole
 
-	madeMu sync.Mutex                   // guards made
+	madeMu diskLock                     // guards made
 	made   map[understudy.CameraID]bool // cameras whose folder is durable
 
 	used int64 // bytes of durable segments; the store's mu guards it

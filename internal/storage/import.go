@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"understudy"
@@ -28,8 +27,8 @@ type Import struct {
 	size   int64
 	sum    [32]byte
 
-	mu       sync.Mutex // against a second Import of the same segment
-	file     fs.File    // nil once it is complete, sealed or given up
+	mu       diskLock // against a second Import of the same segment
+	file     fs.File  // nil once it is complete, sealed or given up
 	offset   int64
 	right    int64 // up to where Seal found whole fragments
 	complete bool

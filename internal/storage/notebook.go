@@ -39,7 +39,7 @@ type notebook struct {
 	replace func(dir, name string, content []byte) error
 	wrote   func(bytes int) // so that room is made for it, too
 
-	writing sync.Mutex // one writer of the files at a time, over operations of the disk
+	writing diskLock // one writer of the files at a time, over operations of the disk
 
 	mu      sync.Mutex // guards what follows, never over an operation of the disk
 	cameras map[understudy.CameraID]*cameraNotes
