@@ -8,7 +8,7 @@ import { chase } from "../page/js/edge.js";
 import { decide } from "../page/js/way.js";
 import { applyEvent, candidates, emptySite, standbys, wholeSite } from "../page/js/site.js";
 import { pieceAt, playable, ticks } from "../page/js/spans.js";
-import { ago, bytes, tileState } from "../page/js/words.js";
+import { ago, bytes, onTheWay, tileState } from "../page/js/words.js";
 
 const u32 = (n) => [n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255];
 const box = (type, ...content) => {
@@ -129,4 +129,11 @@ test("sizes and ages are for people", () => {
   assert.equal(bytes(0), "0 B");
   assert.equal(bytes(2_900_000), "2.9 MB");
   assert.equal(ago(at(0), 120_000), "2 min");
+});
+
+test("a transfer says which way, how much, how fast, and why it waits", () => {
+  const t = { from: "fo1", to: "rec1", bytes_left: 3e6, bytes_per_second: 1e6, segments_left: 2 };
+  assert.match(onTheWay(t, "fo1"), /^sending home to rec1: .+ left, .+\/s$/);
+  assert.match(onTheWay(t, "rec1"), /^footage comes home from fo1: /);
+  assert.match(onTheWay({ ...t, bytes_per_second: 0, waiting: "rec1 lags" }, "fo1"), /left \(rec1 lags\)$/);
 });

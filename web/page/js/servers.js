@@ -5,7 +5,7 @@ import { call } from "./api.js";
 import { h, keyed, text, data, toast } from "./dom.js";
 import { icon } from "./icons.js";
 import { held, isFailover, servers, standbys } from "./site.js";
-import { ago, bytes } from "./words.js";
+import { ago, bytes, onTheWay } from "./words.js";
 
 /** serverState returns {state, sentence} of a server: "up", "stands-in", "sick", "down" or "unknown". Pure. */
 export function serverState(site, id, seen) {
@@ -106,5 +106,6 @@ function facts(site, s, seen) {
   const storage = seen?.state?.storage;
   if (storage) all.push(`${bytes(storage.used_bytes)} stored, ${bytes(storage.free_bytes)} free`);
   if (storage?.unmerged_segments > 0) all.push(`${bytes(storage.unmerged_bytes)} not home yet`);
+  for (const t of seen?.state?.transfers ?? []) all.push(onTheWay(t, s.id));
   return all;
 }

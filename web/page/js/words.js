@@ -73,3 +73,11 @@ export function ago(time, now = Date.now()) {
   if (s < 86400) return `${Math.floor(s / 3600)} h`;
   return `${Math.floor(s / 86400)} d`;
 }
+
+// onTheWay says in words how far footage on its way home is.
+export function onTheWay(t, here) {
+  const way = t.from === here ? `sending home to ${t.to}` : `footage comes home from ${t.from}`;
+  const rate = t.bytes_per_second > 0 ? `, ${bytes(t.bytes_per_second)}/s` : "";
+  const until = t.until ? `, until ${new Date(t.until).toLocaleTimeString()}` : "";
+  return `${way}: ${bytes(t.bytes_left)} left${rate}${until}${t.waiting ? ` (${t.waiting})` : ""}`;
+}
