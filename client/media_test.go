@@ -31,6 +31,7 @@ type holder struct {
 	id     understudy.ServerID
 	hub    atomic.Pointer[stream.Hub]
 	server *httptest.Server
+	told   []understudy.Trigger // by one at a time
 	// before, where it is set, sees each request first; true: it has answered.
 	before atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
@@ -41,7 +42,13 @@ func (h *holder) Live(understudy.CameraID) (*stream.Hub, bool) {
 	return hub, hub != nil
 }
 func (h *holder) Redirect(understudy.CameraID) (string, bool) { return "", false }
-func (h *holder) Trigger(understudy.Trigger) (bool, error)    { return false, nil }
+func (h *holder) Trigger(t understudy.Trigger) (bool, error) {
+	if h.hub.Load() == nil {
+		return false, nil
+	}
+	h.told = append(h.told, t)
+	return true, nil
+}
 
 func (h *holder) Home(understudy.CameraID) understudy.ServerID         { return "rec-1" }
 func (h *holder) Epoch(understudy.CameraID) uint64                     { return 1 }

@@ -41,8 +41,9 @@ func sampleSize(s *understudy.Sample) int64 {
 func isKey(s *understudy.Sample) bool { return s.Key && s.Track == understudy.VideoTrack }
 
 // add keeps a sample, and of those before it only the GOPs from which footage
-// that begins at from can be decoded. False: there is no room.
-func (p *preroll) add(s *understudy.Sample, from time.Time) bool {
+// that begins at from can be decoded; where room is short, at from and late.
+// False: there is no room.
+func (p *preroll) add(s *understudy.Sample, from time.Time, late time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.samples) == 0 && !isKey(s) {
@@ -52,13 +53,19 @@ func (p *preroll) add(s *understudy.Sample, from time.Time) bool {
 		p.trim(from)
 	}
 	size := sampleSize(s)
-	if p.bytes+size > prerollBytes || p.memory.bytes.Load()+size > prerollsBytes {
-		return false
+	if !p.fits(size) {
+		if p.trim(from.Add(late)); !p.fits(size) {
+			return false
+		}
 	}
 	p.samples = append(p.samples, s)
 	p.bytes += size
 	p.memory.bytes.Add(size)
 	return true
+}
+
+func (p *preroll) fits(size int64) bool {
+	return p.bytes+size <= prerollBytes && p.memory.bytes.Load()+size <= prerollsBytes
 }
 
 func (p *preroll) trim(from time.Time) {

@@ -132,7 +132,7 @@ func (r *recorder) await(s *understudy.Sample, want want) {
 		r.write(s, want)
 		return
 	}
-	if !r.camera.preroll.add(s, s.At.Add(-want.rule.Before-lateness)) {
+	if !r.camera.preroll.add(s, s.At.Add(-want.rule.Before-lateness), lateness) {
 		r.spilled = true
 		r.camera.spill.begin(s.At.Add(-want.rule.Before - lateness))
 		r.drain(0, want)

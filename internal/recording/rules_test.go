@@ -320,6 +320,21 @@ func TestWhatDoesNotFitIntoMemoryIsRecordedAndDiscarded(t *testing.T) {
 	})
 }
 
+// Where memory is short, it is the room for events told late that goes first.
+func TestRoomForLateEventsGoesFirst(t *testing.T) {
+	rule := understudy.RecordingRule{Mode: understudy.RecordEvents, Before: 28 * time.Second, After: time.Second}
+	onStage(t, rule, func(s *stage) {
+		s.size = 16 << 10 // 30 s fit
+		s.play(25 * 60)
+		if got := s.onDisk(); len(got) > 0 {
+			t.Errorf("without an event frames %v are on disk", got)
+		}
+		s.trigger(understudy.Trigger{At: s.at(25 * 60)})
+		s.play(25 * 63)
+		s.want(fmt.Sprintf("%d-%d", 25*32, 25*61-1))
+	})
+}
+
 func TestAScheduleIsAnEventByItself(t *testing.T) {
 	rule := eventRule
 	rule.Schedule = "night=daily 00:01-00:02" // synctest begins at midnight UTC
