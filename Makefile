@@ -27,13 +27,13 @@ $(LINT): tools/go.mod tools/go.sum
 	@cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 race: ## all tests but the long faults, with the race detector; many of them wait, so four packages at once
-	$(GO) test -race -p 4 -timeout 9m $$($(GO) list ./... | grep -v /test/faults)
+	$(GO) test -race -p 4 -timeout 9m $$($(GO) list ./... | grep -vE '/test/(faults|crash)$$')
 
 faults: build ## break a whole site in many ways: full disks, random kills, cameras that misbehave (5 minutes)
 	$(GO) test -count=1 -timeout 15m ./test/faults
 
-crash: ## a million crash states of the store in memory, after each step of what servers do (5 minutes)
-	UNDERSTUDY_CRASH_STATES=$${UNDERSTUDY_CRASH_STATES:-1000000} $(GO) test -count=1 -timeout 60m -v -run '^(TestCrashStates|TestEachOperationFailsOnce|TestAHangingFolderHoldsUpNoOther|TestPlantedBugsAreFound)$$' ./internal/storage
+crash: ## a million crash states of the store in memory, then real processes and disks that are broken (7 minutes)
+	scripts/crash.sh
 
 script: ## the pure modules of the page
 	node --test web/test/
