@@ -38,6 +38,14 @@ func TestSeveralFolders(t *testing.T) {
 	}
 }
 
+func TestAnArchive(t *testing.T) {
+	c, err := LoadMedia(write(t, "storage:\n  give_up_unmerged: true\n  archive:\n    endpoint: https://s3.example.com\n    bucket: footage\n    prefix: site1\n    access_key_file: /a\n    secret_key_file: /s\n    max_rate: 20MB\n"), understudy.RoleRecording)
+	want := Archive{Endpoint: "https://s3.example.com", Bucket: "footage", Prefix: "site1", AccessKeyFile: "/a", SecretKeyFile: "/s", MaxRate: 20e6}
+	if err != nil || c.Storage.Archive != want || !c.Storage.GiveUpUnmerged || len(c.Storage.Folders) != 1 {
+		t.Errorf("read %+v, %v", c.Storage, err)
+	}
+}
+
 func TestMistakesAreSentences(t *testing.T) {
 	for text, want := range map[string]string{
 		"dta: /srv":                                    `line 1: there is no key "dta"; the keys are data,`,
@@ -48,6 +56,8 @@ func TestMistakesAreSentences(t *testing.T) {
 		"storage: {folders: [{dir: /b}, {dir: /b/}]}":  `a dir of its own; number 2 has "/b"`,
 		"storage: {folders: [{max_size: 1GB}]}":        `a dir of its own; number 1`,
 		"storage: {folders: [{dir: /b, max_sise: 1}]}": `line 1: there is no key "max_sise"`,
+		"storage: {archive: {bucket: footage}}":        `storage.archive needs endpoint, bucket, access_key_file and secret_key_file`,
+		"storage: {archive: {secret_key: x}}":          `there is no key "secret_key"`,
 		"hold_down: 0s":                                `hold_down is 1s to 15m`,
 		"hold_down: 1h":                                `hold_down is 1s to 15m`,
 		"hold_down: [":                                 `configuration`,
