@@ -3,6 +3,8 @@ package drill
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"understudy"
@@ -56,7 +58,7 @@ func (r *rehearsal) recordMore(ctx context.Context) error {
 // cutMerge cuts the line and kills both ends, each time after the merge has moved on.
 func (r *rehearsal) cutMerge(ctx context.Context) error {
 	for _, act := range []func(context.Context) error{
-		r.cutLine, r.cutLine, r.killStandby, r.cutLine, r.killHome, r.cutLine, r.killBoth, r.cutLine, r.killStandby,
+		r.cutLine, r.exportDuring, r.cutLine, r.killStandby, r.cutLine, r.killHome, r.cutLine, r.killBoth, r.cutLine, r.killStandby,
 	} {
 		if err := r.mergeMoves(ctx); err != nil {
 			return err
@@ -75,6 +77,39 @@ func (r *rehearsal) mergeMoves(ctx context.Context) error {
 		r.noteLeft(ctx)
 		return r.line.bytes.Load() >= before+part
 	})
+}
+
+// exportDuring takes the failed-over time of every camera while half of it is on its way.
+func (r *rehearsal) exportDuring(ctx context.Context) error {
+	r.options.Say("exporting what is on its way home")
+	r.during = map[understudy.CameraID][]frame{}
+	for _, camera := range r.site.Layout.Cameras {
+		frames, _, err := r.exportRange(ctx, camera.ID, r.from, r.cured, filepath.Join(r.exports, string(camera.ID)+"-during.mp4"))
+		if err != nil {
+			return fmt.Errorf("camera %s could not be exported during the merge: %w", camera.ID, err)
+		}
+		r.during[camera.ID] = frames
+	}
+	return nil
+}
+
+// compareExports takes the same time of every camera again, now that all is home.
+func (r *rehearsal) compareExports(ctx context.Context, dir string) error {
+	for _, camera := range r.site.Layout.Cameras {
+		during, ok := r.during[camera.ID]
+		if !ok {
+			continue
+		}
+		after, _, err := r.exportRange(ctx, camera.ID, r.from, r.cured, filepath.Join(dir, string(camera.ID)+"-after.mp4"))
+		if err != nil {
+			return err
+		}
+		same := func(a, b frame) bool { return a.Hash == b.Hash && a.Number == b.Number }
+		if len(during) == 0 || !slices.EqualFunc(during, after, same) {
+			return understudy.Errorf(understudy.CodeInternal, "the export of camera %s during the merge has %d frames, and the same one after it has %d, or others", camera.ID, len(during), len(after))
+		}
+	}
+	return nil
 }
 
 func (r *rehearsal) cutLine(context.Context) error {

@@ -72,6 +72,8 @@ type rehearsal struct {
 	toMerge     int64
 	cuts, kills int
 	killed      []kill
+	exports     string // folder
+	during      map[understudy.CameraID][]frame
 }
 
 // Run rehearses and measures. An error means that the drill itself could not
@@ -105,7 +107,11 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		options: o, site: up, truths: map[understudy.CameraID]*truth{},
 		durable: map[understudy.CameraID]time.Time{}, merged: map[understudy.SegmentID]int64{},
 	}
-	return r.run(ctx, filepath.Join(dir, "exports"))
+	r.exports = filepath.Join(dir, "exports")
+	if err := os.MkdirAll(r.exports, 0o700); err != nil {
+		return Result{}, understudy.Errorf(understudy.CodeUnavailable, "the folder for exports could not be made: %w", err)
+	}
+	return r.run(ctx)
 }
 
 func (o *Options) validate() error {
@@ -173,7 +179,7 @@ func network() string {
 	return fmt.Sprintf("127.%d.%d.", 1+int(b[0])%254, b[1])
 }
 
-func (r *rehearsal) run(ctx context.Context, exports string) (Result, error) {
+func (r *rehearsal) run(ctx context.Context) (Result, error) {
 	watching, stop := context.WithCancelCause(ctx)
 	defer r.join()
 	defer stop(errors.New("the drill is over"))
@@ -191,7 +197,7 @@ func (r *rehearsal) run(ctx context.Context, exports string) (Result, error) {
 	}
 	r.options.Say("exporting and accounting for each frame")
 	result := r.measure()
-	if err := r.export(ctx, exports, &result); err != nil {
+	if err := r.export(ctx, r.exports, &result); err != nil {
 		result.Why = err.Error()
 		return result, nil
 	}

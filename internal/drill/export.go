@@ -57,9 +57,6 @@ func (r *rehearsal) measure() Result {
 // export takes every camera's whole range through the client and accounts for
 // what is in it.
 func (r *rehearsal) export(ctx context.Context, dir string, result *Result) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return understudy.Errorf(understudy.CodeUnavailable, "the folder for exports could not be made: %w", err)
-	}
 	left, err := r.left(ctx)
 	if err != nil {
 		return err
@@ -88,32 +85,38 @@ func (r *rehearsal) export(ctx context.Context, dir string, result *Result) erro
 		result.pictures = append(result.pictures, p)
 	}
 	result.GapTakeover = spread(gaps)
-	return nil
+	return r.compareExports(ctx, dir)
+}
+
+// exportRange takes a camera's footage of a range and returns its frames.
+func (r *rehearsal) exportRange(ctx context.Context, camera understudy.CameraID, from, to time.Time, path string) ([]frame, []understudy.Piece, error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, nil, understudy.Errorf(understudy.CodeUnavailable, "the export could not be written: %w", err)
+	}
+	defer file.Close()
+	exported, err := r.site.Client.Export(ctx, camera, from, to, file, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(exported.Missing) > 0 || len(exported.Skipped) > 0 {
+		return nil, nil, understudy.Errorf(understudy.CodeUnavailable, "servers %v did not answer, and %d pieces could not be fetched", exported.Missing, len(exported.Skipped))
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, nil, understudy.Errorf(understudy.CodeUnavailable, "the export could not be read again: %w", err)
+	}
+	frames, err := readFrames(file, camera)
+	return frames, exported.Pieces, err
 }
 
 func (r *rehearsal) exportCamera(ctx context.Context, camera understudy.Camera, path string) (picture, error) {
 	to := time.Now()
 	p := picture{camera: camera.ID, from: r.from, to: to, fault: r.fault, home: home}
-	file, err := os.Create(path)
-	if err != nil {
-		return p, understudy.Errorf(understudy.CodeUnavailable, "the export could not be written: %w", err)
-	}
-	defer file.Close()
-	exported, err := r.site.Client.Export(ctx, camera.ID, r.from, to, file, nil)
+	frames, pieces, err := r.exportRange(ctx, camera.ID, r.from, to, path)
 	if err != nil {
 		return p, err
 	}
-	if len(exported.Missing) > 0 || len(exported.Skipped) > 0 {
-		return p, understudy.Errorf(understudy.CodeUnavailable, "servers %v did not answer, and %d pieces could not be fetched", exported.Missing, len(exported.Skipped))
-	}
-	p.pieces = exported.Pieces
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return p, understudy.Errorf(understudy.CodeUnavailable, "the export could not be read again: %w", err)
-	}
-	frames, err := readFrames(file, camera.ID)
-	if err != nil {
-		return p, err
-	}
+	p.pieces = pieces
 	if len(frames) == 0 || to.Sub(frames[len(frames)-1].At) > r.options.GOP+tailTolerance {
 		return p, understudy.Errorf(understudy.CodeInternal, "the export of %d frames does not reach the end of its range", len(frames))
 	}
