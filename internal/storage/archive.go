@@ -133,17 +133,14 @@ func (m *mover) camera(ctx context.Context, camera understudy.CameraID) error {
 func (m *mover) old(camera understudy.CameraID, now time.Time) []understudy.SegmentID {
 	s := m.store
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	after := s.limitsOf(camera).ArchiveAfter
-	if after <= 0 || s.home == nil || s.isForeign(camera) {
+	mine := s.home != nil && !s.isForeign(camera)
+	s.mu.Unlock()
+	if after <= 0 || !mine {
 		return nil
 	}
-	var old []*entry
-	for _, e := range s.cameras[camera] {
-		if e.Closed && !e.Archived && now.Sub(e.End) >= after && !m.damaged[e.ID] {
-			old = append(old, e)
-		}
-	}
+	old := s.closed(camera, func(d *day) bool { return d.totals.count > 0 && d.start().Before(now.Add(-after)) })
+	old = slices.DeleteFunc(old, func(e *entry) bool { return e.Archived || now.Sub(e.End) < after || m.damaged[e.ID] })
 	slices.SortFunc(old, byAge)
 	ids := make([]understudy.SegmentID, len(old))
 	for i, e := range old {
@@ -173,11 +170,12 @@ func objectMarks(id understudy.SegmentID) string { return id.String() + ".marks"
 // After 2 and before 5 both have the bytes, and what is here counts.
 func (m *mover) move(ctx context.Context, id understudy.SegmentID) error {
 	s := m.store
-	segment, f := s.find(id)
-	if f == nil || segment.Archived {
+	segment := s.find(id)
+	if segment == nil || segment.Archived {
 		return nil
 	}
-	line, marks, err := f.survey(segment)
+	f := segment.folder
+	line, marks, err := f.survey(segment.Segment)
 	if err != nil {
 		if understudy.CodeOf(err) == understudy.CodeNotFound {
 			return nil // retention took it meanwhile
@@ -232,37 +230,26 @@ func (m *mover) release(f *folder, id understudy.SegmentID, line archivedLine, c
 		f.log.Warn("the marks of a segment could not be written; it stays here and is moved to the archive later", "segment", id, "err", err)
 		return
 	}
-	e := s.setArchived(id, f)
-	if e == nil {
-		return // retention took it meanwhile; what is in the archive is found when that is compared
-	}
-	line.Archived = true
-	f.record(id.Camera, line.indexLine)
-	for _, f := range []*folder{e.twin, f} {
-		if f == nil {
+	archived := false
+	for _, e := range s.findAll(id) {
+		if !e.Closed || e.Archived {
 			continue
 		}
-		err := f.health.do("a deletion", func() error { return f.fs.Remove(segmentPath(id)) })
+		kind := recordGone // a second copy, in another folder
+		if e.folder == f {
+			kind, e.Archived, archived = recordClosed, true, true
+		}
+		if err := errors.Join(e.folder.change(kind, e), e.folder.syncIndex(e)); err != nil {
+			return // the file stays until the next start
+		}
+		err := e.folder.health.do("a deletion", func() error { return e.folder.fs.Remove(segmentPath(id)) })
 		if err != nil && !isNotExist(err) {
 			f.log.Warn("the file of a segment that is in the archive could not be deleted; the next start tries again", "segment", id, "err", err)
 		}
 	}
-	s.log.Debug("a segment was moved to the archive", "segment", id, "bytes", e.Size)
-}
-
-// setArchived makes a segment be read from the archive; nil if it is gone.
-func (s *Store) setArchived(id understudy.SegmentID, f *folder) *entry {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := s.cameras[id.Camera]
-	i, ok := place(list, id)
-	if !ok || list[i].folder != f {
-		return nil
+	if archived { // else retention took it meanwhile; what is in the archive is found when that is compared
+		s.log.Debug("a segment was moved to the archive", "segment", id, "bytes", line.Size)
 	}
-	list[i].Archived = true
-	f.used -= list[i].Size
-	s.countArchived(1, list[i].Size)
-	return list[i]
 }
 
 // survey reads a closed segment, all of it verified, for its marks file.
@@ -300,22 +287,15 @@ func (m *mover) delete(ctx context.Context, d doomed) error {
 		}
 	}
 	s := m.store
-	s.mu.Lock()
-	list := s.cameras[d.ID.Camera]
-	i, ok := place(list, d.ID)
-	if ok {
-		s.cameras[d.ID.Camera] = slices.Delete(list, i, i+1)
-		s.countArchived(-1, -d.Size)
-	}
-	s.mu.Unlock()
-	if !ok {
+	if s.find(d.ID) == nil {
 		return nil
 	}
 	err := d.folder.health.do("a deletion", func() error { return d.folder.fs.Remove(marksPath(d.ID)) })
 	if err != nil && !isNotExist(err) {
 		d.folder.log.Warn("the marks of a deleted segment could not be deleted; the next start tries again", "segment", d.ID, "err", err)
 	}
-	d.folder.recordGone(d.ID)
+	gone := *d.entry
+	_ = d.folder.change(recordGone, &gone) // else the next start finds that it is gone
 	s.countGone(d, d.Size, d.folder.config.Dir)
 	return nil
 }
@@ -370,10 +350,4 @@ func (m *mover) state() *understudy.ArchiveState {
 	defer m.store.mu.Unlock()
 	state.Segments, state.Bytes = m.store.archived.segments, m.store.archived.bytes
 	return state
-}
-
-// countArchived keeps count of what is in the archive; mu is held.
-func (s *Store) countArchived(segments int, bytes int64) {
-	s.archived.segments += segments
-	s.archived.bytes += bytes
 }

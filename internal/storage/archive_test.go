@@ -145,7 +145,7 @@ func testMoves(t *testing.T, g *archivetest.Gateway) {
 		asBefore(t, what, s, list, bytesOf, true)
 	}
 	again("opened again")
-	if err := os.Remove(filepath.Join(dir, "cameras/lobby/index")); err != nil {
+	if err := os.RemoveAll(filepath.Join(dir, "index/lobby")); err != nil {
 		t.Fatal(err)
 	}
 	again("without an index")

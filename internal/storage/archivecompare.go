@@ -19,7 +19,7 @@ import (
 // another server, or because a crash came between an upload and its record.
 // What is taken up obeys retention again, so that nothing stays there for ever.
 func (m *mover) compare(ctx context.Context) error {
-	c := comparison{mover: m}
+	c := archiveComparison{mover: m}
 	if err := m.archive.List(ctx, "", func(name string, size int64) error { return c.found(ctx, name, size) }); err != nil {
 		return err
 	}
@@ -32,16 +32,16 @@ func (m *mover) compare(ctx context.Context) error {
 	return m.archive.Tidy(ctx, time.Now().Add(-archiveCompare))
 }
 
-// comparison is one pass over the archive. Names come in their order, so that
+// archiveComparison is one pass over the archive. Names come in their order, so that
 // the marks of a segment are followed by its bytes.
-type comparison struct {
+type archiveComparison struct {
 	*mover
 	marks     understudy.SegmentID // seen last, and its bytes not yet
 	marksSize int64
 	taken     int
 }
 
-func (c *comparison) found(ctx context.Context, name string, size int64) error {
+func (c *archiveComparison) found(ctx context.Context, name string, size int64) error {
 	id, marks, ok := parseObject(name)
 	if !ok || !c.store.isHome(id.Camera) {
 		return nil // not ours
@@ -64,7 +64,7 @@ func (c *comparison) found(ctx context.Context, name string, size int64) error {
 }
 
 // orphan deletes marks whose segment is neither there nor here.
-func (c *comparison) orphan(ctx context.Context) error {
+func (c *archiveComparison) orphan(ctx context.Context) error {
 	id := c.marks
 	c.marks, c.marksSize = understudy.SegmentID{}, 0
 	if id == (understudy.SegmentID{}) || c.store.isHere(id) {
@@ -74,7 +74,7 @@ func (c *comparison) orphan(ctx context.Context) error {
 }
 
 // take makes a segment of the archive known here.
-func (c *comparison) take(ctx context.Context, id understudy.SegmentID, size, marksSize int64) error {
+func (c *archiveComparison) take(ctx context.Context, id understudy.SegmentID, size, marksSize int64) error {
 	s := c.store
 	line, content, err := c.marksOf(ctx, id, size, marksSize)
 	if understudy.CodeOf(err) == understudy.CodeUnavailable || ctx.Err() != nil {
@@ -91,20 +91,18 @@ func (c *comparison) take(ctx context.Context, id understudy.SegmentID, size, ma
 	if err != nil {
 		return f.explain(err)
 	}
-	line.Archived = true
-	e := f.entryOf(id.Camera, line.indexLine)
+	e := f.archivedEntry(id.Camera, line.indexLine)
 	if e == nil {
 		return nil
 	}
-	s.insert(e)
-	f.record(id.Camera, line.indexLine)
 	c.taken++
+	_ = f.change(recordClosed, e) // the marks file says it, too
 	return nil
 }
 
 // marksOf returns the marks file of a segment: from the archive or, where that
 // has none that is whole, made anew from all of the segment's bytes.
-func (c *comparison) marksOf(ctx context.Context, id understudy.SegmentID, size, marksSize int64) (archivedLine, []byte, error) {
+func (c *archiveComparison) marksOf(ctx context.Context, id understudy.SegmentID, size, marksSize int64) (archivedLine, []byte, error) {
 	if marksSize > 0 && marksSize <= maxMarksFile {
 		r := c.archive.Open(ctx, objectMarks(id), marksSize)
 		content, err := io.ReadAll(r)

@@ -80,45 +80,12 @@ type checkedFile struct {
 
 // survey lists what is to be read.
 func (c *checker) survey() error {
-	cameras, err := c.folder.fs.ReadDir(camerasDir)
+	cameras, err := c.folder.cameraNames()
 	if err != nil {
 		return err
 	}
-	for _, dir := range cameras {
-		camera := understudy.CameraID(dir.Name())
-		if !dir.IsDir() || understudy.ValidateID("camera", camera) != nil {
-			continue
-		}
-		sizes, marks, err := c.folder.segmentFiles(camera)
-		if err != nil {
-			return err
-		}
-		// After the folder, so that what was deleted meanwhile is in neither.
-		content, err := c.folder.readFile(indexPath(camera))
-		if err != nil && !isNotExist(err) {
-			return err
-		}
-		lines, _ := parseIndex(content)
-		for _, id := range marks {
-			if _, here := sizes[id]; here {
-				continue // moved to the archive, but for its file
-			}
-			if _, _, err := c.folder.readMarksFile(id); err != nil {
-				c.fault("%v", err)
-			}
-			delete(lines, nameOf(id)) // its bytes are in the archive
-		}
-		for _, l := range lines {
-			if e := c.folder.entryOf(camera, l); e != nil && !c.isThere(e.ID) {
-				c.fault("segment %s is in the index, and its file is gone", e.ID)
-			}
-		}
-		newest := newestOwn(c.folder.identity.Server, sizes)
-		for id, size := range sizes {
-			c.files = append(c.files, checkedFile{id, size, slices.Contains(newest, id), c.folder.entryOf(camera, lines[nameOf(id)])})
-			c.total += size
-		}
-		if err := errors.Join(c.setAside(camera), c.checkNotes(camera)); err != nil {
+	for _, camera := range cameras {
+		if err := errors.Join(c.surveyCamera(camera), c.setAside(camera), c.checkNotes(camera)); err != nil {
 			return err
 		}
 	}
@@ -126,9 +93,72 @@ func (c *checker) survey() error {
 	return nil
 }
 
-func (c *checker) isThere(id understudy.SegmentID) bool {
-	_, err := c.folder.fs.Stat(segmentPath(id))
-	return err == nil
+func (c *checker) surveyCamera(camera understudy.CameraID) error {
+	files, err := c.folder.segmentNames(camera)
+	if err != nil {
+		return err
+	}
+	// The index after the folder: what is begun meanwhile is in it, and what is deleted in neither.
+	rows, open, err := c.index(camera)
+	if err != nil {
+		return err
+	}
+	for _, id := range files.marks {
+		if c.folder.isFile(id) {
+			continue // moved to the archive, but for its file
+		}
+		if _, _, err := c.folder.readMarksFile(id); err != nil {
+			c.fault("%v", err)
+		}
+		delete(rows, id) // its bytes are in the archive
+	}
+	for id := range rows {
+		if !c.folder.isFile(id) {
+			c.fault("segment %s is in the index, and its file is gone", id)
+		}
+	}
+	for _, id := range files.segments {
+		info, err := c.folder.fs.Stat(segmentPath(id))
+		if isNotExist(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		c.files = append(c.files, checkedFile{id, info.Size(), open[id.Sequence] && id.Holder == c.folder.identity.Server, rows[id]})
+		c.total += info.Size()
+	}
+	return nil
+}
+
+// index reads the index files of a camera: its closed segments, and the numbers of those that are open.
+func (c *checker) index(camera understudy.CameraID) (rows map[understudy.SegmentID]*entry, open map[uint64]bool, err error) {
+	files, err := c.folder.fs.ReadDir(cameraIndexDir(camera))
+	if err != nil && !isNotExist(err) {
+		return nil, nil, err
+	}
+	rows, open = map[understudy.SegmentID]*entry{}, map[uint64]bool{}
+	for _, file := range files {
+		date, holder, ok := parseDayName(file.Name())
+		if !ok {
+			continue
+		}
+		d := &day{dayKey: dayKey{c.folder, date, holder}, camera: camera}
+		fresh, damaged, err := d.read()
+		if err != nil {
+			return nil, nil, err
+		}
+		if damaged {
+			c.fault("the index file %s is damaged", d.path())
+		}
+		for _, e := range fresh.entries {
+			rows[e.ID] = e
+		}
+		for sequence := range fresh.open {
+			open[sequence] = true
+		}
+	}
+	return rows, open, nil
 }
 
 // setAside counts as faults what an earlier start could not read.
@@ -138,6 +168,9 @@ func (c *checker) setAside(camera understudy.CameraID) error {
 		if strings.HasSuffix(f.Name(), ".damaged") {
 			c.fault("%s/%s was set aside at an earlier start, because it could not be read", camera, f.Name())
 		}
+	}
+	if isNotExist(err) {
+		return nil // a crash came before there was any
 	}
 	return err
 }

@@ -491,8 +491,8 @@ var workloads = map[string]func(*stage){
 		s.end()
 		disk := s.disk
 		before := s.life.at(s.life.rec.Len())
-		s.must(disk.Remove("a/cameras/lobby/index"))
-		f, err := disk.OpenFile("a/cameras/yard/index", 2)
+		s.must(disk.Remove("a/index/lobby/2026-03-01-rec1"))
+		f, err := disk.OpenFile("a/index/yard/2026-03-01-rec1", 2)
 		s.must(err)
 		s.must(f.Truncate(30))
 		s.begin(disk, before)

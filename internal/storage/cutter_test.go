@@ -190,22 +190,3 @@ func TestCutterLosesNothing(t *testing.T) {
 		}
 	})
 }
-
-func FuzzIndex(f *testing.F) {
-	f.Add(appendLine(nil, indexLine{Name: "0000000001-rec1-000000000002", Size: 5, Last: &understudy.Watermark{At: epoch}}))
-	f.Add(appendLine(appendLine(nil, indexLine{Name: "a"}), indexLine{Name: "a", Gone: true}))
-	f.Add([]byte("00000000 {}\nffff \n\n\x00"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		lines, _ := parseIndex(b)
-		var again []byte
-		for _, l := range lines {
-			if e := (&folder{}).entryOf("lobby", l); e != nil && nameOf(e.ID) != l.Name {
-				t.Fatalf("line %+v became segment %s", l, e.ID)
-			}
-			again = appendLine(again, l)
-		}
-		if got, stale := parseIndex(again); stale || len(got) != len(lines) {
-			t.Fatalf("%d lines written again are %d, stale %v", len(lines), len(got), stale)
-		}
-	})
-}

@@ -59,13 +59,14 @@ type folder struct {
 	victims victims // of the goroutine of upkeep
 	notes   *notebook
 
-	indexMu diskLock                    // one writer of index files at a time
-	gone    map[understudy.CameraID]int // segments since the index was written whole
+	indexMu diskLock // one writer of index files at a time
 
-	madeMu diskLock                     // guards made
-	made   map[understudy.CameraID]bool // cameras whose folder is durable
+	madeMu diskLock        // guards made
+	made   map[string]bool // folders that are durable
 
-	used int64 // bytes of durable segments; the store's mu guards it
+	// The store's mu guards these.
+	used     int64                        // bytes of durable segments
+	suspects map[understudy.CameraID]bool // cameras to be compared with their index
 }
 
 // storeIdentity is the content of the store file.
@@ -91,7 +92,7 @@ func (s *Store) newFolder(c FolderConfig) *folder {
 	}
 	f := &folder{
 		store: s, config: c, fs: c.FS, log: s.log.With("folder", c.Dir),
-		slots: make(chan struct{}, syncsAtOnce), made: map[understudy.CameraID]bool{},
+		slots: make(chan struct{}, syncsAtOnce), made: map[string]bool{}, suspects: map[understudy.CameraID]bool{},
 	}
 	f.notes = &notebook{fs: f.fs, do: f.health.do, makeDir: f.makeCameraDir, replace: f.replaceFile,
 		wrote: func(n int) { f.written.Add(int64(n)) }, cameras: map[understudy.CameraID]*cameraNotes{}}
@@ -155,7 +156,7 @@ func (f *folder) open(ctx context.Context, fresh *storeIdentity) error {
 	if err := f.fs.SyncDir("."); err != nil {
 		return err
 	}
-	if err := errors.Join(f.fs.MkdirAll(camerasDir), f.fs.MkdirAll(incomingDir), f.fs.SyncDir(".")); err != nil {
+	if err := errors.Join(f.fs.MkdirAll(camerasDir), f.fs.MkdirAll(incomingDir), f.fs.MkdirAll(indexDir), f.fs.SyncDir(".")); err != nil {
 		return err
 	}
 	if err := f.recover(ctx); err != nil {
@@ -244,21 +245,25 @@ func (f *folder) nextSequence() (uint64, error) {
 	return n, nil
 }
 
-// makeCameraDir creates a camera's folder, durably, once in the life of the process.
-func (f *folder) makeCameraDir(camera understudy.CameraID) error {
+// makeDir creates a folder in parent, durably, once in the life of the process.
+func (f *folder) makeDir(name, parent string) error {
 	f.madeMu.Lock()
-	made := f.made[camera]
+	made := f.made[name]
 	f.madeMu.Unlock()
 	if made {
 		return nil
 	}
-	if err := errors.Join(f.fs.MkdirAll(cameraDir(camera)), f.fs.SyncDir(camerasDir)); err != nil {
+	if err := errors.Join(f.fs.MkdirAll(name), f.fs.SyncDir(parent)); err != nil {
 		return err
 	}
 	f.madeMu.Lock()
 	defer f.madeMu.Unlock()
-	f.made[camera] = true
+	f.made[name] = true
 	return nil
+}
+
+func (f *folder) makeCameraDir(camera understudy.CameraID) error {
+	return f.makeDir(cameraDir(camera), camerasDir)
 }
 
 // explain makes a sentence of an error of the disk.

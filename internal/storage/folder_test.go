@@ -66,18 +66,20 @@ func TestTheIndexIsACache(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	index := filepath.Join(dir, "cameras", "lobby", "index")
+	index := filepath.Join(dir, "index", "lobby", "2026-03-01-rec1")
 	whole, err := os.ReadFile(index)
 	if err != nil {
 		t.Fatal(err)
 	}
 	flipped := slices.Clone(whole)
 	flipped[len(flipped)/2] ^= 4
-	extra := strings.ReplaceAll(string(whole), "000000000002\"", "000000000099\"")
+	if err := os.CopyFS(filepath.Join(dir, "index", "yard"), os.DirFS(filepath.Join(dir, "index", "lobby"))); err != nil {
+		t.Fatal(err)
+	}
 	for name, content := range map[string]string{
 		"whole": string(whole), "empty": "", "torn": string(whole[:len(whole)-30]), "flipped": string(flipped),
 		"twice": string(whole) + string(whole), "stale": string(whole[:len(whole)/3]),
-		"garbage": strings.Repeat("\x00\xff gibberish\n", 40), "of other files": extra, "gone": "-",
+		"garbage": strings.Repeat("\x00\xff gibberish\n", 40), "gone": "-",
 	} {
 		if name == "gone" {
 			err = os.Remove(index)
@@ -136,7 +138,7 @@ func TestDamageIsNotATornTail(t *testing.T) {
 	}
 	rot(0, 1)
 	rot(1, 2)
-	if err := os.Remove(filepath.Join(dir, "cameras", "lobby", "index")); err != nil {
+	if err := os.Remove(filepath.Join(dir, "index", "lobby", "2026-03-01-rec1")); err != nil {
 		t.Fatal(err)
 	}
 	for start := range 2 { // the second one uses the first one's index

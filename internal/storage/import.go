@@ -80,7 +80,11 @@ func (i *Import) open() error {
 		size, sum, ok := s.Has(i.id)
 		if ok && size == i.size && sum == i.sum {
 			i.complete, i.offset = true, size
-			return nil
+			e := s.find(i.id)
+			if e == nil {
+				return notHere(i.id)
+			}
+			return e.folder.syncIndex(e)
 		}
 		return understudy.Errorf(understudy.CodeConflict,
 			"segment %s is here already, with other bytes; both copies are kept: compare them with ffprobe and delete one", i.id)
@@ -251,10 +255,13 @@ func (i *Import) Seal(ctx context.Context) error {
 	}
 	fs.Uncache(i.file) // so that whoever asks whether it is here reads the disk
 	i.file.Close()
-	i.file, i.complete = nil, true
-	i.store.insert(e)
-	i.folder.record(i.id.Camera, lineOf(e))
+	i.file = nil
+	_ = i.folder.change(recordClosed, e) // what fails here is written by the sync, or fails there, too
 	i.store.forget(i)
+	if err := i.folder.syncIndex(e); err != nil {
+		return i.folder.explain(err)
+	}
+	i.complete = true
 	return nil
 }
 

@@ -147,28 +147,25 @@ func marksFileID(camera understudy.CameraID, file string) (understudy.SegmentID,
 	return id, err == nil
 }
 
-// recoverArchived returns the segments of a camera whose bytes are in the
-// archive alone, and how many of them the index did not know. A marks file that
-// is damaged is left out and replaced when the archive is compared.
-func (f *folder) recoverArchived(camera understudy.CameraID, lines map[string]indexLine, sizes map[understudy.SegmentID]int64, marks []understudy.SegmentID) (list []*entry, read int) {
-	for _, id := range marks {
-		if _, here := sizes[id]; here {
-			continue
-		}
-		e := f.entryOf(camera, lines[nameOf(id)])
-		if e == nil || e.ID != id || !e.Archived {
-			read++
-			l, _, err := f.readMarksFile(id)
-			if err != nil {
-				f.log.Warn("a segment of the archive is left out until that is compared", "segment", id, "err", err)
-				continue
-			}
-			l.Archived = true
-			e = f.entryOf(camera, l.indexLine)
-		}
-		if e != nil {
-			list = append(list, e)
-		}
+// indexLine is what the line of a marks file has of the index.
+type indexLine struct {
+	Name     string                `json:"name"` // of the file, without folder and ending
+	Start    time.Time             `json:"start,omitzero"`
+	End      time.Time             `json:"end,omitzero"`
+	Size     int64                 `json:"size,omitempty"`
+	Codec    understudy.Codec      `json:"codec,omitempty"`
+	Last     *understudy.Watermark `json:"last,omitempty"`
+	Rest     bool                  `json:"rest,omitempty"`
+	Holes    []understudy.Hole     `json:"holes,omitempty"`
+	Archived bool                  `json:"archived,omitempty"`
+}
+
+// archivedEntry makes an entry of an archived segment; nil if the line is
+// nothing of that camera.
+func (f *folder) archivedEntry(camera understudy.CameraID, l indexLine) *entry {
+	id, err := understudy.ParseSegmentID(string(camera) + "/" + l.Name)
+	if err != nil || l.Size <= 0 || l.Last == nil {
+		return nil
 	}
-	return list, read
+	return &entry{Segment: understudy.Segment{ID: id, Start: l.Start, End: l.End, Size: l.Size, Closed: true, Codec: l.Codec, Holes: l.Holes, Archived: true}, last: *l.Last, rest: l.Rest, folder: f}
 }

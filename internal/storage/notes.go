@@ -215,16 +215,12 @@ func (f *folder) expireNotes() {
 	}
 }
 
-// oldestStart returns when the oldest footage of a camera begins; zero if there is none.
+// oldestStart returns the day on which the oldest footage of a camera begins; zero if there is none.
 func (s *Store) oldestStart(camera understudy.CameraID) (oldest time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.cameras[camera] {
-		if oldest.IsZero() || e.Start.Before(oldest) {
-			oldest = e.Start
-		}
+	for _, d := range s.days(camera) {
+		return d.start()
 	}
-	return oldest
+	return time.Time{}
 }
 
 // recoverNotes brings the notes of a camera into memory.
@@ -282,30 +278,6 @@ func (s *Store) noteGap(camera understudy.CameraID, cause understudy.GapCause, f
 func (s *Store) noteOwn(n understudy.Note) {
 	if err := s.Note(n); err != nil {
 		s.log.Warn("a gap could not be noted", "camera", n.Camera, "cause", n.Cause, "err", err)
-	}
-}
-
-// noteVanished notes what the index knows of and no file holds any more. What is
-// older than all that is left was deleted, and the crash came before the index said so.
-func (f *folder) noteVanished(camera understudy.CameraID, lines map[string]indexLine, list []*entry) {
-	oldest := time.Time{}
-	for _, e := range list {
-		if oldest.IsZero() || e.Start.Before(oldest) {
-			oldest = e.Start
-		}
-	}
-	for _, l := range lines {
-		was := f.entryOf(camera, l)
-		if was == nil || was.Archived || oldest.IsZero() || was.Start.Before(oldest) {
-			continue
-		}
-		from := was.Start
-		if i, ok := place(list, was.ID); ok {
-			from = list[i].End // what is left of it
-		}
-		if from.Before(was.End) {
-			f.noteDamage(camera, from, was.End, fmt.Sprintf("segment %s was recorded, and its file is damaged or gone", was.ID))
-		}
 	}
 }
 

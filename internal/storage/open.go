@@ -47,6 +47,7 @@ func (f *folder) beginSegment(w *Writer, first fragment) (*openSegment, error) {
 	if err != nil {
 		return nil, err
 	}
+	_ = f.change(recordBegun, o.entry()) // if it fails, the first sync does, too
 	err = f.health.do("the creation of a file", func() error {
 		if err := f.makeCameraDir(w.camera); err != nil {
 			return err
@@ -55,9 +56,15 @@ func (f *folder) beginSegment(w *Writer, first fragment) (*openSegment, error) {
 		return err
 	})
 	if err != nil {
+		_ = f.change(recordGone, o.entry()) // else the next start finds that it is gone
 		return nil, err
 	}
 	return o, nil
+}
+
+// entry is what the index has of the segment while nothing of it is durable.
+func (o *openSegment) entry() *entry {
+	return &entry{Segment: understudy.Segment{ID: o.id, Start: o.start.UTC(), Codec: o.tracks[0].Codec}}
 }
 
 // append writes a fragment with one write.
@@ -94,6 +101,7 @@ func (o *openSegment) sync() error {
 	err := o.folder.health.do("a sync", o.file.Sync)
 	if err == nil && !o.listed {
 		err = o.folder.health.do("a sync of a folder", func() error { return o.folder.fs.SyncDir(cameraDir(o.id.Camera)) })
+		err = cmp.Or(err, o.folder.syncIndex(o.entry()))
 	}
 	if err != nil {
 		return err
@@ -117,18 +125,19 @@ func (s *Store) publish(w *Writer) {
 		return
 	}
 	o.shown = o.durable
-	first, last := o.marks[0], o.marks[o.nDurable-1]
+	last := o.marks[o.nDurable-1]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := s.cameras[w.camera]
-	i, ok := place(list, o.id)
+	d := s.day(w.camera, keyOf(o.folder, o.entry()))
+	i, ok := place(d.entries, o.id)
 	if !ok {
-		e := &entry{folder: o.folder, Segment: understudy.Segment{ID: o.id, Start: first.At, Codec: w.tracks[0].Codec}}
-		list = slices.Insert(list, i, e)
-		s.cameras[w.camera] = list
+		e := o.entry()
+		e.folder = o.folder
+		d.entries = slices.Insert(d.entries, i, e)
+		d.version++
 		s.places[w.camera] = o.folder
 	}
-	e := list[i]
+	e := d.entries[i]
 	o.folder.used += o.durable - e.Size
 	e.Size = o.durable
 	e.End = last.At.Add(last.Duration)
@@ -145,20 +154,23 @@ func (o *openSegment) close() {
 	o.file.Close() // what matters was synced
 	f, s := o.folder, o.folder.store
 	holes := understudy.HolesIn(o.marks[:o.nDurable])
+	var done *entry
 	s.mu.Lock()
-	list := s.cameras[o.id.Camera]
-	i, ok := place(list, o.id)
-	var line indexLine
-	if ok {
-		list[i].Closed, list[i].marks, list[i].Holes = true, nil, holes
-		line = lineOf(list[i])
+	d := s.day(o.id.Camera, keyOf(f, o.entry()))
+	if i, ok := place(d.entries, o.id); ok {
+		e := *d.entries[i]
+		e.Closed, e.marks, e.Holes = true, nil, holes
+		done = &e
 	}
 	s.mu.Unlock()
-	if ok {
-		f.record(o.id.Camera, line)
+	if done != nil {
+		_ = f.change(recordClosed, done)
 		return
 	}
-	if err := f.health.do("a deletion", func() error { return f.fs.Remove(segmentPath(o.id)) }); err != nil {
+	err := f.health.do("a deletion", func() error { return f.fs.Remove(segmentPath(o.id)) })
+	if err != nil && !isNotExist(err) {
 		f.log.Warn("a segment that got nothing durable could not be removed; the next start will", "segment", o.id, "err", err)
+		return
 	}
+	_ = f.change(recordGone, o.entry())
 }

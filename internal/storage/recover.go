@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,137 +19,207 @@ import (
 // against its checksums: more than any queue holds unsynced.
 const tailVerified = 32 << 20
 
-// recover brings the segments of all cameras into memory.
+// comparedAtStart is how many segments a folder may have to be compared with its
+// index while it is opened. Of more only what was open at the end is looked at;
+// the rest is compared while the store works.
+const comparedAtStart = 20_000
+
+// atOnce is how many cameras are recovered at once.
+const atOnce = 4
+
+// recover brings the index of all cameras into memory, as much of it as is
+// needed, and repairs what a crash left.
 func (f *folder) recover(ctx context.Context) error {
-	entries, err := f.fs.ReadDir(camerasDir)
+	cameras, err := f.cameraNames()
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(4)
-	for _, e := range entries {
-		camera := understudy.CameraID(e.Name())
-		if !e.IsDir() || understudy.ValidateID("camera", camera) != nil {
-			continue
-		}
+	missing := map[understudy.CameraID]bool{} // cameras without an index
+	group, opening := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, camera := range cameras {
 		group.Go(func() error {
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if opening.Err() != nil {
+				return opening.Err()
 			}
-			return errors.Join(f.recoverNotes(camera), f.recoverCamera(camera))
+			without, err := f.openIndex(camera)
+			f.store.mu.Lock()
+			missing[camera] = without
+			f.store.mu.Unlock()
+			return errors.Join(f.recoverNotes(camera), err)
 		})
 	}
-	return group.Wait()
-}
-
-// recoverCamera compares a camera's index with its folder. What the index
-// lacks, because of a crash or because the index is gone, is read from the
-// segments, and the index is written anew.
-func (f *folder) recoverCamera(camera understudy.CameraID) error {
-	content, err := f.readFile(indexPath(camera))
-	if err != nil && !isNotExist(err) {
+	if err := group.Wait(); err != nil {
 		return err
 	}
-	missing := err != nil
-	lines, stale := parseIndex(content)
-	sizes, marks, err := f.segmentFiles(camera)
-	if err != nil {
+	if err := f.compareSome(ctx, cameras, missing); err != nil {
 		return err
 	}
-	newest := newestOwn(f.store.server, sizes)
-	var list []*entry
-	var read int
-	for id, size := range sizes {
-		e := f.entryOf(camera, lines[nameOf(id)])
-		switch {
-		case e != nil && e.ID == id && (size == e.Size || e.rest && size > e.Size):
-		case e != nil && e.ID == id && size > e.Size:
-			err = f.cut(id, size, e.Size)
-		default:
-			read++
-			crashed := id.Holder == f.store.server && (!missing || slices.Contains(newest, id))
-			e, err = f.readSegment(id, size, crashed)
-		}
-		if err != nil {
-			return err
-		}
-		if e != nil {
-			e.Archived = false // it is here: a crash came before its file was deleted
-			list = append(list, e)
-		}
-	}
-	archived, fromMarks := f.recoverArchived(camera, lines, sizes, marks)
-	list = append(list, archived...)
-	read += fromMarks
-	slices.SortFunc(list, func(a, b *entry) int { return bySegment(a.ID, b.ID) })
-	if read > 0 { // their names may be no more durable than their bytes were
-		if err := f.fs.SyncDir(cameraDir(camera)); err != nil {
+	for _, camera := range cameras {
+		if err := f.findWatermark(camera); err != nil {
 			return err
 		}
 	}
-	f.noteVanished(camera, lines, list)
-	if stale || read > 0 || len(list) != len(lines) {
-		f.rewriteIndex(camera, list)
-	}
-	if missing && read > 2 || read > 0 && stale {
-		f.store.report(camera, fmt.Sprintf("the index of camera %s was missing or damaged and was made anew from %d segments", camera, read))
-	}
-	f.adopt(camera, list, newest)
 	return nil
 }
 
-// segmentFiles returns the segments of a camera that are files, with their
-// sizes, and those of which there are marks files.
-func (f *folder) segmentFiles(camera understudy.CameraID) (sizes map[understudy.SegmentID]int64, marks []understudy.SegmentID, err error) {
-	files, err := f.fs.ReadDir(cameraDir(camera))
-	if err != nil {
-		return nil, nil, err
-	}
-	sizes = make(map[understudy.SegmentID]int64, len(files))
-	for _, file := range files {
-		if id, ok := marksFileID(camera, file.Name()); ok {
-			marks = append(marks, id)
-			continue
-		}
-		name, ok := strings.CutSuffix(file.Name(), ".mp4")
-		id, err := understudy.ParseSegmentID(string(camera) + "/" + name)
-		if !ok || err != nil || file.IsDir() {
-			continue // not ours
-		}
-		info, err := file.Info()
+// cameraNames returns the cameras that have footage or an index.
+func (f *folder) cameraNames() ([]understudy.CameraID, error) {
+	var cameras []understudy.CameraID
+	for _, dir := range []string{camerasDir, indexDir} {
+		entries, err := f.fs.ReadDir(dir)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		sizes[id] = info.Size()
-	}
-	return sizes, marks, nil
-}
-
-// newestOwn returns the last two segments that this server began, newest first:
-// those that a crash may have torn.
-func newestOwn(server understudy.ServerID, sizes map[understudy.SegmentID]int64) []understudy.SegmentID {
-	var own []understudy.SegmentID
-	for id := range sizes {
-		if id.Holder == server {
-			own = append(own, id)
+		for _, e := range entries {
+			camera := understudy.CameraID(e.Name())
+			if e.IsDir() && understudy.ValidateID("camera", camera) == nil {
+				cameras = append(cameras, camera)
+			}
 		}
 	}
-	slices.SortFunc(own, func(a, b understudy.SegmentID) int { return -bySequence(a, b) })
-	return own[:min(2, len(own))]
+	slices.Sort(cameras)
+	return slices.Compact(cameras), nil
 }
 
-func bySequence(a, b understudy.SegmentID) int {
+// openIndex takes in the ends of a camera's index files, and reads the segments
+// that were open when they were written last.
+func (f *folder) openIndex(camera understudy.CameraID) (missing bool, err error) {
+	files, err := f.fs.ReadDir(cameraIndexDir(camera))
+	if err != nil && !isNotExist(err) {
+		return false, err
+	}
+	var crashed []*entry
+	missing = true
+	for _, file := range files {
+		date, holder, ok := parseDayName(file.Name())
+		if !ok {
+			continue // what a crash left of a file that was to be replaced
+		}
+		missing = false
+		d := &day{dayKey: dayKey{f, date, holder}, camera: camera}
+		damaged, err := d.peek()
+		if err != nil {
+			return false, err
+		}
+		for _, o := range d.open {
+			crashed = append(crashed, o.entry)
+		}
+		f.adopt(d, damaged)
+	}
+	for _, e := range crashed {
+		if err := f.recoverSegment(e); err != nil {
+			return false, err
+		}
+	}
+	return missing, nil
+}
+
+// adopt makes a day known.
+func (f *folder) adopt(d *day, damaged bool) {
+	s := f.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.cameras[d.camera]
+	if c == nil {
+		c = &cameraDays{days: map[dayKey]*day{}}
+		s.cameras[d.camera] = c
+	}
+	c.days[d.dayKey] = d
+	s.account(d, 1)
+	if d.loaded {
+		s.loaded++
+	}
+	if damaged {
+		f.suspects[d.camera] = true
+	}
+	if d.holder == s.server {
+		s.next = max(s.next, d.totals.high)
+	}
+}
+
+// recoverSegment takes in what became of a segment that was open.
+func (f *folder) recoverSegment(begun *entry) error {
+	info, err := f.fs.Stat(segmentPath(begun.ID))
+	if err != nil && !isNotExist(err) {
+		return err
+	}
+	var e *entry
+	if err == nil {
+		if e, err = f.readSegment(begun.ID, info.Size(), true); err != nil {
+			return err
+		}
+	}
+	if e == nil || keyOf(f, e) != keyOf(f, begun) {
+		gone := *begun
+		if err := f.change(recordGone, &gone); err != nil {
+			return err
+		}
+	}
+	if e == nil {
+		return nil
+	}
+	f.store.mu.Lock()
+	f.store.crashed = append(f.store.crashed, e.ID)
+	f.store.mu.Unlock()
+	if err := f.change(recordClosed, e); err != nil {
+		return err
+	}
+	return f.syncIndex(e)
+}
+
+// findWatermark looks for the newest segment of a camera that this server recorded.
+func (f *folder) findWatermark(camera understudy.CameraID) error {
+	s := f.store
+	var own []*day
+	high := map[*day]uint64{}
+	s.eachDay(camera, func(d *day) {
+		if d.folder == f && d.holder == s.server {
+			own, high[d] = append(own, d), d.totals.high
+		}
+	})
+	slices.SortFunc(own, func(a, b *day) int { return -compareUint(high[a], high[b]) })
+	var newest *entry
+	for _, d := range own {
+		if newest != nil && high[d] < newest.ID.Sequence {
+			break
+		}
+		err := s.with(d, func(entries []*entry) {
+			for _, e := range entries {
+				if newest == nil || e.ID.Sequence > newest.ID.Sequence {
+					kept := *e
+					newest = &kept
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if newest == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w, ok := s.watermarks[camera]; !ok || w.sequence < newest.ID.Sequence {
+		s.watermarks[camera] = watermark{sequence: newest.ID.Sequence, Watermark: newest.last}
+		s.places[camera] = f
+	}
+	return nil
+}
+
+func compareUint(a, b uint64) int {
 	switch {
-	case a.Sequence < b.Sequence:
+	case a < b:
 		return -1
-	case a.Sequence > b.Sequence:
+	case a > b:
 		return 1
 	}
 	return 0
 }
 
-// readSegment makes an entry of a file that the index does not know. nil if
-// there is nothing in it.
+// readSegment makes an entry of a file that the index does not know, durably;
+// nil if there is nothing in it.
 func (f *folder) readSegment(id understudy.SegmentID, size int64, crashed bool) (*entry, error) {
 	file, err := f.fs.OpenFile(segmentPath(id), os.O_RDONLY)
 	if err != nil {
@@ -184,18 +253,22 @@ func (f *folder) readSegment(id understudy.SegmentID, size int64, crashed bool) 
 			return nil, err
 		}
 	}
-	// A process that was killed left it to the kernel to bring this to the disk,
-	// and what is listed is durable.
-	if err := file.Sync(); err != nil {
+	// A killed process leaves what it wrote, and a power cut may still take it.
+	if err := errors.Join(file.Sync(), f.fs.SyncDir(cameraDir(id.Camera))); err != nil {
 		return nil, err
 	}
+	return entryOf(f, id, tracks, marks, whole, rest), nil
+}
+
+// entryOf makes an entry of what a file has.
+func entryOf(f *folder, id understudy.SegmentID, tracks []understudy.Track, marks []understudy.SampleMark, size int64, rest bool) *entry {
 	first, last := marks[0], marks[len(marks)-1]
 	return &entry{
-		Segment: understudy.Segment{ID: id, Start: first.At, End: last.At.Add(last.Duration), Size: whole, Closed: true, Codec: tracks[0].Codec, Holes: understudy.HolesIn(marks)},
+		Segment: understudy.Segment{ID: id, Start: first.At, End: last.At.Add(last.Duration), Size: size, Closed: true, Codec: tracks[0].Codec, Holes: understudy.HolesIn(marks)},
 		last:    understudy.Watermark{At: last.At, Hash: last.Hash},
 		rest:    rest,
 		folder:  f,
-	}, nil
+	}
 }
 
 // setAside renames a file that carries a segment's name and is none, so that
@@ -220,48 +293,6 @@ func (f *folder) cut(id understudy.SegmentID, size, whole int64) error {
 	}
 	f.store.report(id.Camera, fmt.Sprintf("segment %s had a torn tail of %d bytes, which was never durable and was cut", id, size-whole))
 	return nil
-}
-
-func (f *folder) rewriteIndex(camera understudy.CameraID, list []*entry) {
-	var b []byte
-	for _, e := range list {
-		if e.Closed {
-			b = appendLine(b, lineOf(e))
-		}
-	}
-	err := f.health.do("a write to the index", func() error { return f.replaceFile(cameraDir(camera), indexPath(camera), b) })
-	if err != nil {
-		f.log.Warn("the index of a camera was not written; the next start reads the segments again", "camera", camera, "err", err)
-	}
-}
-
-// adopt makes a camera's segments known.
-func (f *folder) adopt(camera understudy.CameraID, list []*entry, newest []understudy.SegmentID) {
-	s := f.store
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(newest) > 0 {
-		s.next = max(s.next, newest[0].Sequence)
-	}
-	for _, e := range list {
-		if e.ID.Holder != s.server {
-			continue
-		}
-		if w, ok := s.watermarks[camera]; !ok || w.sequence < e.ID.Sequence {
-			s.watermarks[camera] = watermark{sequence: e.ID.Sequence, Watermark: e.last}
-			s.places[camera] = f
-		}
-	}
-	if len(s.cameras[camera]) == 0 {
-		s.cameras[camera] = list
-		for _, e := range list {
-			s.countIn(e)
-		}
-		return
-	}
-	for _, e := range list {
-		s.insertLocked(e)
-	}
 }
 
 // section is the durable part of a segment's file.

@@ -116,22 +116,34 @@ type doomed struct {
 // in which they go. It returns none of a camera that belongs elsewhere, and none
 // while nobody has said what belongs where.
 func (s *Store) due(camera understudy.CameraID, now time.Time) []doomed {
-	old, rest, excess := s.candidates(camera, now)
+	keep, excess, ok := s.boundsOf(camera)
+	if !ok {
+		return nil
+	}
+	var old []*entry
+	if keep > 0 {
+		old = s.closed(camera, func(d *day) bool { return d.start().Before(now.Add(-keep)) })
+		old = slices.DeleteFunc(old, func(e *entry) bool { return now.Sub(e.End) < keep })
+		slices.SortFunc(old, byAge)
+	}
 	if len(old) == 0 && excess <= 0 {
 		return nil
 	}
 	p := s.protectionOf(camera, now)
 	var list []doomed
+	going := map[understudy.SegmentID]bool{}
 	for _, e := range old {
 		if p.of(e) == unclaimed {
 			list = append(list, doomed{e, expired})
+			going[e.ID] = true
 			excess -= e.Size
 		}
 	}
 	if excess <= 0 {
 		return list
 	}
-	rest = append(rest, slices.DeleteFunc(old, func(e *entry) bool { return p.of(e) == unclaimed })...)
+	rest := s.oldest(camera, excess, func(e *entry) bool { return p.of(e) == unclaimed && !going[e.ID] })
+	rest = slices.DeleteFunc(rest, func(e *entry) bool { return going[e.ID] })
 	slices.SortFunc(rest, func(a, b *entry) int { return cmp.Or(cmp.Compare(p.of(a), p.of(b)), byAge(a, b)) })
 	for _, e := range rest {
 		if excess <= 0 || p.of(e) == locked {
@@ -143,33 +155,43 @@ func (s *Store) due(camera understudy.CameraID, now time.Time) []doomed {
 	return list
 }
 
-// candidates returns the closed segments of a camera that are older than its
-// footage may get and, where it has too many bytes, the others and how many bytes.
-// It looks at all of them under mu: a camera has some ten thousand.
-func (s *Store) candidates(camera understudy.CameraID, now time.Time) (old, rest []*entry, excess int64) {
+// boundsOf returns how old a camera's footage may get and how many bytes it has
+// too many; not ok if retention must take nothing of it.
+func (s *Store) boundsOf(camera understudy.CameraID) (keep time.Duration, excess int64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.home == nil || s.isForeign(camera) {
-		return nil, nil, 0
+	c := s.cameras[camera]
+	if c == nil || s.home == nil || s.isForeign(camera) {
+		return 0, 0, false
 	}
-	keep, limits := s.keepOf(camera), s.limitsOf(camera)
-	if limits.Bytes > 0 {
-		for _, e := range s.cameras[camera] {
-			excess += e.Size
-		}
-		excess -= limits.Bytes
-	}
-	for _, e := range s.cameras[camera] {
-		switch {
-		case !e.Closed:
-		case keep > 0 && now.Sub(e.End) >= keep:
-			old = append(old, e)
-		case excess > 0:
-			rest = append(rest, e)
+	if limits := s.limitsOf(camera); limits.Bytes > 0 {
+		excess = c.bytes + c.remote - limits.Bytes
+		for _, d := range c.days {
+			for _, e := range d.entries {
+				if !e.Closed {
+					excess += e.Size
+				}
+			}
 		}
 	}
-	slices.SortFunc(old, byAge)
-	return old, rest, excess
+	return s.keepOf(camera), excess, true
+}
+
+// oldest returns the closed segments of a camera's first days, of as many days
+// as it takes for those that count to have so many bytes.
+func (s *Store) oldest(camera understudy.CameraID, bytes int64, counts func(*entry) bool) (list []*entry) {
+	for _, one := range s.days(camera) {
+		for _, e := range s.closed(camera, func(d *day) bool { return d == one }) {
+			list = append(list, e)
+			if counts(e) {
+				bytes -= e.Size
+			}
+		}
+		if bytes <= 0 {
+			break
+		}
+	}
+	return list
 }
 
 // keepOf is how old a camera's footage may get; mu is held.
@@ -229,9 +251,8 @@ func (s *Store) mayGo(camera understudy.CameraID) bool {
 }
 
 func (s *Store) isArchived(e *entry) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return e.Archived
+	now := s.find(e.ID)
+	return now != nil && now.Archived
 }
 
 // reason is why a segment was deleted.

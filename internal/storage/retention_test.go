@@ -16,7 +16,7 @@ import (
 func TestRoomIsMadeAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := fs.NewMemory()
-		s := run(t, disk, func(c *storage.Config) { c.SegmentLength, c.Folders[0].MinFreeBytes = 2*time.Second, 1<<10 })
+		s := run(t, disk, func(c *storage.Config) { c.SegmentLength, c.Folders[0].MinFreeBytes = 2*time.Second, 2<<10 })
 		s.SetHome(func(understudy.CameraID) understudy.ServerID { return "" })
 		tracks, samples := fmp4test.Clip(t, "h265", 20)
 		w, err := s.NewWriter("lobby", 1, tracks)
@@ -28,7 +28,7 @@ func TestRoomIsMadeAhead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		disk.SetFree(1<<40 - free + 1<<10) // no room but the reserve
+		disk.SetFree(1<<40 - free + 2<<10) // no room but the reserve
 		over, bytes := 0, 0
 		for n, sample := range samples[len(samples)/2:] {
 			if err := w.Write(sample.Sample); err != nil {

@@ -195,39 +195,44 @@ func (v *victims) next(l look) *victim {
 
 // has reports whether a segment still lies in the folder with its bytes.
 func (f *folder) has(e *entry) bool {
-	s := f.store
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i, ok := place(s.cameras[e.ID.Camera], e.ID)
-	return ok && s.cameras[e.ID.Camera][i] == e && e.folder == f && !e.Archived
+	return slices.ContainsFunc(f.store.findAll(e.ID), func(now *entry) bool { return now.folder == f && !now.Archived })
 }
 
-// choose returns a sixteenth of the segments that may go, those that go first.
-// mu is held for one camera at a time, since a full store has millions of them,
-// and those who record must not wait for a look at all.
+// choose returns a sixteenth of the segments that may go, those that go first,
+// of the first days that have any that go before what shows an event: a full
+// store has millions of segments, and not all are to be read for each that goes.
 func (l look) choose() []victim {
+	cameras := l.folder.store.Cameras()
 	var all []victim
-	for _, camera := range l.folder.store.Cameras() {
-		priority := l.camera(camera).priority
-		for _, e := range l.folder.closed(camera) {
-			if r := l.rank(e); r < rankKept {
-				v := victim{entry: e, rank: r}
-				if r == rankUnmerged {
-					v.priority = priority
-				}
+	plain := false
+	for _, date := range l.folder.dates(cameras) {
+		for _, camera := range cameras {
+			for _, v := range l.victimsOf(camera, date) {
+				plain = plain || v.rank <= rankOwn
 				all = append(all, v)
 			}
+		}
+		if plain {
+			break
 		}
 	}
 	slices.SortFunc(all, victim.compare)
 	return slices.Clone(all[:min(max(len(all)/16, 1), len(all), maxVictims)])
 }
 
-// closed returns the closed segments of a camera that have their bytes here.
-func (f *folder) closed(camera understudy.CameraID) []*entry {
-	s := f.store
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := slices.Clone(s.cameras[camera])
-	return slices.DeleteFunc(list, func(e *entry) bool { return !e.Closed || e.folder != f || e.Archived })
+// victimsOf returns the segments of a camera and a day that may go.
+func (l look) victimsOf(camera understudy.CameraID, date string) (list []victim) {
+	priority := l.camera(camera).priority
+	for _, e := range l.folder.store.closed(camera, func(d *day) bool { return d.folder == l.folder && d.date == date }) {
+		r := l.rank(e)
+		if e.Archived || r == rankKept {
+			continue
+		}
+		v := victim{entry: e, rank: r}
+		if r == rankUnmerged {
+			v.priority = priority
+		}
+		list = append(list, v)
+	}
+	return list
 }

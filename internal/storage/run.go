@@ -34,6 +34,8 @@ func (s *Store) Run(ctx context.Context) error {
 		group.Go(func() error { return every(ctx, s.config.SyncEvery, f.saveNotes) })
 		group.Go(func() error { return every(ctx, expireEvery, f.deleteDue) })
 		group.Go(func() error { return every(ctx, partsEvery, f.expireNotes) })
+		group.Go(func() error { return f.compareSuspects(ctx) })
+		group.Go(func() error { return f.compareSuspects(ctx) })
 		group.Go(func() error { return every(ctx, partsEvery, f.removeOldParts) })
 	}
 	if s.mover != nil {

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"io"
@@ -15,7 +16,10 @@ import (
 
 // Segments implements understudy.RecordingService.
 func (s *Store) Segments(ctx context.Context, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error) {
-	segments := s.list(camera, from, to)
+	segments, err := s.list(camera, from, to)
+	if err != nil {
+		return nil, err
+	}
 	for i := range segments {
 		if !segments[i].Closed {
 			segments[i].Holes = understudy.HolesIn(segments[i].Marks)
@@ -48,19 +52,45 @@ func (s *Store) Segments(ctx context.Context, camera understudy.CameraID, from, 
 	return kept, nil
 }
 
-// list returns the segments that touch [from, to), the open ones with their marks.
-func (s *Store) list(camera understudy.CameraID, from, to time.Time) []understudy.Segment {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// list returns the segments that touch [from, to), the open ones with their
+// marks. One that came home twice, because the folder it lay in was away, is listed once.
+func (s *Store) list(camera understudy.CameraID, from, to time.Time) ([]understudy.Segment, error) {
 	var segments []understudy.Segment
-	for _, e := range s.cameras[camera] {
-		if e.Size > 0 && e.Start.Before(to) && e.End.After(from) {
-			segment := e.Segment
-			segment.Marks = slices.Clone(e.marks)
-			segments = append(segments, segment)
+	for _, d := range s.days(camera) {
+		s.mu.Lock()
+		touches := d.touches(from, to)
+		s.mu.Unlock()
+		if !touches {
+			continue
+		}
+		err := s.with(d, func(entries []*entry) {
+			for _, e := range entries {
+				if e.Size > 0 && e.Start.Before(to) && e.End.After(from) {
+					segment := e.Segment
+					segment.Marks = slices.Clone(e.marks)
+					segments = append(segments, segment)
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	return segments
+	slices.SortStableFunc(segments, func(a, b understudy.Segment) int {
+		return cmp.Or(bySegment(a.ID, b.ID), compareBool(a.Archived, b.Archived))
+	})
+	return slices.CompactFunc(segments, func(a, b understudy.Segment) bool { return a.ID == b.ID }), nil
+}
+
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // readMarks returns the marks of a closed segment. They are shared.
@@ -81,12 +111,12 @@ func (s *Store) readMarks(segment understudy.Segment) ([]understudy.SampleMark, 
 
 // scanMarks reads the marks from the segment or, where that is in the archive, from what stayed here of it.
 func (s *Store) scanMarks(segment understudy.Segment) ([]understudy.SampleMark, error) {
-	now, f := s.find(segment.ID)
-	if f == nil {
+	now := s.find(segment.ID)
+	if now == nil {
 		return nil, notHere(segment.ID)
 	}
 	if now.Archived {
-		_, marks, err := f.readMarksFile(segment.ID)
+		_, marks, err := now.folder.readMarksFile(segment.ID)
 		return marks, err
 	}
 	r, err := s.OpenSegment(context.Background(), segment.ID)
@@ -99,25 +129,24 @@ func (s *Store) scanMarks(segment understudy.Segment) ([]understudy.SampleMark, 
 }
 
 func (s *Store) isHere(id understudy.SegmentID) bool {
-	_, f := s.find(id)
-	return f != nil
+	return s.find(id) != nil
 }
 
 // OpenSegment implements understudy.RecordingService: the durable bytes as of now.
 // One that is in the archive is read from there while ctx lasts.
 func (s *Store) OpenSegment(ctx context.Context, id understudy.SegmentID) (io.ReadSeekCloser, error) {
 	for {
-		segment, f := s.find(id)
+		segment := s.find(id)
 		switch {
-		case f == nil || segment.Size == 0:
+		case segment == nil || segment.Size == 0:
 			return nil, notHere(id)
 		case segment.Archived && s.mover == nil:
 			return nil, understudy.Errorf(understudy.CodeUnavailable, "segment %s is in the archive, and this server is configured with none; set storage.archive again", id)
 		case segment.Archived:
 			return s.config.Archive.Open(ctx, objectName(id), segment.Size), nil
 		}
-		r, err := f.openDurable(id, segment.Size)
-		if now, _ := s.find(id); err != nil && now.Archived {
+		r, err := segment.folder.openDurable(id, segment.Size)
+		if now := s.find(id); err != nil && now != nil && now.Archived {
 			continue // moved meanwhile
 		}
 		return r, err
@@ -139,59 +168,45 @@ func (f *folder) openDurable(id understudy.SegmentID, size int64) (io.ReadSeekCl
 	return section{io.NewSectionReader(file, 0, size), file}, nil
 }
 
-// find returns a segment and the folder it lies in; nil if it is not here.
-func (s *Store) find(id understudy.SegmentID) (understudy.Segment, *folder) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := s.cameras[id.Camera]
-	i, ok := place(list, id)
-	if !ok {
-		return understudy.Segment{}, nil
-	}
-	return list[i].Segment, list[i].folder
-}
-
 // Foreign returns the closed segments that belong to another server and have
 // not gone there yet, oldest first.
 func (s *Store) Foreign() []understudy.Segment {
-	segments := s.foreign()
-	slices.SortFunc(segments, func(a, b understudy.Segment) int { return a.Start.Compare(b.Start) })
-	return segments
-}
-
-func (s *Store) foreign() []understudy.Segment {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	var segments []understudy.Segment
-	for camera, list := range s.cameras {
-		if !s.isForeign(camera) {
-			continue
+	var cameras []understudy.CameraID
+	for camera, c := range s.cameras {
+		if c.count > 0 && s.isForeign(camera) {
+			cameras = append(cameras, camera)
 		}
-		for _, e := range list {
-			if e.Closed && !e.Archived {
+	}
+	s.mu.Unlock()
+	var segments []understudy.Segment
+	for _, camera := range cameras {
+		for _, e := range s.closed(camera, func(d *day) bool { return d.totals.count > 0 }) {
+			if !e.Archived {
 				segments = append(segments, e.Segment)
 			}
 		}
 	}
-	return segments
+	slices.SortFunc(segments, func(a, b understudy.Segment) int { return cmp.Or(a.Start.Compare(b.Start), bySegment(a.ID, b.ID)) })
+	return slices.CompactFunc(segments, func(a, b understudy.Segment) bool { return a.ID == b.ID })
 }
 
 // Has reads a closed segment back from the disk and returns its size and
 // SHA-256; not ok if it is not here whole. Of one in the archive it returns
 // what the archive had when it was moved there.
 func (s *Store) Has(id understudy.SegmentID) (size int64, sum [32]byte, ok bool) {
-	segment, f := s.find(id)
-	if f == nil || !segment.Closed {
+	segment := s.find(id)
+	if segment == nil || !segment.Closed {
 		return 0, sum, false
 	}
 	if segment.Archived {
-		l, _, err := f.readMarksFile(id)
+		l, _, err := segment.folder.readMarksFile(id)
 		if err != nil {
 			return 0, sum, false
 		}
 		return l.Size, [32]byte(l.SHA256), true
 	}
-	r, err := f.openDurable(id, segment.Size)
+	r, err := segment.folder.openDurable(id, segment.Size)
 	if err != nil {
 		return 0, sum, false
 	}
@@ -219,72 +234,32 @@ func (s *Store) Discard(id understudy.SegmentID) error {
 	return err
 }
 
-// remove deletes a closed segment: from the list first, so that nobody opens
-// it, then the file, then the index. A crash in between leaves a file that the
-// next start lists again, never a list that lies.
+// remove deletes a closed segment in all folders that have it: from the index
+// first, so that nobody opens it, then the file. What a crash in between leaves
+// is listed again when the folder is compared with its index.
 func (s *Store) remove(id understudy.SegmentID) (size int64, err error) {
 	s.mu.Lock()
-	list := s.cameras[id.Camera]
-	i, ok := place(list, id)
-	if !ok {
-		s.mu.Unlock()
-		return 0, nil
-	}
-	e := list[i]
-	if !e.Closed || e.Archived {
-		s.mu.Unlock()
-		return 0, understudy.Errorf(understudy.CodeConflict, "segment %s is being written or in the archive and cannot be deleted", id)
-	}
-	s.cameras[id.Camera] = slices.Delete(list, i, i+1)
-	e.folder.used -= e.Size
+	s.removing[id] = true
 	s.mu.Unlock()
-	for _, f := range []*folder{e.twin, e.folder} {
-		if f == nil {
-			continue
+	defer func() {
+		s.mu.Lock()
+		delete(s.removing, id)
+		s.mu.Unlock()
+	}()
+	for e := s.find(id); e != nil; e = s.find(id) {
+		if !e.Closed || e.Archived {
+			return 0, understudy.Errorf(understudy.CodeConflict, "segment %s is being written or in the archive and cannot be deleted", id)
+		}
+		f, gone := e.folder, *e
+		if err := f.change(recordGone, &gone); err != nil && s.find(id) != nil {
+			return 0, understudy.Errorf(understudy.CodeUnavailable, "segment %s could not be deleted; check the disk: %w", id, err)
 		}
 		err := f.health.do("a deletion", func() error { return f.fs.Remove(segmentPath(id)) })
 		if err != nil && !isNotExist(err) {
-			s.insert(e)
+			_ = f.change(recordClosed, e)
 			return 0, understudy.Errorf(understudy.CodeUnavailable, "segment %s could not be deleted; check the disk: %w", id, err)
 		}
-		f.recordGone(id)
+		size = e.Size
 	}
-	return e.Size, nil
-}
-
-// insert makes a segment known.
-func (s *Store) insert(e *entry) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.insertLocked(e)
-}
-
-// insertLocked makes a segment known. One that came home twice, because the
-// folder it lay in was away, is listed once.
-func (s *Store) insertLocked(e *entry) {
-	list := s.cameras[e.ID.Camera]
-	i, ok := place(list, e.ID)
-	if !ok {
-		s.cameras[e.ID.Camera] = slices.Insert(list, i, e)
-		s.countIn(e)
-		return
-	}
-	if list[i].Archived && !e.Archived { // moved while the folder with its bytes was away: they count
-		s.countArchived(-1, -list[i].Size)
-		list[i] = e
-		s.countIn(e)
-		return
-	}
-	if list[i].folder != e.folder {
-		list[i].twin = e.folder
-	}
-}
-
-// countIn adds a segment to what is used; mu is held.
-func (s *Store) countIn(e *entry) {
-	if e.Archived {
-		s.countArchived(1, e.Size)
-		return
-	}
-	e.folder.used += e.Size
+	return size, nil
 }

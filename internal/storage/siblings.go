@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"understudy"
@@ -101,8 +102,14 @@ func (f *folder) forget() {
 	s := f.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for camera, list := range s.cameras {
-		s.cameras[camera] = slices.DeleteFunc(list, func(e *entry) bool { return e.folder == f })
+	for camera, c := range s.cameras {
+		maps.DeleteFunc(c.days, func(key dayKey, d *day) bool {
+			if key.folder != f {
+				return false
+			}
+			s.account(d, -1)
+			return true
+		})
 		if s.places[camera] == f {
 			delete(s.places, camera)
 			delete(s.watermarks, camera)

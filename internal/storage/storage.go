@@ -65,7 +65,12 @@ type Store struct {
 
 	mu         sync.Mutex // guards what follows, never over an operation of a disk
 	next       uint64     // the highest number known
-	cameras    map[understudy.CameraID][]*entry
+	born       uint64     // next when the store was opened
+	cameras    map[understudy.CameraID]*cameraDays
+	loaded     int    // days that are in memory
+	uses       uint64 // of days
+	removing   map[understudy.SegmentID]bool
+	crashed    []understudy.SegmentID // segments that were open at a crash
 	watermarks map[understudy.CameraID]watermark
 	places     map[understudy.CameraID]*folder // where a camera's newest own segment lies
 	writers    map[*Writer]struct{}
@@ -113,7 +118,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{
 		config: c, log: c.Log, server: c.Server,
-		cameras:    map[understudy.CameraID][]*entry{},
+		cameras:    map[understudy.CameraID]*cameraDays{},
+		removing:   map[understudy.SegmentID]bool{},
 		watermarks: map[understudy.CameraID]watermark{},
 		places:     map[understudy.CameraID]*folder{},
 		writers:    map[*Writer]struct{}{},
@@ -125,6 +131,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := s.openFolders(ctx); err != nil {
 		return nil, err
 	}
+	s.born = s.next
 	return s, nil
 }
 
@@ -184,15 +191,10 @@ func (s *Store) SetHome(home func(understudy.CameraID) understudy.ServerID) {
 func (s *Store) State() understudy.StorageState {
 	state := understudy.StorageState{Incarnation: s.incarnation()}
 	s.mu.Lock()
-	for camera, list := range s.cameras {
-		if !s.isForeign(camera) {
-			continue
-		}
-		for _, e := range list {
-			if e.Closed && !e.Archived {
-				state.UnmergedSegments++
-				state.UnmergedBytes += e.Size
-			}
+	for camera, c := range s.cameras {
+		if s.isForeign(camera) {
+			state.UnmergedSegments += c.count
+			state.UnmergedBytes += c.bytes
 		}
 	}
 	for _, f := range s.folders {
@@ -259,7 +261,7 @@ func (s *Store) Cameras() []understudy.CameraID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	cameras := slices.Collect(maps.Keys(s.cameras))
-	cameras = slices.DeleteFunc(cameras, func(c understudy.CameraID) bool { return len(s.cameras[c]) == 0 })
+	cameras = slices.DeleteFunc(cameras, func(c understudy.CameraID) bool { return !s.cameras[c].any() })
 	slices.Sort(cameras)
 	return cameras
 }
@@ -270,8 +272,6 @@ func (s *Store) report(camera understudy.CameraID, sentence string) {
 		s.config.Events(understudy.Report{Kind: understudy.EventStorage, Camera: camera, Sentence: sentence})
 	}
 }
-
-func indexPath(camera understudy.CameraID) string { return cameraDir(camera) + "/index" }
 
 func cameraDir(camera understudy.CameraID) string { return camerasDir + "/" + string(camera) }
 
