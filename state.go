@@ -77,9 +77,10 @@ type CameraState struct {
 	Recording bool     `json:"recording" doc:"The watermark moves"`
 	Frames    uint64   `json:"frames" doc:"Frames received since the server started"`
 	// Waiting: it is recorded on events, none is under way, and what an event
-	// needs of the time before it is there. Such a camera is served.
+	// needs of the time before it is there. Such a camera is served. Buffered
+	// moves from its first key frame on.
 	Waiting   bool      `json:"waiting,omitempty" doc:"Records on events, waits for one, and has the time before it in memory"`
-	Buffered  Watermark `json:"buffered,omitzero" doc:"Newest sample in memory of a camera that waits for an event; not durable"`
+	Buffered  Watermark `json:"buffered,omitzero" doc:"Newest sample in memory of a camera that is recorded on events, while none is under way; not durable"`
 	Watermark Watermark `json:"watermark"`
 	Fault     string    `json:"fault,omitempty" doc:"What is wrong, in one sentence"`
 }

@@ -155,13 +155,16 @@ func (s *story) answer(args []string) {
 		case set:
 			s.t.Fatalf("no such word in an answer: %s", word)
 		default:
-			camera := understudy.CameraID(strings.TrimRight(word, "!-?"))
+			camera := understudy.CameraID(strings.TrimRight(word, "!-?~"))
 			if camera == understudy.CameraID(word) {
 				s.marks[camera] = s.now
 			}
 			c := understudy.CameraState{Camera: camera, Receiving: !strings.HasSuffix(word, "-")}
 			if strings.HasSuffix(word, "?") { // it waits for an event
 				c.Waiting, c.Buffered.At = true, at(s.now)
+			}
+			if strings.HasSuffix(word, "~") { // it will, when the time before one is there
+				c.Buffered.At = at(s.now)
 			}
 			if m, ok := s.marks[camera]; ok {
 				c.Watermark.At = at(m)

@@ -154,7 +154,7 @@ func (s *State) observeAnswer(a Answer) {
 
 func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) progress {
 	mark := c.Watermark
-	if c.Waiting && c.Buffered.At.After(mark.At) { // for an event: it does what its rule asks
+	if c.Buffered.At.After(mark.At) { // it waits for an event, and does what its rule asks
 		mark = c.Buffered
 	}
 	moved := mark.At.After(p.mark.At) && !mark.At.IsZero()

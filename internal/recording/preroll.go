@@ -138,16 +138,16 @@ func (p *preroll) wrote(now time.Time) {
 	p.writing = now
 }
 
-// ready returns the newest sample of a camera of which an event would get all
-// that the rule wants of the time before it. For a moment after it began to
-// write, too: until the disk's own progress shows.
-func (p *preroll) ready(now time.Time, before time.Duration) (understudy.Watermark, bool) {
+// state returns the newest sample of a camera that waits for an event, and
+// whether an event would get all that the rule wants of the time before it. For
+// a moment after it began to write, too: until the disk's own progress shows.
+func (p *preroll) state(now time.Time, before time.Duration) (newest understudy.Watermark, filled bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.newest.At.IsZero() || p.newest.At.Sub(p.since) < before || !p.writing.IsZero() && now.Sub(p.writing) > recordingFor {
+	if p.newest.At.IsZero() || !p.writing.IsZero() && now.Sub(p.writing) > recordingFor {
 		return understudy.Watermark{}, false
 	}
-	return p.newest, true
+	return p.newest, p.newest.At.Sub(p.since) >= before
 }
 
 // begun reports whether there is anything to begin with, and whether it is being written.

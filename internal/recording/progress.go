@@ -99,7 +99,7 @@ func (c *camera) state(now time.Time) understudy.CameraState {
 		Fault:     c.known(),
 	}
 	if want := c.want.Load(); state.Receiving && want.record && want.rule.Mode == understudy.RecordEvents {
-		state.Buffered, state.Waiting = c.preroll.ready(now, want.rule.Before)
+		state.Buffered, state.Waiting = c.preroll.state(now, want.rule.Before)
 	}
 	if silent := c.progress.away(now, c.source.Last()); state.Fault == "" && silent > receivingFor {
 		state.Fault = fmt.Sprintf("camera %s keeps its connection and has sent no picture for %s", c.id, silent.Round(time.Second))

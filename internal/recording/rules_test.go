@@ -174,11 +174,15 @@ var eventRule = understudy.RecordingRule{Mode: understudy.RecordEvents, Before: 
 
 func TestNothingIsWrittenWithoutAnEvent(t *testing.T) {
 	onStage(t, eventRule, func(s *stage) {
+		s.play(40)
+		if mark, filled := s.camera.preroll.state(time.Now(), eventRule.Before); filled || mark.At.IsZero() {
+			t.Errorf("before there is all of the time before an event it waits at %v, %t", mark, filled)
+		}
 		s.play(500)
 		if state := s.camera.state(time.Now()); state.Recording {
 			t.Errorf("a camera that waits says %+v", state)
 		}
-		if mark, ok := s.camera.preroll.ready(time.Now(), eventRule.Before); !ok || mark.At.Before(s.at(499).Add(-recorderBatch)) {
+		if mark, ok := s.camera.preroll.state(time.Now(), eventRule.Before); !ok || mark.At.Before(s.at(499).Add(-recorderBatch)) {
 			t.Errorf("it waits at %v, %t", mark, ok)
 		}
 		s.want()
