@@ -183,7 +183,10 @@ func TestASlotIsTakenAsSoonAsItIsFree(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	first := newTape()
 	left := make(chan struct{})
-	go func() { defer close(left); _ = rtsp.Pull(ctx, rtsp.Config{Pump: pumping(t), URL: cameras.URL("lobby")}, first) }()
+	go func() {
+		defer close(left)
+		_ = rtsp.Pull(ctx, rtsp.Config{Pump: pumping(t), URL: cameras.URL("lobby")}, first)
+	}()
 	first.wait(t, 3)
 	if err := rtsp.Pull(t.Context(), rtsp.Config{Pump: pumping(t), URL: cameras.URL("lobby")}, newTape()); !strings.Contains(fmt.Sprint(err), "453") {
 		t.Errorf("a second session: %v", err)

@@ -19,7 +19,7 @@ const (
 	readSize     = 256 << 10 // at once; a key frame mostly fits
 	maxHeaders   = 64 << 10  // of a message; the library takes less
 	frameHeader  = 4         // $, channel, length (RFC 2326 §10.12)
-	feedInterval = 2 * time.Second
+	feedInterval = time.Second
 	noChannel    = 0xff // nobody sets it up: cameras count from 0 in pairs
 )
 

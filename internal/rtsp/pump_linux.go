@@ -37,6 +37,7 @@ type pumpWorker struct {
 	epoll  int
 	buffer []byte
 	events []unix.EpollEvent
+	behind []*pumped // that had more than a round takes
 
 	mu    sync.Mutex
 	ended bool
@@ -119,7 +120,7 @@ func (w *pumpWorker) add(m *pumped) bool {
 	}
 	w.last++
 	m.id = w.last
-	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: m.id}
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: m.id}
 	if err := unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, m.fd, &event); err != nil {
 		return false
 	}
@@ -141,18 +142,29 @@ func (w *pumpWorker) run(ctx context.Context) {
 	}
 }
 
-// round reads all connections on which something came.
+// round reads all connections on which something came. Each is told of once
+// (EPOLLET): what a round leaves is remembered.
 func (w *pumpWorker) round() {
-	n, err := unix.EpollWait(w.epoll, w.events, 0)
-	if err != nil {
-		return // interrupted: the next round finds it
+	behind := w.behind
+	w.behind = nil
+	for _, m := range behind {
+		m.read(w.buffer, true)
 	}
-	for _, event := range w.events[:n] {
-		w.mu.Lock()
-		m := w.conns[event.Fd]
-		w.mu.Unlock()
-		if m != nil {
-			m.read(w.buffer)
+	for {
+		n, err := unix.EpollWait(w.epoll, w.events, 0)
+		if err != nil {
+			return // interrupted: the next round finds it
+		}
+		for _, event := range w.events[:n] {
+			w.mu.Lock()
+			m := w.conns[event.Fd]
+			w.mu.Unlock()
+			if m != nil {
+				m.read(w.buffer, event.Events != unix.EPOLLIN)
+			}
+		}
+		if n < len(w.events) {
+			return
 		}
 	}
 }
@@ -174,8 +186,9 @@ func (w *pumpWorker) end() {
 	unix.Close(w.epoll)
 }
 
-// read reads what came, within the bound of a round.
-func (m *pumped) read(buffer []byte) {
+// read reads what came, within the bound of a round. ending: the camera has
+// closed its side, or an error is there to be read, behind what came.
+func (m *pumped) read(buffer []byte, ending bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -183,25 +196,26 @@ func (m *pumped) read(buffer []byte) {
 	}
 	c := m.conn
 	c.mu.Lock()
-	for total := 0; total < pumpBytes && c.err == nil; {
+	for total := 0; ; {
 		room := len(buffer) - len(c.partial)
 		n, more := c.read(m.fd, buffer)
 		total += n
-		if !more || n > 0 && n < room {
-			break // what comes now, the end included, is seen in the next round
+		if !more || n > 0 && n < room && !ending {
+			break
+		}
+		if total >= pumpBytes {
+			m.worker.behind = append(m.worker.behind, m)
+			break
 		}
 	}
-	owes, failed := len(c.pass) > 0 || c.err != nil, c.err != nil
+	owes := len(c.pass) > 0 || c.err != nil
 	c.mu.Unlock()
-	if failed {
-		m.leave()
-	}
 	if owes {
 		c.poke()
 	}
 }
 
-// leave ends the watch over a socket, which else would be told of in each round.
+// leave ends the watch over the socket.
 func (m *pumped) leave() {
 	_ = unix.EpollCtl(m.worker.epoll, unix.EPOLL_CTL_DEL, m.fd, nil)
 }

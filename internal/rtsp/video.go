@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"image/jpeg"
 	mathbits "math/bits"
+	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
@@ -228,11 +230,19 @@ func (v *video) payload(nalus [][]byte, key bool) (payload, coded []byte) {
 		sets = v.parameters()
 	}
 	setBytes := joinedSize(sets)
-	payload = make([]byte, 0, setBytes+joinedSize(nalus))
-	for _, nalu := range append(sets, nalus...) {
-		payload = binary.BigEndian.AppendUint32(payload, uint32(len(nalu)))
-		payload = append(payload, nalu...)
+	// A builder's memory is not cleared before it is written. Nobody changes a
+	// payload, so that it may be a string's bytes.
+	var joined strings.Builder
+	joined.Grow(setBytes + joinedSize(nalus))
+	for _, list := range [2][][]byte{sets, nalus} {
+		for _, nalu := range list {
+			var size [4]byte
+			binary.BigEndian.PutUint32(size[:], uint32(len(nalu)))
+			joined.Write(size[:])
+			joined.Write(nalu)
+		}
 	}
+	payload = unsafe.Slice(unsafe.StringData(joined.String()), joined.Len()) //nolint:gosec // see above
 	return payload, payload[setBytes:]
 }
 

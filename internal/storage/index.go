@@ -15,8 +15,8 @@ import (
 type entry struct {
 	understudy.Segment                      // without marks
 	last               understudy.Watermark // the last video sample
-	marks              []understudy.SampleMark
-	rest               bool // its file has damage in it
+	marks              []openMark           // while it is open
+	rest               bool                 // its file has damage in it
 	folder             *folder
 	twin               *folder // another one that has it, too
 }

@@ -2,9 +2,39 @@ package storage
 
 import (
 	"sync"
+	"time"
 
 	"understudy"
+	"understudy/internal/fmp4"
 )
+
+// openMark is a mark of a segment that is being written. It has no pointer: the
+// garbage collector would look at each of a minute of each camera, again and again.
+type openMark struct {
+	at       int64 // ns since 1970
+	duration time.Duration
+	hash     understudy.SampleHash
+	key      bool
+}
+
+func openMarkOf(s fmp4.TimedSample) openMark {
+	return openMark{at: s.At.UnixNano(), duration: s.Duration, hash: s.Hash, key: s.Key}
+}
+
+func (m openMark) start() time.Time { return time.Unix(0, m.at).UTC() }
+func (m openMark) end() time.Time   { return m.start().Add(m.duration) }
+
+// sampleMarks returns marks as others know them; nil of none.
+func sampleMarks(open []openMark) []understudy.SampleMark {
+	if len(open) == 0 {
+		return nil
+	}
+	marks := make([]understudy.SampleMark, len(open))
+	for i, m := range open {
+		marks[i] = understudy.SampleMark{At: m.start(), Duration: m.duration, Key: m.key, Hash: m.hash}
+	}
+	return marks
+}
 
 // marksKept bounds the marks of closed segments in memory: some 14 MB, two hours
 // of one camera at 30 frames a second.

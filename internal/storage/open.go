@@ -22,7 +22,7 @@ type openSegment struct {
 	header   []byte // until it is written, together with the first fragment
 	sequence uint32 // of the last fragment
 	size     int64  // written
-	marks    []understudy.SampleMark
+	marks    []openMark
 	durable  int64 // bytes, and
 	nDurable int   // marks, that are synced
 	listed   bool  // the folder's entry is synced
@@ -90,7 +90,7 @@ func (o *openSegment) append(samples []fmp4.TimedSample) error {
 	o.folder.written.Add(int64(written))
 	for _, s := range samples {
 		if s.Track == understudy.VideoTrack {
-			o.marks = append(o.marks, understudy.SampleMark{At: s.At, Duration: s.Duration, Key: s.Key, Hash: s.Hash})
+			o.marks = append(o.marks, openMarkOf(s))
 		}
 	}
 	return nil
@@ -140,9 +140,9 @@ func (s *Store) publish(w *Writer) {
 	e := d.entries[i]
 	o.folder.used += o.durable - e.Size
 	e.Size = o.durable
-	e.End = last.At.Add(last.Duration)
+	e.End = last.end()
 	e.marks = o.marks[:o.nDurable:o.nDurable]
-	e.last = understudy.Watermark{At: last.At, Hash: last.Hash}
+	e.last = understudy.Watermark{At: last.start(), Hash: last.hash}
 	if s.watermarks[w.camera].writer <= w.number {
 		s.watermarks[w.camera] = watermark{w.number, o.id.Sequence, e.last}
 	}
@@ -153,7 +153,7 @@ func (s *Store) publish(w *Writer) {
 func (o *openSegment) close() {
 	o.file.Close() // what matters was synced
 	f, s := o.folder, o.folder.store
-	holes := understudy.HolesIn(o.marks[:o.nDurable])
+	holes := understudy.HolesIn(sampleMarks(o.marks[:o.nDurable]))
 	var done *entry
 	s.mu.Lock()
 	d := s.day(o.id.Camera, keyOf(f, o.entry()))

@@ -67,7 +67,7 @@ func (s *Store) list(camera understudy.CameraID, from, to time.Time) ([]understu
 			for _, e := range entries {
 				if e.Size > 0 && e.Start.Before(to) && e.End.After(from) {
 					segment := e.Segment
-					segment.Marks = slices.Clone(e.marks)
+					segment.Marks = sampleMarks(e.marks)
 					segments = append(segments, segment)
 				}
 			}
