@@ -38,6 +38,7 @@ type day struct {
 	busy    int    // changes that are not in the file yet
 	version int    // of entries
 	used    uint64 // when it was last needed: the highest was last
+	newest  *entry // the segment with the highest number, if a start found it without reading all
 }
 
 // begun is a segment of which nothing but its beginning is in the index.
@@ -136,6 +137,7 @@ func (d *day) apply(kind recordKind, e *entry, at int64) totals {
 		}
 	}
 	d.version++
+	d.newest = nil
 	return *t
 }
 
@@ -191,6 +193,9 @@ func (d *day) peek() (damaged bool, err error) {
 	d.open, d.listed, d.size = map[uint64]begun{}, true, info.Size()
 	if r, ok := parseLast(tail, seedOf(d.path()), d.camera, d.holder); ok && r.totals.unfinished < 0 {
 		d.totals = r.totals
+		if r.kind == recordClosed && r.entry.ID.Sequence == r.totals.high {
+			d.newest = r.entry
+		}
 		return false, nil
 	}
 	content := make([]byte, info.Size())

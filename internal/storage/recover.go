@@ -172,16 +172,20 @@ func (f *folder) recoverSegment(begun *entry) error {
 func (f *folder) findWatermark(camera understudy.CameraID) error {
 	s := f.store
 	var own []*day
+	var known *entry
 	high := map[*day]uint64{}
 	s.eachDay(camera, func(d *day) {
 		if d.folder == f && d.holder == s.server {
 			own, high[d] = append(own, d), d.totals.high
+			if d.newest != nil && (known == nil || d.totals.high > known.ID.Sequence) {
+				known = d.newest
+			}
 		}
 	})
 	slices.SortFunc(own, func(a, b *day) int { return -compareUint(high[a], high[b]) })
-	var newest *entry
+	newest := known
 	for _, d := range own {
-		if newest != nil && high[d] < newest.ID.Sequence {
+		if newest != nil && high[d] <= newest.ID.Sequence {
 			break
 		}
 		err := s.with(d, func(entries []*entry) {
