@@ -35,6 +35,7 @@ type course struct {
 	tracks   []understudy.Track // of the first piece
 	sequence uint32             // of the last fragment
 	base     time.Time          // decode time 0; zero until it is known
+	mute     bool               // sound is left out
 	holder   understudy.ServerID
 	clock    time.Duration // of the piece's holder, as hashes proved it, to be added to its capture times
 	shift    time.Duration // added to the capture times of this piece: clock, and the step to a frame's place
@@ -54,6 +55,9 @@ func NewComposer(w io.Writer) *Composer { return &Composer{w: w, whole: true} }
 func NewPartComposer(w io.Writer, base time.Time, sequence uint32) *Composer {
 	return &Composer{w: w, course: course{base: base, sequence: sequence - 1}}
 }
+
+// Mute leaves out the sound of the pieces that are added later.
+func (c *Composer) Mute() { c.mute = true }
 
 // Add appends a piece, read from its segment, which must stand at its
 // beginning. CodeConflict if its codecs are not those of the pieces before, or
@@ -340,7 +344,7 @@ func (c *course) keep(samples []TimedSample) []TimedSample {
 			c.pace.add(s.Duration)
 		} else {
 			middle := s.At.Add(c.shift + s.Duration/2)
-			if len(c.tracks) < s.Track || !middle.After(c.audioEnd) {
+			if c.mute || len(c.tracks) < s.Track || !middle.After(c.audioEnd) {
 				continue
 			}
 			c.audioEnd = end

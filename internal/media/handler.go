@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"understudy"
@@ -16,7 +17,9 @@ import (
 // handler is the HTTP side of a media port.
 type handler struct {
 	Config
-	exports exports
+	exports   exports
+	packagers packagers
+	ticketKey []byte
 }
 
 // route is one way in, with what its caller must be allowed to do.
@@ -36,6 +39,10 @@ var routes = []route{
 	{"/v1/cameras/{camera}/media.mp4", playbackOrExport, (*handler).serveMedia},
 	{"/v1/cameras/{camera}/export.mp4", export, (*handler).serveExport},
 	{"/v1/cameras/{camera}/still", liveOrPlayback, (*handler).serveStill},
+	{"/v1/cameras/{camera}/hls/master.m3u8", liveOrRange, (*handler).serveMaster},
+	{"/v1/cameras/{camera}/hls/live.m3u8", live, (*handler).serveLivePlaylist},
+	{"/v1/cameras/{camera}/hls/live/init.mp4", live, (*handler).serveLiveInit},
+	{"/v1/cameras/{camera}/hls/live/part.m4s", live, (*handler).serveLivePart},
 	{"/v1/cameras/{camera}/hls/index.m3u8", playback, (*handler).servePlaylist},
 	{"/v1/cameras/{camera}/hls/init.mp4", playback, (*handler).serveInit},
 	{"/v1/cameras/{camera}/hls/part.m4s", playback, (*handler).servePart},
@@ -49,6 +56,14 @@ func export(*http.Request) understudy.Action   { return understudy.ActionExport 
 // liveOrPlayback: what names no time is live.
 func liveOrPlayback(r *http.Request) understudy.Action {
 	if r.URL.Query().Has("at") {
+		return understudy.ActionPlayback
+	}
+	return understudy.ActionLive
+}
+
+// liveOrRange: what names no range is live.
+func liveOrRange(r *http.Request) understudy.Action {
+	if r.URL.Query().Has("from") {
 		return understudy.ActionPlayback
 	}
 	return understudy.ActionLive
@@ -69,7 +84,7 @@ func newHandler(c Config) http.Handler {
 	if c.Patience <= 0 {
 		c.Patience = 20 * time.Second
 	}
-	h := &handler{Config: c}
+	h := &handler{Config: c, ticketKey: newTicketKey()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"server": c.Server, "ok": true})
@@ -130,9 +145,13 @@ func (h *handler) guard(route route) http.Handler {
 	})
 }
 
-// authorize knows a server by its certificate and everybody else by a token.
+// authorize knows a server by its certificate and everybody else by a token,
+// or, for what a playlist leads to, by the ticket in its address.
 func (h *handler) authorize(r *http.Request, action understudy.Action, camera understudy.CameraID) error {
 	token, ok := bearer(r)
+	if !ok && r.URL.Query().Has("ticket") && strings.HasPrefix(r.URL.Path, "/v1/cameras/"+string(camera)+"/hls/") {
+		return h.admit(r, action, camera)
+	}
 	if !ok && r.TLS != nil && h.Peer != nil {
 		if peer, ok := h.Peer(r.TLS); ok {
 			return peer.May(action, camera)

@@ -3,10 +3,12 @@ package media
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +16,74 @@ import (
 	"understudy"
 	"understudy/internal/fmp4"
 )
+
+// serveMaster answers with the ways in which a camera can be played, live or in
+// a range, for a player to choose from: with its sound, and, where many players
+// cannot play that, without. It is where a player should begin, since it loads
+// the playlist below again and again, whose address is good for longer than a token.
+func (h *handler) serveMaster(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
+	list, times := "live.m3u8", url.Values{}
+	var from, to time.Time
+	var tracks []understudy.Track
+	var err error
+	if r.URL.Query().Has("from") {
+		if from, to, err = timeRange(r, maxPlaylist); err != nil {
+			return err
+		}
+		list = "index.m3u8"
+		times = url.Values{"from": {from.Format(time.RFC3339Nano)}, "to": {to.Format(time.RFC3339Nano)}}
+		tracks, err = h.firstTracks(r.Context(), camera, from, to)
+	} else {
+		p, redirected := h.packager(w, r, camera)
+		if p == nil {
+			return redirected
+		}
+		ctx, cancel := patient(r)
+		defer cancel()
+		if err = p.wait(ctx, func() bool { return p.tracks != nil }); err != nil {
+			err = liveError(camera, err)
+		}
+		p.mu.Lock()
+		tracks = p.tracks
+		p.mu.Unlock()
+	}
+	if err != nil {
+		return err
+	}
+	carried := h.pass(r, camera, from, to)
+	maps.Copy(carried, times)
+	var b strings.Builder
+	b.WriteString("#EXTM3U\n#EXT-X-VERSION:7\n")
+	variant := func(tracks []understudy.Track) {
+		const usual = 4_000_000 // bits a second; a camera does not say
+		size := ""
+		if tracks[0].Width > 0 {
+			size = fmt.Sprintf(",RESOLUTION=%dx%d", tracks[0].Width, tracks[0].Height)
+		}
+		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,CODECS=%q%s\n%s?%s\n", usual, codecs(tracks), size, list, carried.Encode())
+	}
+	variant(tracks)
+	if len(tracks) > 1 && tracks[1].Codec == understudy.CodecLPCM {
+		carried.Set("sound", "0")
+		variant(tracks[:1])
+	}
+	w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
+	_, err = w.Write([]byte(b.String()))
+	return err
+}
+
+// firstTracks returns the tracks with which a range begins.
+func (h *handler) firstTracks(ctx context.Context, camera understudy.CameraID, from, to time.Time) ([]understudy.Track, error) {
+	segments, err := h.Library.Segments(ctx, camera, from, to, false)
+	if err != nil {
+		return nil, err
+	}
+	if len(segments) == 0 {
+		return nil, nothing(camera, from, to)
+	}
+	first := slices.MinFunc(segments, func(a, b understudy.Segment) int { return a.Start.Compare(b.Start) })
+	return h.tracks(ctx, first.ID)
+}
 
 // partLength is how much of a recording a part of a playlist holds, if there
 // are key frames to cut at.
@@ -60,7 +130,11 @@ func (h *handler) servePlaylist(w http.ResponseWriter, r *http.Request, camera u
 		return nothing(camera, from, to)
 	}
 	w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
-	_, err = w.Write([]byte(playlist(parts, r.URL.Query().Get("token"))))
+	carried := h.pass(r, camera, from, to)
+	if r.URL.Query().Get("sound") == "0" {
+		carried.Set("sound", "0")
+	}
+	_, err = w.Write([]byte(playlist(parts, carried)))
 	return err
 }
 
@@ -82,7 +156,7 @@ func cut(run understudy.Run) []part {
 	return parts
 }
 
-func playlist(parts []part, token string) string {
+func playlist(parts []part, carried url.Values) string {
 	var b strings.Builder
 	longest := time.Second
 	for _, p := range parts {
@@ -91,10 +165,8 @@ func playlist(parts []part, token string) string {
 	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n",
 		int(math.Ceil(longest.Seconds())))
 	query := func(p part) url.Values {
-		v := url.Values{"segment": {p.Segment.String()[len(p.Segment.Camera)+1:]}}
-		if token != "" {
-			v.Set("token", token)
-		}
+		v := maps.Clone(carried)
+		v.Set("segment", p.Segment.String()[len(p.Segment.Camera)+1:])
 		return v
 	}
 	for i, p := range parts {
@@ -131,6 +203,9 @@ func (h *handler) serveInit(w http.ResponseWriter, r *http.Request, camera under
 	tracks, err := h.tracks(r.Context(), id)
 	if err != nil {
 		return err
+	}
+	if r.URL.Query().Get("sound") == "0" {
+		tracks = tracks[:1]
 	}
 	init, err := fmp4.MarshalInit(tracks)
 	if err != nil {
@@ -176,6 +251,9 @@ func (h *handler) servePart(w http.ResponseWriter, r *http.Request, camera under
 	const fragments = 1 << 10 // of a part; numbers of fragments only have to grow
 	w.Header().Set("Content-Type", "video/iso.segment")
 	composer := fmp4.NewPartComposer(w, base, uint32(number)*fragments) //nolint:gosec // queryNumber bounds it
+	if r.URL.Query().Get("sound") == "0" {
+		composer.Mute()
+	}
 	return h.compose(r.Context(), composer, understudy.Piece{Segment: id, First: first, Count: count})
 }
 

@@ -148,17 +148,21 @@ func TestEveryRouteAuthorizesEveryObject(t *testing.T) {
 	type row map[string]int
 	recordings := row{"": 401, "none": 401, "viewer": 403, "watcher": 0, "yard": 403, "all": 0}
 	expected := map[string]row{
-		"/v1/cameras/{camera}/live":           {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
-		"/v1/cameras/{camera}/live.mp4":       {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
-		"/v1/cameras/{camera}/segments":       recordings,
-		"/v1/cameras/{camera}/notes":          recordings,
-		"/v1/cameras/{camera}/media.mp4":      recordings,
-		"/v1/cameras/{camera}/hls/index.m3u8": recordings,
-		"/v1/cameras/{camera}/hls/init.mp4":   recordings,
-		"/v1/cameras/{camera}/hls/part.m4s":   recordings,
-		"/v1/segments/{camera}/{name}":        recordings,
-		"/v1/cameras/{camera}/export.mp4":     {"": 401, "none": 401, "viewer": 403, "watcher": 403, "yard": 403, "all": 0},
-		"/v1/cameras/{camera}/still":          {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
+		"/v1/cameras/{camera}/live":              {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
+		"/v1/cameras/{camera}/live.mp4":          {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
+		"/v1/cameras/{camera}/segments":          recordings,
+		"/v1/cameras/{camera}/media.mp4":         recordings,
+		"/v1/cameras/{camera}/notes":             recordings,
+		"/v1/cameras/{camera}/hls/index.m3u8":    recordings,
+		"/v1/cameras/{camera}/hls/init.mp4":      recordings,
+		"/v1/cameras/{camera}/hls/part.m4s":      recordings,
+		"/v1/segments/{camera}/{name}":           recordings,
+		"/v1/cameras/{camera}/export.mp4":        {"": 401, "none": 401, "viewer": 403, "watcher": 403, "yard": 403, "all": 0},
+		"/v1/cameras/{camera}/hls/master.m3u8":   {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
+		"/v1/cameras/{camera}/hls/live.m3u8":     {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
+		"/v1/cameras/{camera}/hls/live/init.mp4": {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
+		"/v1/cameras/{camera}/hls/live/part.m4s": {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
+		"/v1/cameras/{camera}/still":             {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
 	}
 	_, server := newServer(t)
 	for _, route := range routes {

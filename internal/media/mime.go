@@ -13,11 +13,15 @@ import (
 // MIME returns the media type of fMP4 with the tracks, as MediaSource wants it
 // (RFC 6381 §3.3; H.265: ISO/IEC 14496-15 annex E.3).
 func MIME(tracks []understudy.Track) string {
-	var codecs []string
+	return fmt.Sprintf("video/mp4; codecs=%q", codecs(tracks))
+}
+
+func codecs(tracks []understudy.Track) string {
+	var all []string
 	for _, t := range tracks {
-		codecs = append(codecs, codec(t))
+		all = append(all, codec(t))
 	}
-	return fmt.Sprintf("video/mp4; codecs=%q", strings.Join(codecs, ","))
+	return strings.Join(all, ",")
 }
 
 func codec(t understudy.Track) string {

@@ -18,7 +18,7 @@ import (
 const (
 	maxList     = 31 * 24 * time.Hour
 	maxMarks    = time.Hour
-	maxPlaylist = 6 * time.Hour
+	maxPlaylist = 24 * time.Hour
 	maxMedia    = 31 * 24 * time.Hour
 )
 
