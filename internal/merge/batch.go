@@ -284,6 +284,7 @@ type Memory struct {
 	objects map[understudy.SegmentID]object
 	held    map[understudy.SegmentID]time.Time // until when
 	told    map[understudy.SegmentID]string
+	since   map[object]time.Time // home's receipts: when the first one came
 }
 
 // holdFor is how long a segment that home refused is not offered again.
@@ -343,7 +344,23 @@ func (m *Memory) only(segments []understudy.Segment) {
 	defer m.mu.Unlock()
 	maps.DeleteFunc(m.objects, func(id understudy.SegmentID, _ object) bool { return !there[id] })
 	maps.DeleteFunc(m.held, func(id understudy.SegmentID, _ time.Time) bool { return !there[id] })
+	maps.DeleteFunc(m.since, func(o object, _ time.Time) bool { return !there[o.Segment] })
 	maps.DeleteFunc(m.told, func(id understudy.SegmentID, _ string) bool { return !there[id] })
+}
+
+// acknowledged returns when home's store first said that it has a segment: a
+// grace that a lost connection interrupts does not begin anew.
+func (m *Memory) acknowledged(o object, now time.Time) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if first, ok := m.since[o]; ok {
+		return first
+	}
+	if m.since == nil {
+		m.since = map[object]time.Time{}
+	}
+	m.since[o] = now
+	return now
 }
 
 // News reports whether a sentence about a segment has not been told yet.

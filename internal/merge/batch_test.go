@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/wire"
 )
 
 // What somebody plays, here or at home, is offered first; the rest from the oldest on.
@@ -132,4 +133,48 @@ func TestATransferIsTold(t *testing.T) {
 			t.Error("home tells of a transfer that is over")
 		}
 	})
+}
+
+// A server whose connections die unnoticed is not kept out by its own past.
+func TestANewSessionEndsTheOldestOfTheSameServer(t *testing.T) {
+	receiver := &Receiver{Sink: newDisk("store-1")}
+	var sessions sync.WaitGroup
+	var ends []net.Conn
+	ended := make(chan int, maxSessions+1)
+	for n := range maxSessions + 1 {
+		a, b := net.Pipe()
+		ends = append(ends, a)
+		sessions.Go(func() {
+			_, _ = receiver.Receive(t.Context(), b, failoverServer)
+			ended <- n
+		})
+		var m message
+		if err := errors.Join(wire.Write(a, message{Hello: &hello{Version: version}}), wire.Read(a, maxMessage, &m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := <-ended; n != 0 {
+		t.Errorf("session %d was ended, want the first", n)
+	}
+	if len(ended) > 0 {
+		t.Error("more than one was ended")
+	}
+	for _, end := range ends {
+		end.Close()
+	}
+	sessions.Wait()
+}
+
+// A grace goes on over lost connections, for the store that gave the receipt.
+func TestAGraceGoesOnOverLostConnections(t *testing.T) {
+	m := &Memory{}
+	begun := time.Now()
+	o := object{Segment: segment("lobby", 1), Size: 7, Incarnation: "store-1"}
+	if m.acknowledged(o, begun) != begun || m.acknowledged(o, begun.Add(time.Minute)) != begun {
+		t.Error("it began anew")
+	}
+	o.Incarnation = "store-2"
+	if later := begun.Add(time.Minute); m.acknowledged(o, later) != later {
+		t.Error("another store's receipt counts")
+	}
 }

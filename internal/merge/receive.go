@@ -65,12 +65,16 @@ type Receiver struct {
 	alarmed  map[object]bool // other content under a name that is taken
 }
 
-// Bounds of what a receiver remembers.
-const maxRemembered = 10000
+// Bounds of what a receiver remembers, and of the sessions of one server. One
+// more ends the oldest, which is one that a cut has left behind.
+const (
+	maxRemembered = 10000
+	maxSessions   = 6
+)
 
 // arrival is what comes from one server, over all its sessions.
 type arrival struct {
-	sessions int
+	sessions []net.Conn // the oldest first
 	camera   understudy.CameraID
 	left     left
 	done     int64
@@ -98,11 +102,9 @@ func (r *Receiver) Receive(ctx context.Context, conn net.Conn, peer understudy.S
 	defer free()
 	s := &receiving{link: l, Receiver: r, peer: peer, incarnation: r.Sink.Incarnation(),
 		received: Received{Cameras: map[understudy.CameraID]Tally{}}}
+	defer r.leave(peer, conn)
+	r.enter(peer, conn)
 	err := s.greet()
-	if err == nil {
-		defer r.leave(peer)
-		r.enter(peer)
-	}
 	for err == nil {
 		err = s.step(ctx)
 	}
@@ -128,7 +130,7 @@ func (r *Receiver) Transfers() []understudy.Transfer {
 	return transfers
 }
 
-func (r *Receiver) enter(peer understudy.ServerID) {
+func (r *Receiver) enter(peer understudy.ServerID, conn net.Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.arrivals == nil {
@@ -137,13 +139,18 @@ func (r *Receiver) enter(peer understudy.ServerID) {
 	if r.arrivals[peer] == nil {
 		r.arrivals[peer] = &arrival{}
 	}
-	r.arrivals[peer].sessions++
+	a := r.arrivals[peer]
+	if a.sessions = append(a.sessions, conn); len(a.sessions) > maxSessions {
+		a.sessions[0].Close() // its session ends, and leaves
+	}
 }
 
-func (r *Receiver) leave(peer understudy.ServerID) {
+func (r *Receiver) leave(peer understudy.ServerID, conn net.Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.arrivals[peer].sessions--; r.arrivals[peer].sessions == 0 {
+	a := r.arrivals[peer]
+	a.sessions = slices.DeleteFunc(a.sessions, func(c net.Conn) bool { return c == conn })
+	if len(a.sessions) == 0 {
 		delete(r.arrivals, peer)
 	}
 }

@@ -241,7 +241,7 @@ func (s *sender) offer(ctx context.Context, o object, end time.Time) (*refusal, 
 		return nil, unexpected("a receipt of " + o.Segment.String())
 	}
 	s.batch.arrived(o.Segment, m.Receipt.Watched)
-	s.receipts = append(s.receipts, pending{confirm: confirm{m.Receipt.object, end}, at: time.Now()})
+	s.receipts = append(s.receipts, pending{confirm: confirm{m.Receipt.object, end}, at: s.batch.options.Memory.acknowledged(m.Receipt.object, time.Now())})
 	return nil, nil
 }
 

@@ -91,9 +91,6 @@ func (h homeward) Accept(camera understudy.CameraID) error {
 
 // Expired says why retention here would take a segment at once.
 func (h homeward) Expired(id understudy.SegmentID, end time.Time) string {
-	if why, ok := h.Retired(id); ok {
-		return fmt.Sprintf("segment %s was here, and retention deleted it: %s", id, why)
-	}
 	if site := h.server.site.Load(); site != nil {
 		if keep, expired := site.Expired(id.Camera, end, time.Now()); expired {
 			return fmt.Sprintf("recordings of camera %s are kept for %s, and segment %s ended at %s", id.Camera, keep, id, end.UTC().Format(time.RFC3339))
