@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -90,6 +91,17 @@ func contract(t *testing.T, f fs.FS) {
 	lock, err = f.Lock("lock")
 	must(err)
 	must(lock.Close())
+}
+
+// The folder itself is made, with its parents, and each of them is synced.
+func TestTheFolderIsMade(t *testing.T) {
+	f := fs.System(filepath.Join(t.TempDir(), "a", "b"))
+	if err := errors.Join(f.MkdirAll("."), f.MkdirAll("."), f.SyncDir(".")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := f.Stat("."); err != nil || !info.IsDir() {
+		t.Errorf("%v, %v", info, err)
+	}
 }
 
 // A power cut takes what was not synced: bytes by Sync, names by SyncDir.

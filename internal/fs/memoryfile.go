@@ -54,7 +54,9 @@ func (f *memoryFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (f *memoryFile) WriteVector(parts [][]byte) (int, error) { return f.Write(slices.Concat(parts...)) }
+func (f *memoryFile) WriteVector(parts [][]byte) (int, error) {
+	return f.Write(slices.Concat(parts...))
+}
 
 func (f *memoryFile) WriteAt(p []byte, at int64) (int, error) {
 	write := func(p []byte) error {

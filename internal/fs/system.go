@@ -30,13 +30,36 @@ func (s system) OpenFile(name string, flag int) (File, error) {
 
 func (s system) Rename(from, to string) error { return os.Rename(s.path(from), s.path(to)) }
 func (s system) Remove(name string) error     { return os.Remove(s.path(name)) }
-func (s system) MkdirAll(name string) error   { return os.MkdirAll(s.path(name), 0o750) }
+
+// MkdirAll creates a folder. The one that all names are relative to is made
+// durable with its parents: nobody else can sync what it is in.
+func (s system) MkdirAll(name string) error {
+	path := s.path(name)
+	var missing []string
+	for at := path; filepath.Clean(name) == "."; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
+			break
+		}
+		missing = append(missing, at)
+	}
+	if err := os.MkdirAll(path, 0o750); err != nil {
+		return err
+	}
+	for _, made := range missing {
+		if err := syncDir(filepath.Dir(made)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (s system) ReadDir(name string) ([]iofs.DirEntry, error) { return os.ReadDir(s.path(name)) }
 func (s system) Stat(name string) (iofs.FileInfo, error)      { return os.Stat(s.path(name)) }
 
-func (s system) SyncDir(name string) error {
-	dir, err := os.Open(s.path(name))
+func (s system) SyncDir(name string) error { return syncDir(s.path(name)) }
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}
