@@ -21,6 +21,7 @@ import (
 // oracle stands outside the code and knows what was told durable, after how
 // many steps of the disk. It believes nothing that a store says after a crash.
 type oracle struct {
+	archive *bucket                                // nil: none
 	folders []string                               // of the disk; each is a folder of the store, all lose power at once
 	fed     map[fedSample]time.Time                // every sample that was ever given to a store
 	truth   map[understudy.SegmentID]*truthSegment // every segment that was ever begun
@@ -314,6 +315,9 @@ func (o *oracle) open(disk *fs.Memory, wrap func(fs.FS) fs.FS) (*storage.Store, 
 // config is of a store over all folders of the disk.
 func (o *oracle) config(disk *fs.Memory, wrap func(fs.FS) fs.FS) storage.Config {
 	c := storage.Config{Server: server, SegmentLength: 2 * time.Second}
+	if o.archive != nil {
+		c.Archive = o.archive
+	}
 	for _, folder := range o.folders {
 		f := fs.FS(sub{disk, folder})
 		if wrap != nil {
@@ -366,7 +370,13 @@ func (p *promises) isTrue(segment understudy.Segment, disk *fs.Memory) error {
 	truth := p.oracle.truth[segment.ID]
 	var content []byte
 	var ok bool
+	if segment.Archived {
+		content, ok = p.oracle.archive.get(segment.ID.String() + ".mp4")
+	}
 	for _, folder := range p.oracle.folders {
+		if segment.Archived {
+			break
+		}
 		if content, ok = disk.Bytes(folder + "/cameras/" + segment.ID.String() + ".mp4"); ok {
 			break
 		}

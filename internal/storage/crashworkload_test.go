@@ -53,10 +53,10 @@ func play(t *testing.T, name string, wrap func(fs.FS) fs.FS) []*life {
 func perform(t *testing.T, name string, folders []string, wrap func(fs.FS) fs.FS, run func(*stage)) []*life {
 	t.Helper()
 	tracks, _ := fmp4test.Clip(t, "h265", 1)
-	s := &stage{t: t, name: name, tracks: tracks, wrap: wrap, clock: fmp4test.Start,
+	s := &stage{t: t, name: name, tracks: tracks, wrap: wrap,
 		oracle: &oracle{folders: folders, notes: map[string][]understudy.Note{}, fed: map[fedSample]time.Time{}, truth: map[understudy.SegmentID]*truthSegment{}}}
 	synctest.Test(t, func(t *testing.T) {
-		s.t = t
+		s.t, s.clock = t, time.Now()
 		disk := fs.NewMemory()
 		for _, folder := range s.oracle.folders {
 			s.must(disk.MkdirAll(folder))
@@ -311,6 +311,15 @@ func (s *stage) note(camera understudy.CameraID, id string, minutes int) {
 	s.must(s.store.Note(note))
 }
 
+// deleted fails unless the store deleted something on purpose.
+func (s *stage) deleted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.life.gone) == 0 {
+		s.t.Error("nothing was deleted: the workload is not what it is named for")
+	}
+}
+
 // workloads are what servers do, short.
 var workloads = map[string]func(*stage){
 	"two cameras": func(s *stage) {
@@ -347,6 +356,7 @@ var workloads = map[string]func(*stage){
 		s.feed(8, map[understudy.CameraID]*storage.Writer{"lobby": w})
 		s.close(w)
 		s.recordOne("yard", 1, 2)
+		s.deleted()
 	},
 	"notes": func(s *stage) {
 		s.open()
@@ -402,12 +412,36 @@ var workloads = map[string]func(*stage){
 		s.close(one, two)
 		s.oracle.complete(s.t, s.store, "lobby", "yard")
 	},
+	"archive": func(s *stage) {
+		s.oracle.archive = &bucket{objects: map[string][]byte{}}
+		moves := func() {
+			s.open()
+			s.store.SetHome(ours)
+			s.store.SetLimits(func(camera understudy.CameraID) storage.Limits { return storage.Limits{ArchiveAfter: time.Second} })
+		}
+		moves()
+		w := s.writer("lobby", 1)
+		s.feed(5, map[understudy.CameraID]*storage.Writer{"lobby": w})
+		s.must(s.store.LookAfterArchive(s.t.Context()))
+		s.feed(3, map[understudy.CameraID]*storage.Writer{"lobby": w})
+		s.must(s.store.LookAfterArchive(s.t.Context()))
+		if n := s.store.State().Archive.Segments; n == 0 {
+			s.t.Error("nothing went to the archive")
+		}
+		s.kill(w)
+		moves()
+		s.recordOne("yard", 1, 3)
+		time.Sleep(time.Minute)
+		s.must(s.store.LookAfterArchive(s.t.Context()))
+		s.must(s.store.LookAfterArchive(s.t.Context()))
+	},
 	"room": func(s *stage) {
 		s.open(func(c *storage.Config) { c.Folders[0].MaxBytes = 6000 })
 		s.store.SetHome(func(understudy.CameraID) understudy.ServerID { return "" })
 		s.let(func(understudy.SegmentID) bool { return true })
 		s.recordOne("lobby", 1, 6)
 		s.recordOne("yard", 1, 6)
+		s.deleted()
 	},
 	"delete after confirm": func(s *stage) {
 		s.open()
