@@ -358,6 +358,16 @@ var workloads = map[string]func(*stage){
 		s.recordOne("yard", 1, 2)
 		s.deleted()
 	},
+	"midnight": func(s *stage) { // the index has a file a day
+		s.open()
+		s.clock = s.clock.Add(24*time.Hour - 4*time.Second)
+		w := s.writer("lobby", 1)
+		s.feed(8, map[understudy.CameraID]*storage.Writer{"lobby": w})
+		s.remove("lobby", 0)
+		s.kill(w)
+		s.open()
+		s.recordOne("lobby", 2, 3)
+	},
 	"notes": func(s *stage) {
 		s.open()
 		s.note("lobby", "one", 1)
@@ -525,8 +535,8 @@ var workloads = map[string]func(*stage){
 		s.end()
 		disk := s.disk
 		before := s.life.at(s.life.rec.Len())
-		s.must(disk.Remove("a/index/lobby/2026-03-01-rec1"))
-		f, err := disk.OpenFile("a/index/yard/2026-03-01-rec1", 2)
+		s.must(disk.Remove("a/index/lobby/" + s.clock.UTC().Format(time.DateOnly) + "-rec1"))
+		f, err := disk.OpenFile("a/index/yard/" + s.clock.UTC().Format(time.DateOnly) + "-rec1", 2)
 		s.must(err)
 		s.must(f.Truncate(30))
 		s.begin(disk, before)
