@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
@@ -40,6 +41,8 @@ type course struct {
 	clock    time.Duration // of the piece's holder, as hashes proved it, to be added to its capture times
 	shift    time.Duration // added to the capture times of this piece: clock, and the step to a frame's place
 	pace     pace          // of the video so far
+	late     time.Duration // of shift, what frames that came too close moved those behind them
+	videoAt  time.Time     // of the last picture, shift included
 	videoEnd time.Time     // end of what is written, shift included
 	audioEnd time.Time
 }
@@ -94,6 +97,7 @@ type adding struct {
 	first    int  // of the piece, counted from the next fragment's first video sample
 	end      int
 	placed   bool
+	rest     []TimedSample // of a fragment that is cut in two
 }
 
 // take begins to add a piece. Without payloads it tells only sizes.
@@ -112,6 +116,9 @@ func (c *course) take(segment io.ReadSeeker, piece understudy.Piece, payloads bo
 // next returns the samples of the composed file's next fragment, none where
 // nothing of it belongs there; io.EOF when the piece is whole.
 func (a *adding) next() ([]TimedSample, error) {
+	if len(a.rest) > 0 {
+		return a.spread(a.rest), nil
+	}
 	for a.end > 0 {
 		m, b, err := a.reader.nextMoof()
 		if err != nil {
@@ -142,9 +149,58 @@ func (a *adding) next() ([]TimedSample, error) {
 			from = a.course.place(a.piece, videoSample(samples, max(first, 0)).At)
 			a.placed = true
 		}
-		return a.course.keep(cut(samples, first, end, from)), nil
+		return a.spread(cut(samples, first, end, from)), nil
 	}
 	return nil, io.EOF
+}
+
+// spread takes from samples what is written with one shift. A picture that comes
+// much too close behind the one before, as the first ones of a session do before
+// the camera's clock is known, begins another fragment and moves, with those
+// behind it, to a whole distance; a long step takes that back.
+func (a *adding) spread(samples []TimedSample) []TimedSample {
+	c, distance := a.course, a.course.pace.distance()
+	a.rest = nil
+	at, first := c.videoAt, true
+	for _, s := range samples {
+		if s.Track != understudy.VideoTrack {
+			continue
+		}
+		if move := c.move(s.At.Add(c.shift).Sub(at), distance); move != 0 && !at.IsZero() && distance > 0 {
+			if !first {
+				var now []TimedSample
+				now, a.rest = split(samples, s.At)
+				return c.keep(now)
+			}
+			c.shift += move
+			c.late += move
+		}
+		at, first = s.At.Add(c.shift), false
+	}
+	return c.keep(samples)
+}
+
+// move returns by how much a picture moves that comes a step behind the one before.
+func (c *course) move(step, distance time.Duration) time.Duration {
+	switch {
+	case step < distance*3/4:
+		return distance - step
+	case step > distance*5/4 && c.late > 0:
+		return -min(c.late, step-distance)
+	}
+	return 0
+}
+
+// split divides samples into those before a time and those from then on.
+func split(samples []TimedSample, at time.Time) (before, after []TimedSample) {
+	for _, s := range samples {
+		if s.At.Before(at) {
+			before = append(before, s)
+		} else {
+			after = append(after, s)
+		}
+	}
+	return before, after
 }
 
 func lacking(err error, piece understudy.Piece, left int) error {
@@ -226,14 +282,15 @@ func (c *course) place(piece understudy.Piece, first time.Time) (from time.Time)
 		return first
 	}
 	if !sameHolder {
-		c.clock, c.shift = 0, 0
+		c.clock, c.shift, c.late = 0, 0, 0
 	}
 	switch apart := first.Add(c.shift).Sub(c.videoEnd); {
 	case piece.Joined || first.Add(c.clock).Before(c.videoEnd) && apart != 0:
 		c.clock = c.videoEnd.Sub(first)
-		c.shift = c.clock
+		c.shift, c.late = c.clock, 0
 	case !sameHolder || apart.Abs() > follows:
 		at := first.Add(c.clock)
+		c.late = 0
 		c.shift = c.clock + c.pace.place(at.Sub(c.base), c.videoEnd.Sub(c.base)) - at.Sub(c.base)
 	}
 	if first.Add(c.shift).Sub(c.videoEnd) <= contiguous {
@@ -248,17 +305,23 @@ const follows = time.Millisecond
 // pace is how fast pictures come: players that count in frames expect each at a
 // multiple of one distance from the first.
 type pace struct {
-	sum    time.Duration
+	last   [15]time.Duration // durations, of which the middle one is usual
+	seen   int
+	sum    time.Duration // of the usual ones
 	frames int
 }
 
-// add takes in the duration of a picture; one that stands for lost ones does not count.
+// add takes in the duration of a picture.
 func (p *pace) add(d time.Duration) {
-	if p.frames > 0 && d > p.sum/time.Duration(p.frames)*3/2 {
-		return
+	p.last[p.seen%len(p.last)] = d
+	p.seen++
+	sorted := p.last
+	some := sorted[:min(p.seen, len(p.last))]
+	slices.Sort(some)
+	if usual := some[len(some)/2]; (d - usual).Abs() <= usual/2 {
+		p.sum += d
+		p.frames++
 	}
-	p.sum += d
-	p.frames++
 }
 
 // distance is that between two pictures, of a usual number of pictures a second;
@@ -279,7 +342,7 @@ func (p *pace) distance() time.Duration {
 	if (mean - broadcast).Abs() < (mean - whole).Abs() {
 		best = broadcast
 	}
-	if (mean - best).Abs() > best/100 {
+	if (mean - best).Abs() > best/50 {
 		return 0
 	}
 	return best
@@ -340,7 +403,7 @@ func (c *course) keep(samples []TimedSample) []TimedSample {
 	for _, s := range samples {
 		end := s.End().Add(c.shift)
 		if s.Track == understudy.VideoTrack {
-			c.videoEnd = end
+			c.videoAt, c.videoEnd = s.At.Add(c.shift), end
 			c.pace.add(s.Duration)
 		} else {
 			middle := s.At.Add(c.shift + s.Duration/2)
