@@ -12,7 +12,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	c := &cobra.Command{Use: "bench", Short: "Measure on this machine what recording costs"}
-	c.AddCommand(benchRecordCommand(), benchMergeCommand(), benchPartCommand())
+	c.AddCommand(benchRecordCommand(), benchMergeCommand(), benchTimelineCommand(), benchPartCommand())
 	return c
 }
 

@@ -23,7 +23,7 @@ func TestTheStoreIsAsConfigured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	state := s.State()
 	if len(state.Folders) != 2 || state.Archive == nil || state.Archive.Where != "https://127.0.0.1:1/footage/site1" {
 		t.Errorf("the state is %+v, %+v", state, state.Archive)

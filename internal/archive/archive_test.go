@@ -29,7 +29,7 @@ func open(t *testing.T, c archive.Config) *archive.Bucket {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.Close() })
+	t.Cleanup(func() { _ = b.Close() })
 	return b
 }
 
@@ -95,7 +95,7 @@ func testRange(t *testing.T, g *archivetest.Gateway, c archive.Config) {
 	b := open(t, c)
 	want := content(8 << 20)
 	put(t, b, "lobby/a.mp4", want)
-	b.Close() // a connection's bytes are counted when it ends
+	_ = b.Close() // a connection's bytes are counted when it ends
 	before := g.Received()
 	r := b.Open(t.Context(), "lobby/a.mp4", int64(len(want)))
 	defer r.Close()

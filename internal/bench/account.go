@@ -27,7 +27,7 @@ func account(ctx context.Context, dir string, cameras int, from, to time.Time) (
 	if err != nil {
 		return f, err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	for n := range cameras {
 		if err := f.camera(ctx, store, benchCamera(n), from, to); err != nil {
 			return f, err

@@ -69,7 +69,7 @@ func Merge(ctx context.Context, o MergeOptions) (r MergeResult, err error) {
 	if err != nil {
 		return r, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	b := &mergeBench{MergeOptions: o, dir: dir, away: filepath.Join(dir, "away"), result: MergeResult{Machine: ThisMachine(), LiveCameras: o.Cameras}}
 	o.Say(fmt.Sprintf("%d MB of footage that a failover server recorded", o.Megabytes))
 	if err := b.fill(ctx); err != nil {
@@ -168,7 +168,7 @@ func (b *mergeBench) merge(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	store.SetHome(func(understudy.CameraID) understudy.ServerID { return benchServer })
 	var memory merge.Memory
 	var sent atomic.Int64
@@ -208,7 +208,7 @@ func (b *mergeBench) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	var bytes int64
 	found := 0
 	for n := range b.Cameras {

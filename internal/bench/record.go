@@ -58,7 +58,7 @@ func Record(ctx context.Context, o RecordOptions) (RecordResult, error) {
 	if err != nil {
 		return RecordResult{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	cameras, urls, err := start(ctx, "cameras", cameraOrders{File: file, Count: o.Cameras})
 	if err != nil {
 		return RecordResult{}, err

@@ -36,7 +36,7 @@ func newTier(t *testing.T, g *archivetest.Gateway) tier {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.Close() })
+	t.Cleanup(func() { _ = b.Close() })
 	return tier{g, b, c.Prefix}
 }
 
@@ -219,7 +219,7 @@ func testArchiveCrash(t *testing.T, g *archivetest.Gateway) {
 func testAwayTier(t *testing.T, g *archivetest.Gateway) {
 	tier := newTier(t, g)
 	s := tier.archived(t, storage.FolderConfig{Dir: t.TempDir()})
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	tracks, samples := fmp4test.Clip(t, "h265", 1)
 	record(t, s, "lobby", 1, tracks, samples)
 	list := segments(t, s, "lobby")
@@ -260,7 +260,7 @@ func testAwayTier(t *testing.T, g *archivetest.Gateway) {
 func testArchiveRetention(t *testing.T, g *archivetest.Gateway) {
 	tier := newTier(t, g)
 	s := tier.archived(t, storage.FolderConfig{Dir: t.TempDir()})
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	tracks, samples := fmp4test.Clip(t, "h265", 2)
 	record(t, s, "lobby", 1, tracks, samples)
 	list := segments(t, s, "lobby")
@@ -286,7 +286,7 @@ func testArchiveRetention(t *testing.T, g *archivetest.Gateway) {
 		t.Errorf("%v are left, the state is %+v", got, s.State().Archive)
 	}
 	again := tier.archived(t, storage.FolderConfig{Dir: t.TempDir()})
-	defer again.Close()
+	defer func() { _ = again.Close() }()
 	lookAfter(t, again)
 	if got := tier.objects(t); len(got) != 0 {
 		t.Errorf("%v are left after the archive was compared", got)
@@ -296,7 +296,7 @@ func testArchiveRetention(t *testing.T, g *archivetest.Gateway) {
 func testArchiveForeign(t *testing.T, g *archivetest.Gateway) {
 	tier := newTier(t, g)
 	s := tier.archived(t, storage.FolderConfig{Dir: t.TempDir()})
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	s.SetHome(func(understudy.CameraID) understudy.ServerID { return "rec2" })
 	tracks, samples := fmp4test.Clip(t, "h265", 1)
 	record(t, s, "lobby", 1, tracks, samples)

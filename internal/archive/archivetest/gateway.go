@@ -40,7 +40,7 @@ func Start(t testing.TB) *Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	g := &Gateway{Dir: filepath.Join(dir, "objects", "footage"), socket: filepath.Join(dir, "s"), open: map[net.Conn]struct{}{}}
 	access, secret := filepath.Join(dir, "access"), filepath.Join(dir, "secret")
 	for _, err := range []error{
