@@ -407,7 +407,7 @@ func (c *course) keep(samples []TimedSample) []TimedSample {
 			c.pace.add(s.Duration)
 		} else {
 			middle := s.At.Add(c.shift + s.Duration/2)
-			if c.mute || len(c.tracks) < s.Track || !middle.After(c.audioEnd) {
+			if c.mute || len(c.tracks) < s.Track || s.At.Add(c.shift).Before(c.base) || !middle.After(c.audioEnd) {
 				continue
 			}
 			c.audioEnd = end
