@@ -41,7 +41,9 @@ func TestPageDirect(t *testing.T) {
 	s := up(t)
 	home := t.TempDir()
 	trust(t, home, s.CA)
-	takeover(t, s, open(t, chromedp.Env("HOME="+home)), "direct")
+	p := open(t, chromedp.Env("HOME="+home))
+	takeover(t, s, p, "direct")
+	evidence(t, s, p)
 }
 
 // TestPageRelayed: one that accepts nothing but the page's own certificate gets

@@ -80,6 +80,12 @@ test("events change the site, once", () => {
   assert.deepEqual(applyEvent(taken, { seq: 7, changes: [{ gone_camera: "gate" }] }).cameras, []);
 });
 
+test("locks come and go by events", () => {
+  const locked = applyEvent(site, { seq: 6, changes: [{ lock: { id: "case-7", camera: "gate" } }, { trigger: { id: "door", camera: "gate" } }] });
+  assert.deepEqual(locked.locks.map((l) => l.id), ["case-7"]);
+  assert.deepEqual(applyEvent(locked, { seq: 7, changes: [{ gone_lock: "case-7" }] }).locks, []);
+});
+
 test("lists that are null are empty", () => {
   assert.deepEqual(wholeSite({ seq: 3, cameras: null, groups: [{ id: "g", members: null }] }), { ...emptySite(), seq: 3, groups: [{ id: "g", members: [] }] });
 });

@@ -4,7 +4,7 @@ import { h, keyed } from "./dom.js";
 import { icon } from "./icons.js";
 import { clock } from "./words.js";
 
-const icons = { takeover: "swap", failback: "home", refused: "alert", merge: "disk", config: "gear", server: "server", camera: "camera", storage: "disk", access: "lock" };
+const icons = { takeover: "swap", failback: "home", refused: "alert", merge: "disk", config: "gear", server: "server", camera: "camera", storage: "disk", access: "lock", trigger: "mark", lock: "lock" };
 const filters = { all: () => true, failover: (e) => ["takeover", "failback", "refused", "merge"].includes(e.kind), problems: (e) => ["takeover", "refused", "server", "camera", "storage"].includes(e.kind) };
 
 export function eventsPanel({ feed }) {

@@ -80,7 +80,7 @@ function select(values, chosen, attributes, words = {}) {
 }
 
 /** dialog shows a form; save returns when it is done, or fails with a sentence. */
-function dialog(title, parts, label, save) {
+export function dialog(title, parts, label, save) {
   const problem = h("p", { class: "problem", role: "alert" });
   const button = h("button", { class: "primary", type: "submit" }, label);
   const element = h("dialog", { "aria-label": title }, h("form", { onsubmit: async (e) => {

@@ -1,6 +1,6 @@
 // The site as the page knows it: a value, changed by events. Pure.
 
-export const emptySite = () => ({ seq: 0, cameras: [], recording_servers: [], failover_servers: [], groups: [], leases: [] });
+export const emptySite = () => ({ seq: 0, cameras: [], recording_servers: [], failover_servers: [], groups: [], leases: [], locks: [] });
 
 /** wholeSite returns a site as it was sent, in which an empty list may be null. */
 export function wholeSite(sent) {
@@ -26,6 +26,8 @@ export function applyEvent(site, event) {
     else if (c.failover_server) next.failover_servers = put(next.failover_servers, c.failover_server, "id");
     else if (c.group) next.groups = put(next.groups, { ...c.group, members: c.group.members ?? [] }, "id");
     else if (c.lease) next.leases = put(next.leases, c.lease, "camera");
+    else if (c.lock) next.locks = put(next.locks, c.lock, "id");
+    else if (c.gone_lock) drop("locks", "id", c.gone_lock);
     else if (c.gone_camera) {
       drop("cameras", "id", c.gone_camera);
       drop("leases", "camera", c.gone_camera);

@@ -3,6 +3,7 @@
 
 import { call } from "./api.js";
 import { h, text } from "./dom.js";
+import { lockFootage, markEvent } from "./evidence.js";
 import { icon } from "./icons.js";
 import { Playback } from "./playback.js";
 import { ticks } from "./spans.js";
@@ -39,9 +40,12 @@ export class Timeline {
       for (const b of buttons) b.setAttribute("aria-pressed", String(b === e.currentTarget));
       this.refresh();
     } }, name));
+    const may = (action) => Boolean(context.identity.actions?.includes(action));
+    const markButton = h("button", { class: "small quiet", hidden: !may("events"), title: "Note that something happened now", onclick: () => markEvent(this.#camera, () => this.refresh()) }, icon("mark"), "Mark");
+    const lockButton = h("button", { class: "small quiet", hidden: !may("lock"), title: "Keep what is shown from being deleted", onclick: () => lockFootage(this.#camera, ...this.#window) }, icon("lock"), "Lock");
     this.element = h("section", { class: "timeline", "aria-label": "Recordings", hidden: true },
       h("div", { class: "line" }, this.title, h("span", { class: "legend" }, h("i", { class: "home" }), "home", h("i", { class: "failover" }), "failover server", h("i", { class: "gap" }), "gap"),
-        h("span", { class: "filters", role: "group", "aria-label": "Range" }, ...buttons), this.saveButton, this.liveButton,
+        h("span", { class: "filters", role: "group", "aria-label": "Range" }, ...buttons), markButton, lockButton, this.saveButton, this.liveButton,
         h("button", { class: "quiet small", "aria-label": "Close the timeline", title: "Close", onclick: () => this.close() }, icon("close"))),
       this.track, h("div", { class: "axis" }), this.note);
     context.feed.addEventListener("events", ({ detail }) => {
