@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { Pacer, timing } from "../page/js/fragment.js";
 import { pauseAfter } from "../page/js/pause.js";
 import { chase } from "../page/js/edge.js";
+import { gapKind, gapTitle, gapsSentence, howLong } from "../page/js/gaps.js";
 import { decide } from "../page/js/way.js";
 import { applyEvent, candidates, emptySite, standbys, wholeSite } from "../page/js/site.js";
 import { pieceAt, playable, ticks } from "../page/js/spans.js";
@@ -142,4 +143,19 @@ test("a transfer says which way, how much, how fast, and why it waits", () => {
   assert.match(onTheWay(t, "fo1"), /^sending home to rec1: .+ left, .+\/s$/);
   assert.match(onTheWay(t, "rec1"), /^footage comes home from fo1: /);
   assert.match(onTheWay({ ...t, bytes_per_second: 0, waiting: "rec1 lags" }, "fo1"), /left \(rec1 lags\)$/);
+});
+
+test("a gap says how long it is in milliseconds, and why", () => {
+  const gap = { milliseconds: 912, cause: "takeover", epoch: 2, sentence: "rec1 is dead" };
+  assert.equal(gapTitle(gap), "912 ms missing: takeover (epoch 2). rec1 is dead");
+  assert.equal(gapTitle({ milliseconds: 40, cause: "new" }), "40 ms missing: nobody noted why");
+  assert.equal(gapKind({ cause: "retention" }), "retention meant");
+  assert.equal(gapKind({ cause: "new" }), "unknown");
+});
+
+test("gaps are summed up by cause, without what was meant to be missing", () => {
+  assert.equal(gapsSentence([]), "");
+  assert.equal(gapsSentence([{ milliseconds: 900, cause: "takeover" }, { milliseconds: 40, cause: "camera" }, { milliseconds: 80, cause: "camera" }, { milliseconds: 1e6, cause: "rule" }]),
+    "Missing 900 ms: takeover; 120 ms in 2 gaps: the camera was away");
+  assert.deepEqual([40, 12_340, 1_200_000, 86_400_000].map(howLong), ["40 ms", "12.3 s", "20 min", "24 h"]);
 });

@@ -3,6 +3,7 @@
 
 import { call } from "./api.js";
 import { h, text } from "./dom.js";
+import { gapKind, gapTitle, gapsSentence } from "./gaps.js";
 import { lockFootage, markEvent } from "./evidence.js";
 import { icon } from "./icons.js";
 import { Playback } from "./playback.js";
@@ -105,14 +106,17 @@ export class Timeline {
       const where = s.away ? `lies on ${s.at}, which is away` : s.at === s.holder ? `lies on ${s.at}` : `recorded by ${s.holder}, lies on ${s.at} now`;
       return place(h("div", { class: "span " + kind, "data-at": s.at, "data-holder": s.holder, title: `${clock(s.from)} to ${clock(s.to)}: recorded by ${s.holder}, ${where}` }), Date.parse(s.from), Date.parse(s.to));
     });
-    this.track.replaceChildren(...spans, this.cursor, this.head);
+    const holes = (this.#timeline.gaps ?? []).map((g) => place(h("div", { class: "hole " + gapKind(g), "data-cause": g.cause, title: `${clock(g.from)} to ${clock(g.to)}: ${gapTitle(g)}` }), Date.parse(g.from), Date.parse(g.to)));
+    const marks = (this.#timeline.notes ?? []).map((n) => place(h("div", { class: "mark", title: `${clock(n.from)}: ${n.name}` }), Math.max(from, Date.parse(n.from))));
+    this.track.replaceChildren(...spans, ...holes, ...marks, this.cursor, this.head);
     this.element.querySelector(".axis").replaceChildren(...ticks(from, to).map((t) => place(h("span", {}, new Date(t).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })), t)));
     const missing = this.#timeline.missing ?? [];
-    const gaps = this.#timeline.gaps.filter((g) => Date.parse(g.from) > from + 1000 && Date.parse(g.to) < to - 3000);
+    // What is before the first recording, and behind the last, is no gap of it.
+    const missed = gapsSentence((this.#timeline.gaps ?? []).filter((g) => Date.parse(g.from) > from + 1000 && Date.parse(g.to) < to - 3000));
     text(this.note, missing.length > 0 ? `${missing.join(", ")} did not answer: what lies there cannot be played now.`
       : this.#playback ? this.note.textContent
       : spans.length === 0 ? "Nothing is recorded in this range."
-      : `${holders(this.#timeline)}${gaps.length > 0 ? `; ${gaps.length === 1 ? "one gap" : `${gaps.length} gaps`}, ${gaps.map((g) => ((Date.parse(g.to) - Date.parse(g.from)) / 1000).toFixed(1) + " s").slice(0, 4).join(", ")}` : ""}. Click to play.`);
+      : `${holders(this.#timeline)}.${missed === "" ? "" : ` ${missed}.`} Click to play.`);
   }
 
   #timeAt(x) {
