@@ -103,14 +103,14 @@ func (s *Server) Buffers(id understudy.CameraID, hash understudy.SampleHash) boo
 	return ok && c.waits() && c.preroll.has(hash)
 }
 
-// Busy names the cameras of which an event is being recorded, by id: somebody
-// who records them, too, may not know of it.
+// Busy names the cameras of which an event is being recorded that somebody told
+// of, by id: who records them, too, may not know of it.
 func (s *Server) Busy() []understudy.CameraID {
 	var busy []understudy.CameraID
 	now := time.Now()
 	for _, c := range *s.cameras.Load() {
 		want := c.want.Load()
-		if want.record && want.rule.Mode == understudy.RecordEvents && c.occasions.wants(want.rule, now) {
+		if want.record && want.rule.Mode == understudy.RecordEvents && c.occasions.told(want.rule, now) {
 			busy = append(busy, c.id)
 		}
 	}
@@ -165,10 +165,12 @@ func (s *Server) scheduled(c *camera, now time.Time) {
 	}
 }
 
+const scheduledPrefix = "schedule-"
+
 // scheduledID is the same wherever a window is looked at.
 func scheduledID(camera understudy.CameraID, o understudy.Occurrence) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", camera, o.From.Unix(), o.Name))
-	return fmt.Sprintf("schedule-%x", sum[:12])
+	return fmt.Sprintf("%s%x", scheduledPrefix, sum[:12])
 }
 
 // discard deletes what was recorded of a camera because the time before an

@@ -2,6 +2,7 @@ package recording
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,8 +94,11 @@ func (o *occasions) begin(rule understudy.RecordingRule, first, newest time.Time
 	return from, ok
 }
 
-// wants reports whether footage of at is wanted.
-func (o *occasions) wants(rule understudy.RecordingRule, at time.Time) bool {
-	_, ok := o.begin(rule, at, at)
-	return ok
+// told reports whether footage of at is wanted for an event that somebody told
+// of: a window of the schedule is known to every server by itself.
+func (o *occasions) told(rule understudy.RecordingRule, at time.Time) bool {
+	return slices.ContainsFunc(o.all(), func(t understudy.Trigger) bool {
+		return rule.Counts(t.Name) && !strings.HasPrefix(t.ID, scheduledPrefix) &&
+			!t.At.Add(-rule.Before).After(at) && t.Until.Add(rule.After).After(at)
+	})
 }

@@ -343,10 +343,18 @@ func TestAScheduleIsAnEventByItself(t *testing.T) {
 	rule := eventRule
 	rule.Schedule = "night=daily 00:01-00:02" // synctest begins at midnight UTC
 	onStage(t, rule, func(s *stage) {
+		s.play(25 * 90)
+		if busy := s.server.Busy(); len(busy) > 0 {
+			t.Errorf("a window that every server knows of keeps %v busy", busy)
+		}
+		s.trigger(understudy.Trigger{})
+		if busy := s.server.Busy(); len(busy) != 1 {
+			t.Errorf("an event that somebody told of keeps nothing busy: %v", busy)
+		}
 		s.play(25 * 150)
 		s.want(fmt.Sprintf("%d-%d", 25*58, 25*121-1))
 		notes, err := s.events()
-		if err != nil || len(notes) != 1 || notes[0].Name != "night" || notes[0].To.Sub(notes[0].From) != time.Minute {
+		if err != nil || len(notes) != 2 || notes[0].Name != "night" || notes[0].To.Sub(notes[0].From) != time.Minute {
 			t.Errorf("the window is noted as %+v, %v", notes, err)
 		}
 	})
