@@ -57,6 +57,9 @@ func (r *rehearsal) recordMore(ctx context.Context) error {
 
 // cutMerge cuts the line and kills both ends, each time after the merge has moved on.
 func (r *rehearsal) cutMerge(ctx context.Context) error {
+	if err := r.transferIsTold(ctx); err != nil {
+		return err
+	}
 	for _, act := range []func(context.Context) error{
 		r.cutLine, r.exportDuring, r.cutLine, r.killStandby, r.cutLine, r.killHome, r.cutLine, r.killBoth, r.cutLine, r.killStandby,
 	} {
@@ -68,6 +71,28 @@ func (r *rehearsal) cutMerge(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// transferIsTold waits until the state of both ends tells how far the transfer is.
+func (r *rehearsal) transferIsTold(ctx context.Context) error {
+	return wait(ctx, patience, "both servers to tell of the transfer", func(ctx context.Context) bool {
+		status, err := r.site.Client.Status(ctx)
+		if err != nil {
+			return false
+		}
+		told := 0
+		for _, s := range status {
+			if s.State == nil {
+				continue
+			}
+			for _, t := range s.State.Transfers {
+				if t.From == standby && t.To == home && t.SegmentsLeft > 0 && t.BytesLeft > 0 {
+					told++
+				}
+			}
+		}
+		return told == 2
+	})
 }
 
 // mergeMoves waits until a good part of the merge has gone over the line since it was last asked.
