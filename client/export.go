@@ -15,8 +15,13 @@ type ExportResult struct {
 	Pieces []understudy.Piece
 	Frames int   // video samples
 	Bytes  int64 // written
+	// Resumed: it went on where it had broken off; only Bytes is known.
+	Resumed bool
 	// Missing names servers that did not answer: what only they hold is not in the file.
 	Missing []understudy.ServerID
+	// Changed is the capture time at which the camera's coding changes, where the
+	// export ended with CodeConflict: what follows needs a file of its own.
+	Changed time.Time
 	// Skipped lists pieces that were known and could not be fetched.
 	Skipped []understudy.Piece
 }
@@ -97,6 +102,9 @@ func (e *export) add(ctx context.Context, run understudy.Run) error {
 		e.broken = false
 		e.result.Pieces = append(e.result.Pieces, run.Piece)
 		e.result.Frames += run.Count
+	case understudy.CodeOf(err) == understudy.CodeConflict:
+		e.result.Changed = run.From
+		return err
 	case ctx.Err() != nil || e.w.err != nil || !fleeting(err):
 		return err
 	default:

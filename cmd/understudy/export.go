@@ -1,10 +1,10 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,6 +13,7 @@ import (
 
 	"understudy"
 	"understudy/client"
+	"understudy/internal/fmp4"
 )
 
 // span is the range of time that play and export are asked for.
@@ -33,108 +34,109 @@ func (s *span) check() error {
 
 func exportCommand() *cobra.Command {
 	var s span
-	var output string
+	var e exporting
 	c := &cobra.Command{
 		Use:   "export CAMERA",
-		Short: "Take a range of a camera's recordings, over all servers that hold some, as one MP4 file",
-		Args:  cobra.ExactArgs(1),
+		Short: "Take a range of a camera's recordings, over all servers that hold some, as an MP4 file",
+		Long: `Take a range of a camera's recordings, over all servers that hold some, as an MP4 file.
+
+The formats are fmp4, in which times and hashes of all frames are kept, and mp4,
+with one index in front, for players that know nothing else. Where the camera's
+coding changes another file is begun: one file holds one coding.
+
+An export that broke off leaves FILE.part, and --resume goes on with it; --from
+and --to are then written as they were, as points in time.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := errors.Join(s.check(), e.check()); err != nil {
+				return err
+			}
 			site, err := signedIn()
 			if err != nil {
 				return err
 			}
-			if output == "" {
-				output = args[0] + "-" + s.from.Local().Format("20060102-150405") + ".mp4"
+			e.cmd, e.site, e.camera = cmd, site, understudy.CameraID(args[0])
+			if e.output == "" {
+				e.output = args[0] + "-" + s.from.Local().Format("20060102-150405") + ".mp4"
 			}
-			return exportTo(cmd, site, understudy.CameraID(args[0]), s, output)
+			return e.run(s)
 		},
 	}
 	s.flags(c)
-	c.Flags().StringVarP(&output, "output", "o", "", "file to write; named for camera and time unless given")
+	c.Flags().StringVarP(&e.output, "output", "o", "", "file to write; named for camera and time unless given")
+	c.Flags().StringVar(&e.format, "format", string(fmp4.Fragmented), "fmp4 or mp4")
+	c.Flags().BoolVar(&e.resume, "resume", false, "go on with an export that broke off")
 	return c
 }
 
-// exportTo writes beside the file and renames: a broken export never looks like a whole one.
-func exportTo(cmd *cobra.Command, site *client.Client, camera understudy.CameraID, s span, output string) error {
-	if err := s.check(); err != nil {
-		return err
-	}
-	part := output + ".part"
-	file, err := os.Create(part)
-	if err != nil {
-		return understudy.Errorf(understudy.CodeInvalid, "the export could not be written; name another file with --output: %w", err)
-	}
-	defer func() { _ = os.Remove(part) }() // it is gone once it has its name
-	defer file.Close()
-	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(cmd.ErrOrStderr()), progressbar.OptionSetDescription(string(camera)),
-		progressbar.OptionShowBytes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
-	result, err := site.Export(cmd.Context(), camera, s.from.Time, s.to.Time, file, func(done, total int64) {
-		bar.ChangeMax64(total)
-		_ = bar.Set64(done) // a bar that cannot be drawn is no reason to stop
-	})
-	_ = bar.Finish()
-	if err != nil {
-		return err
-	}
-	if err := file.Close(); err != nil {
-		return understudy.Errorf(understudy.CodeUnavailable, "the export could not be finished: %w", err)
-	}
-	if err := os.Rename(part, output); err != nil {
-		return understudy.Errorf(understudy.CodeUnavailable, "the export could not be named %s: %w", output, err)
-	}
-	return tellExport(cmd.ErrOrStderr(), output, s, result)
+// exporting is one `understudy export`.
+type exporting struct {
+	cmd    *cobra.Command
+	site   *client.Client
+	camera understudy.CameraID
+	output string
+	format string
+	resume bool
 }
 
-// tellExport says what is in the file and, plainly, what is not.
-func tellExport(w io.Writer, output string, s span, result client.ExportResult) error {
-	gaps := understudy.Gaps(result.Pieces, s.from.Time, s.to.Time, noticeableGap)
-	holders := map[understudy.ServerID]bool{}
-	for _, piece := range result.Pieces {
-		holders[piece.Segment.Holder] = true
-	}
-	names := make([]string, 0, len(holders))
-	for holder := range holders {
-		names = append(names, string(holder))
-	}
-	fmt.Fprintf(w, "%s: recorded by %s, %d gaps\n", output, strings.Join(names, " and "), len(gaps))
-	for _, gap := range gaps {
-		fmt.Fprintf(w, "  nothing from %s to %s\n", gap.From.Local().Format("15:04:05.0"), gap.To.Local().Format("15:04:05.0"))
-	}
-	for _, piece := range result.Skipped {
-		fmt.Fprintf(w, "  from %s to %s could not be fetched from %s: export again\n",
-			piece.From.Local().Format("15:04:05.0"), piece.To.Local().Format("15:04:05.0"), piece.Segment.Holder)
-	}
-	for _, server := range result.Missing {
-		fmt.Fprintf(w, "  %s did not answer; what it holds is not in the file: export again when it is back\n", server)
+func (e *exporting) check() error {
+	if f := fmp4.Format(e.format); f != fmp4.Fragmented && f != fmp4.Faststart {
+		return understudy.Errorf(understudy.CodeInvalid, "--format is %s or %s, found %q", fmp4.Fragmented, fmp4.Faststart, e.format)
 	}
 	return nil
 }
 
-func playCommand() *cobra.Command {
-	var s span
-	c := &cobra.Command{
-		Use:   "play CAMERA",
-		Short: "Write a range of a camera's recordings to standard output, for a player",
-		Long:  "For example: understudy play lobby --from 10m | ffplay -\nWithout --from the camera is played live, across failovers.",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			site, err := signedIn()
-			if err != nil {
-				return err
-			}
-			camera := understudy.CameraID(args[0])
-			if cmd.Flags().Changed("from") {
-				if err := s.check(); err != nil {
-					return err
-				}
-				_, err = site.Export(cmd.Context(), camera, s.from.Time, s.to.Time, cmd.OutOrStdout(), nil)
-				return err
-			}
-			return following(cmd.Context(), site, func(ctx context.Context) error {
-				return site.Play(ctx, camera, cmd.OutOrStdout())
-			})
-		},
+// run writes one file for each coding of the camera.
+func (e *exporting) run(s span) error {
+	output := e.output
+	for n := 2; ; n++ {
+		result, err := e.file(s, output)
+		if understudy.CodeOf(err) != understudy.CodeConflict || result.Frames == 0 || result.Changed.IsZero() {
+			return err
+		}
+		fmt.Fprintf(e.cmd.ErrOrStderr(), "at %s the camera's coding changes: another file is begun\n", result.Changed.Local().Format("15:04:05.0"))
+		s.from.Time, e.resume = result.Changed, false
+		output = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(e.output, filepath.Ext(e.output)), n, filepath.Ext(e.output))
 	}
-	s.flags(c)
-	return c
+}
+
+// file writes beside the file and renames: a broken export never looks like a
+// whole one, and is left for --resume.
+func (e *exporting) file(s span, output string) (client.ExportResult, error) {
+	part := output + ".part"
+	flags := os.O_RDWR | os.O_CREATE | os.O_TRUNC
+	if e.resume {
+		flags = os.O_RDWR
+	}
+	file, err := os.OpenFile(part, flags, 0o600)
+	if err != nil {
+		return client.ExportResult{}, understudy.Errorf(understudy.CodeInvalid, "the export could not be written to %s; name another file with --output, or leave out --resume: %w", part, err)
+	}
+	defer file.Close()
+	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(e.cmd.ErrOrStderr()), progressbar.OptionSetDescription(string(e.camera)),
+		progressbar.OptionShowBytes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+	progress := func(done, total int64) {
+		bar.ChangeMax64(total)
+		_ = bar.Set64(done) // a bar that cannot be drawn is no reason to stop
+	}
+	var result client.ExportResult
+	if e.resume {
+		result, err = e.site.ResumeExport(e.cmd.Context(), e.camera, s.from.Time, s.to.Time, file, progress)
+	} else {
+		result, err = e.site.Export(e.cmd.Context(), e.camera, s.from.Time, s.to.Time, file, progress)
+	}
+	_ = bar.Finish()
+	changed := understudy.CodeOf(err) == understudy.CodeConflict && result.Frames > 0
+	switch {
+	case err != nil && result.Bytes == 0:
+		_ = os.Remove(part) // nothing is in it
+		return result, err
+	case err != nil && !changed:
+		return result, understudy.Errorf(understudy.CodeOf(err), "%w; what came is in %s: go on with --resume", err, part)
+	}
+	if failed := finish(file, part, output, fmp4.Format(e.format)); failed != nil {
+		return result, failed
+	}
+	tellExport(e.cmd.ErrOrStderr(), output, s, result)
+	return result, err
 }

@@ -124,6 +124,9 @@ func (a *adding) next() ([]TimedSample, error) {
 		if err != nil {
 			return nil, lacking(err, a.piece, a.end)
 		}
+		if header, tracks, err := a.reader.Header(); err == nil && header.Segment.Sequence == 0 {
+			m.retime(header.Start, tracks) // it is composed: several clocks are one already
+		}
 		samples, n := m.samples, m.pictures()
 		wanted := n > a.first
 		if wanted && a.payloads {

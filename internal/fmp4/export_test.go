@@ -115,6 +115,39 @@ func TestBothFormatsShowTheSame(t *testing.T) {
 	}
 }
 
+// A composed file becomes one with its index in front, with the times that it
+// shows, whatever the clocks of its holders said.
+func TestAComposedFileGetsAnIndex(t *testing.T) {
+	files, pieces := takeover(t)
+	composed := compose(t, files, pieces)
+	header, _, samples, _ := read(t, composed)
+	e, err := fmp4.NewExport(fmp4.Faststart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Add(bytes.NewReader(composed), understudy.Piece{Segment: header.Segment, Count: len(only(1, samples))}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(e.Reader(func(understudy.SegmentID) (io.ReadSeekCloser, error) { return inMemory{bytes.NewReader(composed)}, nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := probe(t, composed)
+	for track, packets := range probe(t, got) {
+		if len(packets) != len(want[track]) {
+			t.Fatalf("track %d: %d samples of %d", track, len(packets), len(want[track]))
+		}
+		for i, p := range packets {
+			if w := want[track][i]; p.Size != w.Size || p.Key != w.Key || (p.Decode-w.Decode).Abs() > time.Millisecond {
+				t.Fatalf("track %d: sample %d is %+v and was %+v", track, i, p, w)
+			}
+		}
+	}
+}
+
 // A camera that changes its coding needs another file; what came before stays good.
 func TestAnExportRefusesAnotherCodec(t *testing.T) {
 	files, pieces := takeover(t)

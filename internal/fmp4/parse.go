@@ -13,6 +13,7 @@ type moof struct {
 	sequence uint32
 	samples  []TimedSample // without payloads
 	sizes    []int
+	decode   []int64 // times, in units of the sample's track
 	payload  int // sum of sizes
 	crcAt    int // where the checksum is, from the moof's first byte
 }
@@ -88,7 +89,7 @@ func (m *moof) parseTraf(traf *cursor, tracks []understudy.Track) (id int) {
 	traf.done(tfhd)
 	tfdt := traf.box("tfdt")
 	tfdt.expect(1 << 24)
-	tfdt.uint64()
+	at := int64(tfdt.uint64())
 	traf.done(tfdt)
 	trun := traf.box("trun")
 	trun.expect(1<<24 | trunFlags)
@@ -101,7 +102,8 @@ func (m *moof) parseTraf(traf *cursor, tracks []understudy.Track) (id int) {
 	scale := int64(tracks[id-1].TimeScale)
 	block := make([]understudy.Sample, count)
 	for i := range block {
-		trun.uint32() // the duration in nanoseconds is in the private box
+		m.decode = append(m.decode, at)
+		at += int64(trun.uint32()) // the duration in nanoseconds is in the private box
 		size := int(trun.uint32())
 		flags, offset := trun.uint32(), int64(trun.uint32())
 		m.sizes = append(m.sizes, size)
@@ -149,6 +151,17 @@ func (m *moof) verify(fragment []byte, moofSize int) bool {
 		rest = rest[size:]
 	}
 	return true
+}
+
+// retime gives the samples the times at which a composed file shows them, in
+// place of those at which they were captured.
+func (m *moof) retime(start time.Time, tracks []understudy.Track) {
+	for i := range m.samples {
+		s := &m.samples[i]
+		scale := int64(tracks[s.Track-1].TimeScale)
+		at := m.decode[i]
+		s.At = start.Add(time.Duration(at/scale)*time.Second + time.Duration(at%scale)*time.Second/time.Duration(scale))
+	}
 }
 
 // pictures returns how many video samples there are.
