@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,8 +43,10 @@ type Options struct {
 	GOP      time.Duration // of the test cameras; 0 as the clip has it
 	HoldDown time.Duration // before a failback; 0 is the default
 	Plain    bool          // also serve media without TLS
-	Demo     string        // address of the demo's control, for the page's button
-	Say      func(string)  // progress, a sentence each
+	// Settings are added to the files of all recording and failover servers.
+	Settings map[string]any
+	Demo     string       // address of the demo's control, for the page's button
+	Say      func(string) // progress, a sentence each
 }
 
 // Site is a running installation.
@@ -245,6 +248,7 @@ func (s *Site) startServer(ctx context.Context, hosts *addresses, role understud
 	if s.options.HoldDown > 0 {
 		settings["hold_down"] = s.options.HoldDown.String()
 	}
+	maps.Copy(settings, s.options.Settings)
 	file, err := s.write(string(id), settings)
 	if err != nil {
 		return err

@@ -3,10 +3,14 @@ package faults_test
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"understudy"
 	"understudy/internal/site"
@@ -48,6 +52,79 @@ func TestEventsAreRecordedThroughATakeover(t *testing.T) {
 	})
 	if t.Failed() {
 		t.Log(b.story())
+	}
+}
+
+// Events reach the server that records without the management server: over the
+// media port, and from a broker.
+func TestEventsComeWithoutTheManagementServer(t *testing.T) {
+	broker := mosquitto(t)
+	layout := hot("north")
+	layout.Cameras[0].Rule = understudy.RecordingRule{Mode: understudy.RecordEvents, Before: 2 * time.Second, After: time.Second}
+	b := upWith(t, "127.92.42.", layout, nil, map[string]any{"mqtt": map[string]any{
+		"url": "mqtt://" + broker, "topics": []map[string]string{{"topic": "doors/+/forced", "camera": "{1}", "name": "door forced"}}}})
+	if _, err := b.Client.MediaToken(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.do(site.FaultKill, site.Management)
+	told := b.happens("by 7563", 0)
+	b.covers(10*time.Second, "rec1", told.At.Add(-2*time.Second), told.At.Add(time.Second))
+	b.within(20*time.Second, "rec1 to be idle", func(ctx context.Context) bool { return time.Since(b.newest(ctx, "rec1", "north")) > 3*time.Second })
+	var at time.Time
+	b.within(20*time.Second, "rec1 to record an event of the broker", func(ctx context.Context) bool {
+		if at.IsZero() {
+			at = time.Now()
+			publish(t, broker, "doors/north/forced", `{"id":"by-mqtt","data":{"door":7}}`)
+		}
+		return b.newest(ctx, "rec1", "north").After(at)
+	})
+	b.covers(10*time.Second, "rec1", at.Add(-2*time.Second), at.Add(time.Second))
+	b.within(10*time.Second, "both marks to be there", func(context.Context) bool {
+		notes := b.notes("rec1", "north")
+		return bytes.Contains(notes, []byte(told.ID)) && bytes.Contains(notes, []byte("by-mqtt"))
+	})
+}
+
+// mosquitto runs a broker and returns its address.
+func mosquitto(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("/usr/sbin/mosquitto")
+	if err != nil {
+		t.Skip("mosquitto is not installed")
+	}
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(address)
+	config := filepath.Join(t.TempDir(), "mosquitto.conf")
+	if err := os.WriteFile(config, []byte("persistence false\nallow_anonymous true\nuser root\nlistener "+port+" 127.0.0.1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(path, "-c", config)
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = command.Process.Kill() // it may be gone
+		_ = command.Wait()
+	})
+	return address
+}
+
+func publish(t *testing.T, broker, topic, payload string) {
+	t.Helper()
+	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + broker))
+	if token := client.Connect(); token.Wait() && token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	defer client.Disconnect(100)
+	if token := client.Publish(topic, 1, false, payload); token.Wait() && token.Error() != nil {
+		t.Fatal(token.Error())
 	}
 }
 

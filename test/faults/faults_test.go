@@ -83,6 +83,12 @@ type broken struct {
 // up brings a site up in a folder that prepare may fill, and waits until its cameras are durable at home.
 func up(t *testing.T, network string, layout site.Layout, prepare func(dir string)) *broken {
 	t.Helper()
+	return upWith(t, network, layout, prepare, nil)
+}
+
+// upWith gives the servers settings of their own.
+func upWith(t *testing.T, network string, layout site.Layout, prepare func(dir string), settings map[string]any) *broken {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("a whole site of real processes takes half a minute; skipped with -short")
 	}
@@ -101,7 +107,7 @@ func up(t *testing.T, network string, layout site.Layout, prepare func(dir strin
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	s, err := site.Up(ctx, site.Options{Dir: dir, Binary: path, Network: network, Ports: [2]int{8080, 8443}, Layout: layout, HoldDown: 2 * time.Second})
+	s, err := site.Up(ctx, site.Options{Dir: dir, Binary: path, Network: network, Ports: [2]int{8080, 8443}, Layout: layout, HoldDown: 2 * time.Second, Settings: settings})
 	if err != nil {
 		t.Fatal(err)
 	}
