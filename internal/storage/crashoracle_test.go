@@ -329,6 +329,9 @@ func (o *oracle) config(disk *fs.Memory, wrap func(fs.FS) fs.FS) storage.Config 
 }
 
 func (p *promises) compare(s *storage.Store, disk *fs.Memory) error {
+	if err := s.CompareNow(); err != nil { // what a small store did already
+		return err
+	}
 	seen := map[understudy.SegmentID]int64{}
 	ctx := context.Background()
 	for _, camera := range s.Cameras() {

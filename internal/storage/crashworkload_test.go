@@ -536,7 +536,7 @@ var workloads = map[string]func(*stage){
 		disk := s.disk
 		before := s.life.at(s.life.rec.Len())
 		s.must(disk.Remove("a/index/lobby/" + s.clock.UTC().Format(time.DateOnly) + "-rec1"))
-		f, err := disk.OpenFile("a/index/yard/" + s.clock.UTC().Format(time.DateOnly) + "-rec1", 2)
+		f, err := disk.OpenFile("a/index/yard/"+s.clock.UTC().Format(time.DateOnly)+"-rec1", 2)
 		s.must(err)
 		s.must(f.Truncate(30))
 		s.begin(disk, before)

@@ -1,6 +1,9 @@
 package storage
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // What the crash tests see of a store.
 
@@ -20,4 +23,28 @@ func (s *Store) LookAfterArchive(ctx context.Context) error {
 		s.mover.failed(err)
 	}
 	return err
+}
+
+// CompareLater leaves the comparison of the index with the files to Run, as in a
+// store with very many segments, until the returned function is called.
+func CompareLater() (restore func()) {
+	was := comparedAtStart
+	comparedAtStart = -1
+	return func() { comparedAtStart = was }
+}
+
+// CompareNow does what CompareLater left to Run.
+func (s *Store) CompareNow() error {
+	for _, f := range s.folders {
+		for camera := f.nextSuspect(); camera != ""; camera = f.nextSuspect() {
+			files, err := f.segmentNames(camera)
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(f.compare(camera, files, f.known(camera) == 0), f.findWatermark(camera)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
