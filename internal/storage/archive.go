@@ -51,6 +51,7 @@ type mover struct {
 	asked    time.Time // last, with an answer
 	retryAt  time.Time
 	retry    time.Duration
+	looks    looks
 	damaged  map[understudy.SegmentID]bool // that cannot be moved
 
 	mu       sync.Mutex                  // guards what follows
@@ -83,8 +84,10 @@ func (m *mover) pass(ctx context.Context) error {
 		m.compared = time.Now()
 		m.answered()
 	}
+	thorough := m.looks.thorough(time.Now())
 	for _, camera := range m.store.Cameras() {
-		if err := m.camera(ctx, camera); err != nil {
+		if err := m.camera(ctx, camera, thorough); err != nil {
+			m.looks = looks{} // again from the beginning
 			return err
 		}
 	}
@@ -100,8 +103,8 @@ func (m *mover) pass(ctx context.Context) error {
 	return nil
 }
 
-func (m *mover) camera(ctx context.Context, camera understudy.CameraID) error {
-	for _, d := range m.store.due(camera, time.Now()) {
+func (m *mover) camera(ctx context.Context, camera understudy.CameraID, thorough bool) error {
+	for _, d := range m.store.due(camera, time.Now(), thorough) {
 		if !m.store.isArchived(d.entry) {
 			continue
 		}

@@ -18,6 +18,7 @@ func NextNumber(s *Store) uint64 {
 
 // LookAfterArchive does at once what Run does of the archive now and then.
 func (s *Store) LookAfterArchive(ctx context.Context) error {
+	s.mover.looks = looks{} // a thorough one
 	err := s.mover.pass(ctx)
 	if err != nil {
 		s.mover.failed(err)

@@ -57,6 +57,7 @@ type folder struct {
 	identity   storeIdentity
 
 	victims victims // of the goroutine of upkeep
+	looks   looks   // of the goroutine that deletes what is due
 	notes   *notebook
 
 	indexMu diskLock // one writer of index files at a time

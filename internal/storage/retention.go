@@ -106,6 +106,23 @@ func touches(list []Protected, e *entry) bool {
 	return i < len(list) && list[i].From.Before(e.End)
 }
 
+// How far back a look goes that is not thorough, and how often one is.
+const (
+	dueWindow     = 72 * time.Hour
+	thoroughEvery = time.Hour
+)
+
+// looks tells when to look thoroughly. It belongs to one goroutine.
+type looks struct{ last time.Time }
+
+func (l *looks) thorough(now time.Time) bool {
+	if !l.last.IsZero() && now.Sub(l.last) < thoroughEvery {
+		return false
+	}
+	l.last = now
+	return true
+}
+
 // doomed is a segment that must go, and why.
 type doomed struct {
 	*entry
@@ -114,15 +131,20 @@ type doomed struct {
 
 // due returns the closed segments of a camera whose time has come, in the order
 // in which they go. It returns none of a camera that belongs elsewhere, and none
-// while nobody has said what belongs where.
-func (s *Store) due(camera understudy.CameraID, now time.Time) []doomed {
+// while nobody has said what belongs where. Only a thorough look goes back to days
+// whose time came long ago: what is left of them is protected, and to read all of
+// that each time would keep the disk busy with nothing.
+func (s *Store) due(camera understudy.CameraID, now time.Time, thorough bool) []doomed {
 	keep, excess, ok := s.boundsOf(camera)
 	if !ok {
 		return nil
 	}
 	var old []*entry
 	if keep > 0 {
-		old = s.closed(camera, func(d *day) bool { return d.start().Before(now.Add(-keep)) })
+		since := now.Add(-keep - dueWindow)
+		old = s.closed(camera, func(d *day) bool {
+			return d.start().Before(now.Add(-keep)) && (thorough || d.start().After(since))
+		})
 		old = slices.DeleteFunc(old, func(e *entry) bool { return now.Sub(e.End) < keep })
 		slices.SortFunc(old, byAge)
 	}
@@ -216,8 +238,12 @@ func byAge(a, b *entry) int { return cmp.Or(a.Start.Compare(b.Start), bySegment(
 // is left to the goroutine that waits for that.
 func (f *folder) deleteDue() {
 	s, now := f.store, time.Now()
+	if !s.knowsHomes() {
+		return
+	}
+	thorough := f.looks.thorough(now)
 	for _, camera := range s.Cameras() {
-		for _, d := range s.due(camera, now) {
+		for _, d := range s.due(camera, now, thorough) {
 			if d.folder != f || s.isArchived(d.entry) {
 				continue
 			}

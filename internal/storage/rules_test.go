@@ -18,9 +18,15 @@ import (
 // two seconds, as if captured before now.
 func stocked(t *testing.T, disk *fs.Memory, cameras []understudy.CameraID, change ...func(*storage.Config)) (*running, time.Time) {
 	t.Helper()
+	return stockedAgo(t, 0, disk, cameras, change...)
+}
+
+// stockedAgo is stocked, with clips that were captured so long before.
+func stockedAgo(t *testing.T, ago time.Duration, disk *fs.Memory, cameras []understudy.CameraID, change ...func(*storage.Config)) (*running, time.Time) {
+	t.Helper()
 	s := run(t, disk, append(change, func(c *storage.Config) { c.SegmentLength = 2 * time.Second })...)
 	tracks, samples := fmp4test.Clip(t, "h265", 7)
-	start := time.Now()
+	start := time.Now().Add(-ago)
 	for i := range samples {
 		again := *samples[i].Sample
 		again.At = again.At.Add(start.Sub(fmp4test.Start))
@@ -83,6 +89,29 @@ func TestFootageOfEventsOutlivesItsAge(t *testing.T) {
 		if len(told) != 1 || !strings.Contains(told[0], "of camera lobby") || !strings.Contains(told[0], "kept no longer") {
 			t.Errorf("retention told %q, want one sentence a day", told)
 		}
+	})
+}
+
+// What is protected long after its time goes when the protection ends, although not all is looked at each time.
+func TestOldFootageGoesWhenItsProtectionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, start := stockedAgo(t, 240*time.Hour, fs.NewMemory(), []understudy.CameraID{"lobby"})
+		ends := time.Now().Add(70 * time.Minute)
+		s.SetKeep(func(understudy.CameraID) time.Duration { return time.Minute })
+		s.SetProtect(func(understudy.CameraID) []storage.Protected {
+			return []storage.Protected{{From: start, To: start.Add(time.Hour), Until: ends}}
+		})
+		s.SetHome(ours)
+		all := len(here(t, s.Store, "lobby"))
+		time.Sleep(69 * time.Minute)
+		if got := len(here(t, s.Store, "lobby")); got != all || all == 0 {
+			t.Errorf("%d of %d protected segments are left", got, all)
+		}
+		time.Sleep(time.Hour)
+		if got := len(here(t, s.Store, "lobby")); got != 0 {
+			t.Errorf("%d segments outlived their protection by an hour", got)
+		}
+		s.stop()
 	})
 }
 
