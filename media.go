@@ -72,7 +72,8 @@ func (h *SampleHash) UnmarshalText(text []byte) error {
 }
 
 // Sample is one access unit of one track. Samples are shared between readers:
-// nobody changes one after it was published.
+// nobody changes one after it was published. One that is lent (Lend) is looked
+// at by its holders only; others get a Detached one.
 type Sample struct {
 	Track int
 	// At is the capture time on the decode timeline: strictly increasing within a track of a session.
@@ -85,4 +86,6 @@ type Sample struct {
 	// for H.264 and H.265 (key samples begin with their parameter sets), the raw frame else.
 	Payload []byte
 	Hash    SampleHash
+
+	loan *loan // of the payload; nil where it is kept for as long as anybody likes
 }

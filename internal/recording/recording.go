@@ -50,12 +50,13 @@ type Config struct {
 
 // Server records and serves what it is assigned.
 type Server struct {
-	config  Config
-	log     *slog.Logger
-	boot    string
-	started time.Time
-	dials   *rtsp.Dials
-	pump    *rtsp.Pump
+	config   Config
+	log      *slog.Logger
+	boot     string
+	started  time.Time
+	dials    *rtsp.Dials
+	pump     *rtsp.Pump
+	payloads *rtsp.Payloads
 
 	elsewhere understudy.RecordingService // nil: nobody is asked
 
@@ -90,7 +91,7 @@ func New(c Config) *Server {
 	}
 	var boot [16]byte
 	_, _ = rand.Read(boot[:]) // never fails
-	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), dials: rtsp.NewDials(), pump: rtsp.NewPump(), cover: coverage{seen: map[understudy.ServerID]covering{}},
+	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), dials: rtsp.NewDials(), pump: rtsp.NewPump(), payloads: rtsp.NewPayloads(), cover: coverage{seen: map[understudy.ServerID]covering{}},
 		events: events{cameras: map[understudy.CameraID]*occasions{}}}
 	s.cameras.Store(&[]*camera{})
 	s.homes.Store(&map[understudy.CameraID]understudy.Camera{})

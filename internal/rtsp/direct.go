@@ -26,7 +26,7 @@ type direct struct {
 
 // divert makes the packets of a media that was set up come straight from the
 // connection; response says on which channels.
-func (p *pull) divert(to takers, media *description.Media, response *base.Response) {
+func (p *pull) divert(to *takers, media *description.Media, response *base.Response) {
 	var transport headers.Transport
 	if p.conn == nil || transport.Unmarshal(response.Header["Transport"]) != nil || transport.InterleavedIDs == nil {
 		return
@@ -48,8 +48,7 @@ func (p *pull) divert(to takers, media *description.Media, response *base.Respon
 	default:
 		return
 	}
-	to[byte(transport.InterleavedIDs[0])] = d.rtp
-	to[byte(transport.InterleavedIDs[1])] = d.rtcp
+	*to = append(*to, taker{byte(transport.InterleavedIDs[0]), d.rtp}, taker{byte(transport.InterleavedIDs[1]), d.rtcp})
 }
 
 // rtp takes a packet of the track.

@@ -148,6 +148,7 @@ func (p *pull) videoUnit(unit [][]byte, timestamp uint32, ntp time.Time) {
 		p.sink.Tracks(p.tracks())
 	}
 	p.sink.Sample(sample)
+	sample.Release()
 }
 
 // look sees whether what came can be video. It is recorded as it is.

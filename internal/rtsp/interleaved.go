@@ -44,8 +44,22 @@ type interleaved struct {
 	err     error     // what ended reading
 }
 
-// takers are those who take the packets of channels.
-type takers map[byte]func(payload []byte)
+// takers are those who take the packets of channels: two a track.
+type takers []taker
+
+type taker struct {
+	channel byte
+	take    func(payload []byte)
+}
+
+func (t takers) of(channel byte) func([]byte) {
+	for i := range t {
+		if t[i].channel == channel {
+			return t[i].take
+		}
+	}
+	return nil
+}
 
 // readBuffers are shared by the cameras that are read one by one: one is held
 // only while what came is looked at.
@@ -188,8 +202,8 @@ func (c *interleaved) sort(b []byte) (rest []byte) {
 			if len(b) < whole {
 				return b
 			}
-			if taker := c.takers[b[1]]; taker != nil {
-				taker(b[frameHeader:whole])
+			if take := c.takers.of(b[1]); take != nil {
+				take(b[frameHeader:whole])
 				c.taken = true
 			} else {
 				c.pass = append(c.pass, b[:whole]...)

@@ -32,9 +32,12 @@ type Config struct {
 	Transport understudy.Transport // empty: TCP
 	Username  string
 	Password  understudy.Secret
-	Dials     *Dials       // shared with other cameras; nil bounds nothing. Pull does not heed it
-	Pump      *Pump        // reads the connection together with others'; nil: it is read by itself
-	Log       *slog.Logger // nil is silent
+	Dials     *Dials // shared with other cameras; nil bounds nothing. Pull does not heed it
+	Pump      *Pump  // reads the connection together with others'; nil: it is read by itself
+	// Payloads is memory that samples are lent from: the sink must be one that
+	// knows of leases, as a stream.Hub does. nil lends nothing.
+	Payloads *Payloads
+	Log      *slog.Logger // nil is silent
 
 	playing func() // called when the camera has agreed to send; may be nil
 }
@@ -174,17 +177,20 @@ func (p *pull) play() error {
 			medias = append(medias, media)
 		}
 	}
+	if p.video != nil {
+		p.video.memory = p.config.Payloads
+	}
 	if p.video == nil {
 		return understudy.Errorf(understudy.CodeInvalid,
 			"camera %s offers no video in H.264, H.265 or MJPEG, but %s: choose another stream of it", p.config.URL, formatsOf(session))
 	}
-	direct := takers{}
+	var direct takers
 	for _, media := range medias {
 		response, err := p.client.Setup(session.BaseURL, media, 0, 0)
 		if err != nil {
 			return err
 		}
-		p.divert(direct, media, response)
+		p.divert(&direct, media, response)
 	}
 	p.connect()
 	if p.conn != nil && len(direct) > 0 {

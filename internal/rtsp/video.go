@@ -19,12 +19,13 @@ import (
 // video makes samples of a camera's access units. It is not safe for
 // concurrent use.
 type video struct {
-	track understudy.Track // parameter sets as last seen
-	clock clock
-	dts   dtsExtractor
-	stale bool     // the track has changed, or was never complete
-	keys  bool     // a key sample was made: what follows can be decoded
-	more  [][]byte // further picture parameter sets, by other ids than the track's
+	track  understudy.Track // parameter sets as last seen
+	clock  clock
+	dts    dtsExtractor
+	stale  bool      // the track has changed, or was never complete
+	keys   bool      // a key sample was made: what follows can be decoded
+	memory *Payloads // of payloads; nil: the runtime's
+	more   [][]byte  // further picture parameter sets, by other ids than the track's
 }
 
 type dtsExtractor interface {
@@ -60,16 +61,20 @@ func (v *video) sample(unit [][]byte, timestamp uint32, arrival, ntp time.Time) 
 	if !v.keys {
 		return nil, false
 	}
-	payload, coded := v.payload(nalus, key)
+	payload, coded, lent := v.payload(nalus, key)
 	dts := v.decodeTime(nalus, key, pts)
 	offset := v.clock.elapsed(pts) - v.clock.elapsed(dts)
 	if !ntp.IsZero() {
 		ntp = ntp.Add(-offset)
 	}
-	return &understudy.Sample{
+	s = &understudy.Sample{
 		Track: understudy.VideoTrack, At: v.clock.capture(dts, arrival, ntp), Offset: offset,
 		Key: key, Payload: payload, Hash: hashOf(coded),
-	}, begins
+	}
+	if lent {
+		s.Lend(v.memory.give)
+	}
+	return s, begins
 }
 
 // hashOf names the coded bytes of a sample.
@@ -224,16 +229,26 @@ func (v *video) parameters() [][]byte {
 }
 
 // payload joins NAL units as an MP4 file has them; coded is the part that is hashed.
-func (v *video) payload(nalus [][]byte, key bool) (payload, coded []byte) {
+func (v *video) payload(nalus [][]byte, key bool) (payload, coded []byte, lent bool) {
 	var sets [][]byte
 	if key {
 		sets = v.parameters()
 	}
 	setBytes := joinedSize(sets)
+	size := setBytes + joinedSize(nalus)
+	if payload = v.memory.take(size); payload != nil {
+		for _, list := range [2][][]byte{sets, nalus} {
+			for _, nalu := range list {
+				payload = binary.BigEndian.AppendUint32(payload, uint32(len(nalu)))
+				payload = append(payload, nalu...)
+			}
+		}
+		return payload, payload[setBytes:], true
+	}
 	// A builder's memory is not cleared before it is written. Nobody changes a
 	// payload, so that it may be a string's bytes.
 	var joined strings.Builder
-	joined.Grow(setBytes + joinedSize(nalus))
+	joined.Grow(size)
 	for _, list := range [2][][]byte{sets, nalus} {
 		for _, nalu := range list {
 			var size [4]byte
@@ -243,7 +258,7 @@ func (v *video) payload(nalus [][]byte, key bool) (payload, coded []byte) {
 		}
 	}
 	payload = unsafe.Slice(unsafe.StringData(joined.String()), joined.Len()) //nolint:gosec // see above
-	return payload, payload[setBytes:]
+	return payload, payload[setBytes:], false
 }
 
 func joinedSize(nalus [][]byte) (n int) {

@@ -54,6 +54,11 @@ func (w *Writer) leaveHanging() {
 		w.store.report(w.camera, from.said(sentence))
 	}
 	w.ready = append(w.unsynced, w.ready...)
+	for _, f := range w.ready { // the one that hangs may still be reading from them
+		for _, s := range f.samples {
+			s.Hold()
+		}
+	}
 	w.unsynced, w.segment, w.retryAt = nil, nil, time.Time{}
 	go w.run(turn)
 	poke(w.wake)

@@ -94,7 +94,7 @@ func (s *Store) NewWriter(camera understudy.CameraID, epoch uint64, tracks []und
 	return w, nil
 }
 
-// Write takes a sample and never waits for the disk. What does not fit in the
+// Write takes a sample over, with the caller's hold of it, and never waits for the disk. What does not fit in the
 // queue is dropped by whole GOPs, and reported. CodeConflict after Close.
 func (w *Writer) Write(sample *understudy.Sample) error {
 	w.mu.Lock()
@@ -368,9 +368,15 @@ func (w *Writer) sync(turn int) error {
 	if err != nil {
 		return err
 	}
+	durable := w.unsynced
 	w.unsynced = nil
 	w.settle()
 	w.store.publish(w)
+	for _, f := range durable {
+		for _, s := range f.samples {
+			s.Release()
+		}
+	}
 	if folder.health.succeeded() {
 		w.store.report("", folder.said("the disk works again: recording goes on"))
 	}

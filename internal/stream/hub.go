@@ -57,7 +57,7 @@ func (h *Hub) Tracks(tracks []understudy.Track) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.tracks = tracks
-	h.gop, h.gopBytes = nil, 0
+	h.forget()
 	h.publish(Item{Tracks: tracks})
 }
 
@@ -72,20 +72,44 @@ func (h *Hub) Sample(s *understudy.Sample) {
 
 func (h *Hub) keep(item Item) {
 	if item.key() {
-		h.gop, h.gopBytes = nil, 0
+		h.forget()
 	} else if len(h.gop) == 0 {
 		return
 	}
+	item.Sample.Hold()
 	h.gop = append(h.gop, item)
 	h.gopBytes += item.size()
 	if h.gopBytes > maxGOPBytes {
-		h.gop, h.gopBytes = nil, 0
+		h.forget()
 	}
 }
 
+// forget drops the GOP.
+func (h *Hub) forget() {
+	for _, item := range h.gop {
+		item.Sample.Release()
+	}
+	clear(h.gop)
+	h.gop, h.gopBytes = h.gop[:0], 0
+}
+
+// publish gives item to the readers. Most keep what they read for as long as
+// they like: they share one that is not lent. A lazy reader gets a hold.
 func (h *Hub) publish(item Item) {
+	shared := Item{Tracks: item.Tracks}
 	for r := range h.readers {
-		if !r.push(item) {
+		mine := item
+		switch {
+		case item.Sample == nil:
+		case r.within > 0:
+			item.Sample.Hold()
+		default:
+			if shared.Sample == nil {
+				shared.Sample = item.Sample.Detached()
+			}
+			mine = shared
+		}
+		if !r.push(mine) {
 			delete(h.readers, r)
 		}
 	}
@@ -94,15 +118,26 @@ func (h *Hub) publish(item Item) {
 // Subscribe adds a reader whose queue holds at most limitBytes beyond what it
 // begins with: the tracks and the current GOP, where there are any. Close the
 // reader when done.
-func (h *Hub) Subscribe(limitBytes int) *Reader {
+func (h *Hub) Subscribe(limitBytes int) *Reader { return h.subscribe(limitBytes, 0) }
+
+func (h *Hub) subscribe(limitBytes int, within time.Duration) *Reader {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := &Reader{hub: h, limit: limitBytes, wake: make(chan struct{}, 1), waitKey: len(h.gop) == 0}
+	r := &Reader{hub: h, within: within, limit: limitBytes, wake: make(chan struct{}, 1), waitKey: len(h.gop) == 0}
 	if h.tracks != nil {
 		r.queue = append(r.queue, queued{item: Item{Tracks: h.tracks}})
 	}
 	for _, item := range h.gop {
+		if within > 0 {
+			item.Sample.Hold()
+		} else {
+			item.Sample = item.Sample.Detached()
+		}
 		r.queue = append(r.queue, queued{item: item})
+	}
+	if within > 0 {
+		r.eagerUntil = time.Now().Add(2 * within)
+		r.late = time.AfterFunc(within, r.signal)
 	}
 	if h.closed {
 		r.end = io.EOF
@@ -115,14 +150,9 @@ func (h *Hub) Subscribe(limitBytes int) *Reader {
 // SubscribeLazily is Subscribe for a reader that is woken once for what comes
 // within so long: at a key frame, when a session begins, when much has come, or
 // when the time is over. In the first moments of a session it is woken each time.
+// It holds the samples that it gets, and releases them when it has done with them.
 func (h *Hub) SubscribeLazily(limitBytes int, within time.Duration) *Reader {
-	r := h.Subscribe(limitBytes)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.within = within
-	r.eagerUntil = time.Now().Add(2 * within)
-	r.late = time.AfterFunc(within, r.signal)
-	return r
+	return h.subscribe(limitBytes, within)
 }
 
 // Close ends the hub: readers get what is in their queues and then io.EOF.
