@@ -73,7 +73,8 @@ func (d *direct) rtcp(b []byte) {
 		return
 	}
 	for _, p := range packets {
-		if report, ok := p.(*rtcp.SenderReport); ok && d.begun && report.SSRC == d.source {
+		// The first report may come before the first packet, which tells whose it is.
+		if report, ok := p.(*rtcp.SenderReport); ok && (!d.begun || report.SSRC == d.source) {
 			d.report = report
 		}
 	}
@@ -83,7 +84,7 @@ func (d *direct) rtcp(b []byte) {
 // camera has not told.
 func (d *direct) ntp(timestamp uint32) time.Time {
 	rate := d.format.ClockRate()
-	if d.report == nil || rate <= 0 {
+	if d.report == nil || d.report.SSRC != d.source || rate <= 0 {
 		return time.Time{}
 	}
 	ticks := time.Duration(int32(timestamp - d.report.RTPTime))
