@@ -26,6 +26,10 @@ const (
 	awayFor     = 10 * time.Second // a server that did not answer is asked again after so long
 	openTries   = 3                // of each copy, a broken transfer resumed where it broke
 	readStall   = 10 * time.Second
+	// askHomeAgain is how long answers may take until home is asked once more:
+	// it may have got what another deleted after home had answered and before the
+	// other did. No copy is deleted so soon after home has it.
+	askHomeAgain = 250 * time.Millisecond
 )
 
 // footage is what servers of a site hold of one camera, as one
@@ -108,9 +112,17 @@ func (f *footage) Segments(ctx context.Context, camera understudy.CameraID, from
 	if marks {
 		ask = f.worthAsking(ask, camera, from, to)
 	}
-	answers, err := everywhere[[]understudy.Segment](ctx, f, ask, segmentsPath(camera, from, to, marks))
+	path, begun := segmentsPath(camera, from, to, marks), time.Now()
+	answers, err := everywhere[[]understudy.Segment](ctx, f, ask, path)
 	if err != nil {
 		return nil, err
+	}
+	if home := f.home(camera); time.Since(begun) > askHomeAgain && len(ask) > 1 && slices.Contains(ask, home) {
+		again, err := everywhere[[]understudy.Segment](ctx, f, []understudy.ServerID{home}, path)
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, again...)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

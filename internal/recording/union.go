@@ -32,6 +32,10 @@ func (l library) Segments(ctx context.Context, camera understudy.CameraID, from,
 		l.server.log.Warn("what other servers hold of a camera could not be asked for; what lies here is shown", "camera", camera, "error", err)
 		return here, nil
 	}
+	// Again, since what was not here may have come, and be gone elsewhere.
+	if here, err = l.Store.Segments(ctx, camera, from, to, marks); err != nil {
+		return nil, err
+	}
 	for _, s := range others {
 		i := slices.IndexFunc(here, func(have understudy.Segment) bool { return have.ID == s.ID })
 		switch {

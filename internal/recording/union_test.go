@@ -15,6 +15,7 @@ import (
 	"understudy"
 	"understudy/internal/fmp4"
 	"understudy/internal/fmp4/fmp4test"
+	"understudy/internal/media/mediatest"
 )
 
 // record stores a clip, from one sample to another.
@@ -106,6 +107,11 @@ func pictures(samples []fmp4.TimedSample) []understudy.SampleHash {
 	return hashes
 }
 
+func (r *running) playlist(token string) string {
+	query := url.Values{"from": {fmp4test.Start.Add(-time.Minute).Format(time.RFC3339)}, "to": {fmp4test.Start.Add(time.Hour).Format(time.RFC3339)}, "token": {token}}
+	return "http://" + r.addresses.Media + "/v1/cameras/lobby/hls/index.m3u8?" + query.Encode()
+}
+
 // played takes the whole range as one file from a server, as a player would.
 func (r *running) played(t *testing.T, token string) []understudy.SampleHash {
 	t.Helper()
@@ -143,6 +149,9 @@ func TestAnyServerPlaysWhatLiesOnOthers(t *testing.T) {
 		for _, r := range []*running{home, standby, third} {
 			if got := r.played(t, token); !slices.Equal(got, want) {
 				t.Errorf("%s %s plays %d frames of %d", when, r.node.ID(), len(got), len(want))
+			}
+			if n := mediatest.Frames(t, r.playlist(token)); n != len(want) {
+				t.Errorf("%s the playlist of %s has %d frames of %d", when, r.node.ID(), n, len(want))
 			}
 		}
 		if when == "before the merge" {

@@ -35,7 +35,7 @@ export class Timeline {
     this.head = h("div", { class: "playhead", hidden: true });
     this.note = h("p", { class: "note", role: "status" });
     this.liveButton = h("button", { class: "small", hidden: true, onclick: () => this.#live() }, icon("live"), "Back to live");
-    this.saveButton = h("a", { class: "save", hidden: true, title: "One minute from here, as one MP4 file of what lies on this server" }, icon("save"), "Save a minute");
+    this.saveButton = h("a", { class: "save", hidden: true, title: "One minute from here, as one MP4 file" }, icon("save"), "Save a minute");
     const buttons = Object.entries(ranges).map(([name, length]) => h("button", { class: "small quiet", "aria-pressed": String(length === this.#length), onclick: (e) => {
       this.#length = length;
       for (const b of buttons) b.setAttribute("aria-pressed", String(b === e.currentTarget));
