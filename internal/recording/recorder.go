@@ -134,7 +134,11 @@ func (r *recorder) await(s *understudy.Sample, want want) {
 	}
 	if !r.camera.preroll.add(s, s.At.Add(-want.rule.Before-lateness), lateness) {
 		r.spilled = true
-		r.camera.spill.begin(s.At.Add(-want.rule.Before - lateness))
+		first, _, ok := r.camera.preroll.span()
+		if !ok {
+			first = s.At
+		}
+		r.camera.spill.begin(first)
 		r.drain(0, want)
 		r.await(s, want)
 		return

@@ -195,7 +195,8 @@ func TestADatabaseOfTheFirstVersionIsMigrated(t *testing.T) {
 	}
 	hash := management.TokenHash{1}
 	_, err = db.Exec("CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version (version) VALUES (1);" + string(first) +
-		"INSERT INTO tokens (hash, purpose, account, server, role, created, expires, used) VALUES (x'01" + strings.Repeat("00", 31) + "', 'join', '', 'rec1', 'recording', 1, 3, 2)")
+		"INSERT INTO tokens (hash, purpose, account, server, role, created, expires, used) VALUES (x'01" + strings.Repeat("00", 31) + "', 'join', '', 'rec1', 'recording', 1, 3, 2);" +
+		"INSERT INTO cameras (id, name, home, url, transport, username, failover, priority, keep_for) VALUES ('a', 'A', 'rec1', 'rtsp://h/', 'tcp', '', 'full', 0, 7)")
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +205,11 @@ func TestADatabaseOfTheFirstVersionIsMigrated(t *testing.T) {
 		if !ok || token.Server != "rec1" || token.Used.IsZero() || token.UsedBy != [32]byte{} {
 			t.Errorf("read %+v, %v", token, ok)
 		}
-		return err
+		site, siteErr := r.Site()
+		if len(site.Cameras) != 1 || site.Cameras[0].KeepFor != 7 || site.Cameras[0].Rule != (us.RecordingRule{}) {
+			t.Errorf("a camera from before there were rules is %+v", site.Cameras)
+		}
+		return errors.Join(err, siteErr)
 	})
 	if err != nil {
 		t.Error(err)
