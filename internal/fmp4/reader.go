@@ -161,6 +161,9 @@ func (r *Reader) skip(m moof, b []byte) error {
 // end makes this the end of the segment; real errors of reading stay errors.
 func (r *Reader) end(err error) error {
 	r.ended = true
+	if source, ok := r.raw.(Damaged); ok && errors.Is(err, io.EOF) {
+		source.Damaged(r.offset)
+	}
 	return err
 }
 

@@ -143,7 +143,7 @@ func (m *mover) old(camera understudy.CameraID, now time.Time) []understudy.Segm
 		return nil
 	}
 	old := s.closed(camera, func(d *day) bool { return d.totals.count > 0 && d.start().Before(now.Add(-after)) })
-	old = slices.DeleteFunc(old, func(e *entry) bool { return e.Archived || now.Sub(e.End) < after || m.damaged[e.ID] })
+	old = slices.DeleteFunc(old, func(e *entry) bool { return e.Archived || e.rest || now.Sub(e.End) < after || m.damaged[e.ID] })
 	slices.SortFunc(old, byAge)
 	ids := make([]understudy.SegmentID, len(old))
 	for i, e := range old {

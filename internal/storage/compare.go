@@ -222,6 +222,9 @@ func (c *comparison) file(id understudy.SegmentID) error {
 	if e != nil {
 		c.lost = append(c.lost, e)
 	}
+	if read != nil && read.rest {
+		f.noteHoles(nil, read)
+	}
 	return nil
 }
 

@@ -108,59 +108,6 @@ func TestTheIndexIsACache(t *testing.T) {
 	}
 }
 
-// When the index is lost, a fragment that rotted takes no other with it: bytes
-// behind it are not shown, and not deleted either.
-func TestDamageIsNotATornTail(t *testing.T) {
-	dir := t.TempDir()
-	short := func(c *storage.Config) { c.SegmentLength = 2 * time.Second }
-	s := open(t, dir, short)
-	tracks, samples := fmp4test.Clip(t, "h264", 4)
-	record(t, s, "lobby", 1, tracks, samples)
-	list := segments(t, s, "lobby")
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	name := func(n int) string { return filepath.Join(dir, "cameras", list[n].ID.String()+".mp4") }
-	rot := func(n int, which int) {
-		t.Helper()
-		content, err := os.ReadFile(name(n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := 0
-		for range which {
-			at += 4 + strings.Index(string(content[at:]), "moof")
-		}
-		content[at] ^= 0x40 // in the box behind: what follows is no fragment
-		if err := os.WriteFile(name(n), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	rot(0, 1)
-	rot(1, 2)
-	if err := os.Remove(filepath.Join(dir, "index", "lobby", "2026-03-01-rec1")); err != nil {
-		t.Fatal(err)
-	}
-	for start := range 2 { // the second one uses the first one's index
-		s := open(t, dir, short)
-		got := segments(t, s, "lobby")
-		if len(got) != len(list)-1 || got[0].ID != list[1].ID || got[0].Size >= list[1].Size {
-			t.Errorf("start %d: %d of %d segments, the first is %s of %d bytes", start, len(got), len(list), got[0].ID, got[0].Size)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range []struct {
-			name string
-			size int64
-		}{{name(0) + ".damaged", list[0].Size}, {name(1), list[1].Size}} {
-			if info, err := os.Stat(file.name); err != nil || info.Size() != file.size {
-				t.Errorf("start %d: what was behind the damage is gone: %v", start, err)
-			}
-		}
-	}
-}
-
 func TestAFileThatIsNoSegmentIsSetAside(t *testing.T) {
 	dir := t.TempDir()
 	if err := open(t, dir).Close(); err != nil {

@@ -55,6 +55,14 @@ func (c *marksCache) get(id understudy.SegmentID) []understudy.SampleMark {
 	return c.kept[id]
 }
 
+// drop forgets the marks of a segment in which damage was found.
+func (c *marksCache) drop(id understudy.SegmentID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.marks -= len(c.kept[id])
+	delete(c.kept, id)
+}
+
 func (c *marksCache) put(id understudy.SegmentID, marks []understudy.SampleMark) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"understudy"
 	"understudy/internal/fmp4"
+	"understudy/internal/fs"
 )
 
 // tailVerified is how much of a segment that was open at a crash is checked
@@ -159,9 +159,6 @@ func (f *folder) recoverSegment(begun *entry) error {
 	if e == nil {
 		return nil
 	}
-	f.store.mu.Lock()
-	f.store.crashed = append(f.store.crashed, e.ID)
-	f.store.mu.Unlock()
 	if err := f.change(recordClosed, e); err != nil {
 		return err
 	}
@@ -241,27 +238,32 @@ func (f *folder) readSegment(id understudy.SegmentID, size int64, crashed bool) 
 	if err != nil {
 		return nil, err
 	}
-	if len(marks) == 0 && !crashed {
-		return nil, f.setAside(id, size, understudy.Errorf(understudy.CodeInvalid, "its first fragment is damaged"))
+	if whole < size && !crashed { // damage, not a torn tail: what is behind it may be footage
+		e, err := f.surveyed(id, file, size)
+		if err == nil && e == nil {
+			err = f.setAside(id, size, understudy.Errorf(understudy.CodeInvalid, "none of its fragments is whole"))
+		}
+		if err != nil || e == nil {
+			return nil, err
+		}
+		return e, f.keepRead(file, id)
 	}
 	if len(marks) == 0 {
 		f.log.Info("a segment that was begun and never got a picture is removed", "segment", id)
 		return nil, f.fs.Remove(segmentPath(id))
 	}
-	rest := whole < size && !crashed // damage, not a torn tail: what is behind it may be footage
-	switch {
-	case rest:
-		f.store.report(id.Camera, fmt.Sprintf("segment %s is damaged behind byte %d; the %d bytes from there on stay in its file and are not shown", id, whole, size-whole))
-	case whole < size:
+	if whole < size {
 		if err := f.cut(id, size, whole); err != nil {
 			return nil, err
 		}
 	}
-	// A killed process leaves what it wrote, and a power cut may still take it.
-	if err := errors.Join(file.Sync(), f.fs.SyncDir(cameraDir(id.Camera))); err != nil {
-		return nil, err
-	}
-	return entryOf(f, id, tracks, marks, whole, rest), nil
+	return entryOf(f, id, tracks, marks, whole, false), f.keepRead(file, id)
+}
+
+// keepRead makes durable what was read: a killed process leaves it to the kernel,
+// and a power cut may still take it.
+func (f *folder) keepRead(file fs.File, id understudy.SegmentID) error {
+	return errors.Join(file.Sync(), f.fs.SyncDir(cameraDir(id.Camera)))
 }
 
 // entryOf makes an entry of what a file has.
@@ -297,10 +299,4 @@ func (f *folder) cut(id understudy.SegmentID, size, whole int64) error {
 	}
 	f.store.report(id.Camera, fmt.Sprintf("segment %s had a torn tail of %d bytes, which was never durable and was cut", id, size-whole))
 	return nil
-}
-
-// section is the durable part of a segment's file.
-type section struct {
-	*io.SectionReader
-	io.Closer
 }

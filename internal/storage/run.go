@@ -38,6 +38,7 @@ func (s *Store) Run(ctx context.Context) error {
 		group.Go(func() error { return f.compareSuspects(ctx) })
 		group.Go(func() error { return every(ctx, partsEvery, f.removeOldParts) })
 	}
+	group.Go(func() error { return every(ctx, keepEvery, s.verifyDoubted) })
 	if s.mover != nil {
 		group.Go(func() error { return s.mover.run(ctx) })
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"time"
 
@@ -145,7 +144,7 @@ func (s *Store) OpenSegment(ctx context.Context, id understudy.SegmentID) (io.Re
 		case segment.Archived:
 			return s.config.Archive.Open(ctx, objectName(id), segment.Size), nil
 		}
-		r, err := segment.folder.openDurable(id, segment.Size)
+		r, err := segment.folder.openEntry(segment)
 		if now := s.find(id); err != nil && now != nil && now.Archived {
 			continue // moved meanwhile
 		}
@@ -158,14 +157,11 @@ func notHere(id understudy.SegmentID) error {
 }
 
 func (f *folder) openDurable(id understudy.SegmentID, size int64) (io.ReadSeekCloser, error) {
-	file, err := f.fs.OpenFile(segmentPath(id), os.O_RDONLY)
-	if isNotExist(err) {
-		return nil, notHere(id)
-	}
+	file, err := f.openFile(id)
 	if err != nil {
-		return nil, understudy.Errorf(understudy.CodeUnavailable, "segment %s cannot be read; check the disk: %w", id, err)
+		return nil, err
 	}
-	return section{io.NewSectionReader(file, 0, size), file}, nil
+	return section{SectionReader: io.NewSectionReader(file, 0, size), Closer: file}, nil
 }
 
 // Foreign returns the closed segments that belong to another server and have
@@ -206,7 +202,7 @@ func (s *Store) Has(id understudy.SegmentID) (size int64, sum [32]byte, ok bool)
 		}
 		return l.Size, [32]byte(l.SHA256), true
 	}
-	r, err := segment.folder.openDurable(id, segment.Size)
+	r, err := segment.folder.openEntry(segment)
 	if err != nil {
 		return 0, sum, false
 	}

@@ -70,7 +70,7 @@ type Store struct {
 	loaded     int    // days that are in memory
 	uses       uint64 // of days
 	removing   map[understudy.SegmentID]bool
-	crashed    []understudy.SegmentID // segments that were open at a crash
+	doubted    map[understudy.SegmentID]bool // segments in which damage was met
 	watermarks map[understudy.CameraID]watermark
 	places     map[understudy.CameraID]*folder // where a camera's newest own segment lies
 	writers    map[*Writer]struct{}
@@ -120,6 +120,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		config: c, log: c.Log, server: c.Server,
 		cameras:    map[understudy.CameraID]*cameraDays{},
 		removing:   map[understudy.SegmentID]bool{},
+		doubted:    map[understudy.SegmentID]bool{},
 		watermarks: map[understudy.CameraID]watermark{},
 		places:     map[understudy.CameraID]*folder{},
 		writers:    map[*Writer]struct{}{},
