@@ -150,6 +150,9 @@ func (f *folder) compare(camera understudy.CameraID, files cameraFiles, missing 
 	for _, e := range f.store.closed(camera, func(d *day) bool { return d.folder == f }) {
 		c.rows[e.ID] = e
 	}
+	if err := c.leftOpen(); err != nil {
+		return err
+	}
 	there := make(map[understudy.SegmentID]bool, len(files.segments))
 	for _, id := range files.segments {
 		there[id] = true
@@ -177,6 +180,31 @@ func (f *folder) compare(camera understudy.CameraID, files cameraFiles, missing 
 	}
 	if missing && c.read > 2 || c.read > len(c.torn) {
 		f.store.report(camera, fmt.Sprintf("the index of camera %s was missing or damaged and was made anew from %d segments", camera, c.read))
+	}
+	return nil
+}
+
+// leftOpen takes in what became of segments that a damaged index file has as
+// open, and nobody writes.
+func (c *comparison) leftOpen() error {
+	var open []*entry
+	c.folder.store.eachDay(c.camera, func(d *day) {
+		for _, o := range d.open {
+			if d.folder == c.folder {
+				open = append(open, o.entry)
+			}
+		}
+	})
+	for _, e := range open {
+		if c.folder.isBusy(e.ID) {
+			continue
+		}
+		if err := c.folder.recoverSegment(e); err != nil {
+			return err
+		}
+		if now := c.folder.store.find(e.ID); now != nil {
+			c.rows[e.ID] = now
+		}
 	}
 	return nil
 }

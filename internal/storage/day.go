@@ -154,7 +154,7 @@ func (d *day) parse(b []byte) (damaged bool) {
 			damaged = true
 		}
 		if size == 0 {
-			break
+			size = recordAlign // what is behind damage may be whole
 		}
 		at += size
 	}

@@ -41,6 +41,7 @@ type totals struct {
 // Sizes of a record: its fixed part, a hole, and what is still taken for one.
 const (
 	recordFixed = 132
+	recordAlign = 8 // all sizes are multiples of this
 	recordHole  = 16
 	recordMost  = recordFixed + recordHole*maxHoles + 4
 	maxHoles    = 1000 // a segment with more has only its first ones in the index

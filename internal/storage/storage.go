@@ -116,7 +116,20 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.SegmentLength <= 0 {
 		c.SegmentLength = time.Minute
 	}
-	s := &Store{
+	s := newStore(c)
+	if c.Archive != nil {
+		s.mover = newMover(s, c.Archive)
+	}
+	if err := s.openFolders(ctx); err != nil {
+		return nil, err
+	}
+	s.born = s.next
+	return s, nil
+}
+
+// newStore returns a store without folders.
+func newStore(c Config) *Store {
+	return &Store{
 		config: c, log: c.Log, server: c.Server,
 		cameras:    map[understudy.CameraID]*cameraDays{},
 		removing:   map[understudy.SegmentID]bool{},
@@ -126,14 +139,6 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		writers:    map[*Writer]struct{}{},
 		imports:    map[understudy.SegmentID]*Import{},
 	}
-	if c.Archive != nil {
-		s.mover = newMover(s, c.Archive)
-	}
-	if err := s.openFolders(ctx); err != nil {
-		return nil, err
-	}
-	s.born = s.next
-	return s, nil
 }
 
 // nextSequence returns a number of a folder's own, higher than all known ones.
