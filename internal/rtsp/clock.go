@@ -26,7 +26,8 @@ type clock struct {
 	target  time.Time     // where offset is bent to
 	at      time.Time     // last capture time given out
 	last    time.Duration // greatest elapsed
-	window  time.Duration // elapsed at which the current window began
+	window  time.Duration // elapsed at which the current window began,
+	heard   time.Time     // and the arrival: a backlog, which comes all at once, fills no window
 	nearest time.Time     // least delayed candidate of the window
 }
 
@@ -57,11 +58,11 @@ func (c *clock) capture(dts int64, arrival, ntp time.Time) time.Time {
 	}
 	switch {
 	case !c.started, elapsed < c.last-time.Second, c.offset.Sub(candidate) > maxJump:
-		c.anchor(candidate, elapsed)
+		c.anchor(candidate, elapsed, arrival)
 	case believed:
-		c.target, c.window, c.nearest = candidate, elapsed, candidate
+		c.target, c.window, c.heard, c.nearest = candidate, elapsed, arrival, candidate
 	default:
-		c.listen(candidate, elapsed)
+		c.listen(candidate, elapsed, arrival)
 	}
 	c.bend(elapsed - c.last)
 	c.started = true
@@ -75,28 +76,28 @@ func (c *clock) capture(dts int64, arrival, ntp time.Time) time.Time {
 }
 
 // anchor begins the line anew.
-func (c *clock) anchor(candidate time.Time, elapsed time.Duration) {
+func (c *clock) anchor(candidate time.Time, elapsed time.Duration, arrival time.Time) {
 	c.offset, c.target, c.nearest = candidate, candidate, candidate
-	c.window, c.last = elapsed, elapsed
+	c.window, c.heard, c.last = elapsed, arrival, elapsed
 }
 
 // listen aims at the least delayed sample: at once where one came earlier than
 // was believed possible, at a later one when a whole window brought none earlier.
-func (c *clock) listen(candidate time.Time, elapsed time.Duration) {
+func (c *clock) listen(candidate time.Time, elapsed time.Duration, arrival time.Time) {
 	if candidate.Before(c.nearest) {
 		c.nearest = candidate
 	}
 	if c.nearest.Before(c.target) {
 		c.target = c.nearest
 	}
-	if elapsed-c.window < slewWindow {
+	if elapsed-c.window < slewWindow || arrival.Sub(c.heard) < slewWindow {
 		return
 	}
 	if c.nearest.Sub(c.offset) > maxJump {
-		c.anchor(candidate, elapsed)
+		c.anchor(candidate, elapsed, arrival)
 		return
 	}
-	c.target, c.window, c.nearest = c.nearest, elapsed, candidate
+	c.target, c.window, c.heard, c.nearest = c.nearest, elapsed, arrival, candidate
 }
 
 // bend moves the line towards the target, as far as is allowed in that time.

@@ -122,3 +122,27 @@ func TestCaptureTimesGrow(t *testing.T) {
 		}
 	})
 }
+
+// A process that was stopped finds seconds of pictures that came meanwhile, all
+// at once, and late.
+func TestABacklogDoesNotMoveTheLine(t *testing.T) {
+	for name, ntp := range map[string]func(i int) time.Time{
+		"camera's clock": func(i int) time.Time { return noon.Add(time.Duration(i) * 40 * time.Millisecond) },
+		"arrival":        nil,
+	} {
+		const hung, back = 250, 550 // frames: for 12 s
+		c := &clock{rate: 90000}
+		for i := range 700 {
+			delay := func(i int) time.Duration {
+				if i >= hung && i < back {
+					return time.Duration(back-i) * 40 * time.Millisecond
+				}
+				return 0
+			}
+			at := feed(c, i, 1, 40*time.Millisecond, noon, delay, ntp)
+			if off := at.Sub(noon.Add(time.Duration(i) * 40 * time.Millisecond)).Abs(); off > 20*time.Millisecond {
+				t.Fatalf("%s: frame %d, of a backlog from %d to %d, is %s off", name, i, hung, back, off)
+			}
+		}
+	}
+}

@@ -35,6 +35,7 @@ type interleaved struct {
 
 	mu      sync.Mutex
 	takers  takers
+	begun   time.Time // when takers were there
 	moved   *pumped   // once it has moved
 	partial []byte    // the beginning of a frame or message whose rest has not come
 	body    int       // bytes of a message's body that still belong to the library
@@ -84,7 +85,7 @@ func interleave(c net.Conn, pump *Pump) (net.Conn, *interleaved) {
 func (c *interleaved) divert(to takers) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.takers = to
+	c.takers, c.begun = to, time.Now()
 }
 
 // Read implements net.Conn for the library.
@@ -138,7 +139,14 @@ func (c *interleaved) drain(fd uintptr) (done bool) {
 
 // owes reports whether there is something for the library, or to be done.
 func (c *interleaved) owes() bool {
-	return len(c.pass) > 0 || c.err != nil || c.taken && c.pump != nil && c.moved == nil
+	return len(c.pass) > 0 || c.err != nil || c.mayMove()
+}
+
+// mayMove reports whether it is time to move. At first each packet is read when
+// it comes: a takeover is short, and where the timeline lies is told by arrival
+// until the camera tells its own time.
+func (c *interleaved) mayMove() bool {
+	return c.pump != nil && c.moved == nil && c.taken && time.Since(c.begun) > slewWindow
 }
 
 // read reads once and sorts what came; more is false when nothing is there. mu is held.
@@ -259,7 +267,7 @@ func (c *interleaved) poke() {
 func (c *interleaved) move() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pump == nil || !c.taken || c.moved != nil || c.err != nil {
+	if c.err != nil || !c.mayMove() {
 		return
 	}
 	if c.moved = c.pump.add(c); c.moved == nil {
