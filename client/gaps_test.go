@@ -39,3 +39,25 @@ func TestNotesExplainGaps(t *testing.T) {
 		}
 	}
 }
+
+// A day of segments of two holders, laid out and explained.
+func BenchmarkTimelineOfADay(b *testing.B) {
+	f := (&Client{}).footage(understudy.Site{})
+	var segments []understudy.Segment
+	for i := range 1440 {
+		at := noon.Add(time.Duration(i) * time.Minute)
+		for n, holder := range []understudy.ServerID{"rec-1", "fo-1"} {
+			if n == 0 && i%720 < 60 {
+				continue // home is away for an hour, twice
+			}
+			segments = append(segments, understudy.Segment{ID: understudy.SegmentID{Camera: "lobby", Holder: holder, Epoch: 1, Sequence: uint64(i)}, Start: at, End: at.Add(time.Minute)})
+		}
+	}
+	for b.Loop() {
+		spans := f.spans("rec-1", segments, noon, noon.Add(24*time.Hour))
+		if len(spans) != 4 || len(seams(spans)) != 3 {
+			b.Fatalf("%d spans", len(spans))
+		}
+		understudy.ExplainGaps(spans, nil, nil, noon, noon.Add(24*time.Hour))
+	}
+}

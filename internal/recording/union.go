@@ -14,7 +14,7 @@ import (
 const durableLag = 3 * time.Second
 
 // Here returns what lies on this server alone.
-func (l library) Here() media.Shelf { return shelf{l.Store, l.server} }
+func (l library) Here() media.Shelf { return shelf(l) }
 
 // Segments implements understudy.RecordingService over all servers: for players
 // that know this address only, footage that has not gone home yet is where it
