@@ -70,6 +70,8 @@ type Batch struct {
 	queue   []understudy.Segment           // that no session has begun, oldest first
 	all     map[understudy.SegmentID]int64 // the sizes of those that are not home yet
 	bytes   int64                          // of all
+	partly  map[understudy.SegmentID]int64 // what home has of those that are under way
+	partial int64                          // of all of partly
 	watched []Watched                      // at home
 	camera  understudy.CameraID
 	meter   meter
@@ -92,7 +94,7 @@ func NewBatch(from, to understudy.ServerID, source Source, segments []understudy
 	}
 	o.Memory.only(segments)
 	b := &Batch{from: from, to: to, source: source, options: o, notes: notes,
-		all: map[understudy.SegmentID]int64{}, sent: Sent{Refused: map[understudy.SegmentID]string{}}}
+		all: map[understudy.SegmentID]int64{}, partly: map[understudy.SegmentID]int64{}, sent: Sent{Refused: map[understudy.SegmentID]string{}}}
 	for _, s := range segments {
 		if o.Memory.isHeld(s.ID, time.Now()) {
 			b.held++
@@ -182,10 +184,18 @@ func (b *Batch) next() (understudy.Segment, bool) {
 }
 
 // left is what has to come home yet; mu is held.
-func (b *Batch) left() left { return left{Segments: len(b.all), Bytes: b.bytes} }
+func (b *Batch) left() left { return left{Segments: len(b.all), Bytes: b.bytes - b.partial} }
+
+// reached notes how much home has of a segment that is under way; mu is held.
+func (b *Batch) reached(id understudy.SegmentID, bytes int64) {
+	b.partial += bytes - b.partly[id]
+	b.partly[id] = bytes
+}
 
 // drop takes a segment out of what has to come home; mu is held.
 func (b *Batch) drop(id understudy.SegmentID) {
+	b.reached(id, 0)
+	delete(b.partly, id)
 	b.bytes -= b.all[id]
 	delete(b.all, id)
 }
@@ -196,9 +206,10 @@ func (b *Batch) update(f func()) {
 	f()
 }
 
-// moved counts bytes that went over the wire.
-func (b *Batch) moved(bytes int) {
+// moved counts bytes that went over the wire, up to an offset of a segment.
+func (b *Batch) moved(id understudy.SegmentID, bytes int, offset int64) {
 	b.update(func() {
+		b.reached(id, offset)
 		b.sent.Bytes += int64(bytes)
 		b.meter.add(time.Now(), int64(bytes))
 	})
@@ -221,7 +232,7 @@ func (b *Batch) Transfer() understudy.Transfer {
 	defer b.mu.Unlock()
 	now, l := time.Now(), b.left()
 	t := understudy.Transfer{From: b.from, To: b.to, Camera: b.camera, SegmentsLeft: l.Segments, BytesLeft: l.Bytes,
-		BytesDone: b.done, BytesPerSecond: b.meter.rate(now), Waiting: waiting, Held: len(b.sent.Refused) + b.held}
+		BytesDone: b.done + b.partial, BytesPerSecond: b.meter.rate(now), Waiting: waiting, Held: len(b.sent.Refused) + b.held}
 	t.Until = until(now, t)
 	if t.Waiting == "" && l.Segments == 0 {
 		t.Waiting = "home has everything and is asked after a while whether it still does"

@@ -299,7 +299,6 @@ func (s *receiving) offered(ctx context.Context, offered offer) error {
 	}
 	tally := s.received.Cameras[o.Segment.Camera]
 	s.received.Cameras[o.Segment.Camera] = Tally{tally.Segments + 1, tally.Bytes + o.Size}
-	s.note(s.peer, func(a *arrival) { a.done += o.Size })
 	return s.receipt(o)
 }
 
@@ -353,7 +352,11 @@ func (s *receiving) fill(in Import, size int64) (failed, err error) {
 		}
 		offset += int64(n)
 		s.received.Bytes += int64(n)
-		s.note(s.peer, func(a *arrival) { a.meter.add(time.Now(), int64(n)) })
+		s.note(s.peer, func(a *arrival) {
+			a.meter.add(time.Now(), int64(n))
+			a.done += int64(n)
+			a.left.Bytes = max(0, a.left.Bytes-int64(n))
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -212,7 +212,10 @@ func (s *sender) expired(id understudy.SegmentID, no *refusal) error {
 // offer tries once. A refusal is not an error: the next segment may be taken.
 func (s *sender) offer(ctx context.Context, o object, end time.Time) (*refusal, error) {
 	var l left
-	s.batch.update(func() { l = s.batch.left() })
+	s.batch.update(func() {
+		s.batch.reached(o.Segment, 0) // until home says otherwise
+		l = s.batch.left()
+	})
 	if err := s.send(message{Offer: &offer{object: o, End: end, Left: l}}); err != nil {
 		return nil, err
 	}
@@ -260,6 +263,7 @@ func (s *sender) stream(ctx context.Context, o object, offset int64) error {
 	if _, err := file.Seek(offset, io.SeekStart); err != nil {
 		return understudy.Errorf(understudy.CodeUnavailable, "segment %s could not be read from byte %d on: %w", o.Segment, offset, err)
 	}
+	s.batch.update(func() { s.batch.reached(o.Segment, offset) })
 	for offset < o.Size {
 		n := int(min(int64(s.batch.options.Pace.chunk()), o.Size-offset))
 		s.frame = slices.Grow(s.frame[:0], wire.DataRoom+n)[:wire.DataRoom+n]
@@ -273,7 +277,7 @@ func (s *sender) stream(ctx context.Context, o object, offset int64) error {
 			return err
 		}
 		offset += int64(n)
-		s.batch.moved(n)
+		s.batch.moved(o.Segment, n, offset)
 	}
 	return nil
 }
