@@ -14,8 +14,8 @@ type moof struct {
 	samples  []TimedSample // without payloads
 	sizes    []int
 	decode   []int64 // times, in units of the sample's track
-	payload  int // sum of sizes
-	crcAt    int // where the checksum is, from the moof's first byte
+	payload  int     // sum of sizes
+	crcAt    int     // where the checksum is, from the moof's first byte
 }
 
 // cursor takes a byte slice apart; once something is wrong, ok stays false.

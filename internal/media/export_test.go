@@ -30,7 +30,7 @@ func TestAnExportGoesOn(t *testing.T) {
 		if n := mediatest.Frames(t, mediatest.File(t, whole)); n != 100+100 {
 			t.Errorf("%s: ffmpeg saw %d pictures of 200", format, n)
 		}
-		if front := bytes.Index(whole[:60], []byte("moov")) >= 0; !front {
+		if front := bytes.Contains(whole[:60], []byte("moov")); !front {
 			t.Errorf("%s: the index is not in front", format)
 		}
 		response, rest := get(t, address, "Range", "bytes=70001-", "If-Range", tag)
