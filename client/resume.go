@@ -9,7 +9,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"understudy"
@@ -31,8 +30,7 @@ func (c *Client) ResumeExport(ctx context.Context, camera understudy.CameraID, f
 	if err != nil {
 		return result, err
 	}
-	home, err := homeOf(site, camera)
-	if err != nil {
+	if _, err := homeOf(site, camera); err != nil {
 		return result, err
 	}
 	size, err := file.Seek(0, io.SeekEnd)
@@ -43,17 +41,7 @@ func (c *Client) ResumeExport(ctx context.Context, camera understudy.CameraID, f
 	query := url.Values{"from": {from.UTC().Format(time.RFC3339Nano)}, "to": {to.UTC().Format(time.RFC3339Nano)}, "format": {string(fmp4.Fragmented)}}
 	path := "/v1/cameras/" + url.PathEscape(string(camera)) + "/export.mp4?" + query.Encode()
 	addresses := site.MediaServers()
-	servers := []understudy.ServerID{home}
-	for server := range addresses {
-		if server != home {
-			servers = append(servers, server)
-		}
-	}
-	slices.Sort(servers[1:])
-	for _, server := range servers {
-		if addresses[server].Media == "" {
-			continue
-		}
+	for _, server := range nearest(site, camera) {
 		err = c.rest(ctx, server, addresses[server].Media, path, file, &result, progress)
 		if err == nil || ctx.Err() != nil || !fleeting(err) {
 			return result, err

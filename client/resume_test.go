@@ -92,3 +92,23 @@ func TestAnExportOfTwoCodingsIsTwoFiles(t *testing.T) {
 		t.Errorf("the second file has %d frames of %d", len(got), len(second))
 	}
 }
+
+// A still comes from whichever server has it, with the time of its capture.
+func TestAStill(t *testing.T) {
+	home := newHolder(t, "rec-1")
+	tracks, samples := mediatest.Clip(t, understudy.CodecH264, 4, noon)
+	home.record(t, 1, tracks, samples, 0)
+	c := newMember(t, siteOf(map[understudy.ServerID]string{"rec-1": home.address(), "fo-1": refused(t)}, "fo-1", 2))
+	still, err := c.Still(t.Context(), "lobby", noon.Add(2500*time.Millisecond))
+	if err != nil || still.Type != "video/mp4" || !still.Captured.Equal(samples[50].At) {
+		t.Fatalf("%s captured at %s: %v", still.Type, still.Captured, err)
+	}
+	if n := mediatest.Frames(t, mediatest.File(t, still.Body)); n != 1 {
+		t.Errorf("ffmpeg saw %d pictures", n)
+	}
+	for camera, at := range map[understudy.CameraID]time.Time{"lobby": noon.Add(-time.Hour), "cellar": noon} {
+		if _, err := c.Still(t.Context(), camera, at); err == nil {
+			t.Errorf("there is a still of %s at %s", camera, at)
+		}
+	}
+}

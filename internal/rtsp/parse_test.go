@@ -3,6 +3,7 @@ package rtsp
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"testing"
 	"time"
 
@@ -46,6 +47,18 @@ func FuzzParseRange(f *testing.F) {
 		got, given, err := parseRange(base.HeaderValue{text}, false)
 		if given && err == nil && got.live() {
 			t.Errorf("%q is a range without a beginning", text)
+		}
+	})
+}
+
+// Whatever PLAY says, it is refused or played at a pace that can be kept.
+func FuzzParseReplay(f *testing.F) {
+	f.Add("-2.5", "no", "intra/4000", "4")
+	f.Add("NaN", "yes", "all", "999999999999")
+	f.Fuzz(func(t *testing.T, scale, rate, frames, cseq string) {
+		how, err := parseReplay(base.Header{"Scale": {scale}, "Rate-Control": {rate}, "Frames": {frames}, "CSeq": {cseq}})
+		if size := math.Abs(how.scale); err == nil && (!(size >= minScale && size <= maxScale) || how.step() < 0) {
+			t.Errorf("%q %q %q is %+v", scale, rate, frames, how)
 		}
 	})
 }
