@@ -35,7 +35,7 @@ type preroll struct {
 
 func sampleSize(s *understudy.Sample) int64 {
 	const overhead = 160 // of the sample's other fields and of the list
-	return int64(len(s.Payload)) + overhead
+	return int64(cap(s.Payload)) + overhead
 }
 
 func isKey(s *understudy.Sample) bool { return s.Key && s.Track == understudy.VideoTrack }
@@ -73,6 +73,7 @@ func (p *preroll) trim(from time.Time) {
 	for _, s := range p.samples[:first] {
 		p.bytes -= sampleSize(s)
 		p.memory.bytes.Add(-sampleSize(s))
+		s.Release()
 	}
 	p.samples = slices.Delete(p.samples, 0, first)
 }
@@ -90,7 +91,14 @@ func keyBefore(samples []*understudy.Sample, from time.Time) (index int) {
 	return index
 }
 
-// take empties it.
+// drop empties it of what nobody will look at any more.
+func (p *preroll) drop() {
+	for _, s := range p.take() {
+		s.Release()
+	}
+}
+
+// take empties it. Who takes samples writes them, or releases them.
 func (p *preroll) take() []*understudy.Sample {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -35,7 +35,7 @@ func (r *recorder) run() {
 	defer r.closing.Wait()
 	defer r.closeWriter()
 	defer r.listen(context.Background())()
-	defer r.camera.preroll.take()
+	defer r.camera.preroll.drop()
 	for {
 		reader := r.camera.hub.SubscribeLazily(recorderQueue, recorderBatch)
 		err := r.read(reader)
@@ -112,7 +112,7 @@ func (r *recorder) take(s *understudy.Sample) {
 // forget ends waiting for events.
 func (r *recorder) forget() {
 	if r.onEvents {
-		r.camera.preroll.take()
+		r.camera.preroll.drop()
 		r.camera.preroll.restart()
 		r.camera.spill.end()
 	}
@@ -164,7 +164,11 @@ func (r *recorder) drain(first int, want want) {
 	if len(samples) > 0 {
 		r.horizon = samples[len(samples)-1].At
 	}
-	for _, s := range samples[first:] {
+	for i, s := range samples {
+		if i < first {
+			s.Release()
+			continue
+		}
 		r.await(s, want)
 	}
 	r.horizon = time.Time{}
