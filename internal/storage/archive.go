@@ -42,11 +42,13 @@ const (
 	archiveRetryMax = 10 * time.Minute
 )
 
-// mover moves footage to the archive, and deletes it there. Its methods belong
-// to one goroutine, so that a slow archive delays nothing else.
+// mover moves footage to the archive, and deletes it there, in a goroutine of its
+// own, so that a slow archive delays nothing else.
 type mover struct {
-	store    *Store
-	archive  Archive
+	store   *Store
+	archive Archive
+
+	passing  diskLock  // one pass at a time; guards what follows
 	compared time.Time // last
 	asked    time.Time // last, with an answer
 	retryAt  time.Time
@@ -66,13 +68,24 @@ func newMover(s *Store, a Archive) *mover {
 // run looks after the archive until ctx ends.
 func (m *mover) run(ctx context.Context) error {
 	return every(ctx, archiveEvery, func() {
-		if time.Now().Before(m.retryAt) || !m.store.knowsHomes() {
-			return
-		}
-		if err := m.pass(ctx); err != nil && ctx.Err() == nil {
-			m.failed(err)
+		if m.store.knowsHomes() {
+			_ = m.lookAfter(ctx, false) // the state says what is wrong
 		}
 	})
+}
+
+// lookAfter makes one pass, unless the archive is left alone for now.
+func (m *mover) lookAfter(ctx context.Context, now bool) error {
+	m.passing.Lock()
+	defer m.passing.Unlock()
+	if !now && time.Now().Before(m.retryAt) {
+		return nil
+	}
+	err := m.pass(ctx)
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		m.failed(err)
+	}
+	return err
 }
 
 // pass does all that is to do now. It ends at the first failure of the archive.

@@ -63,7 +63,7 @@ func (a tier) archived(t *testing.T, folder storage.FolderConfig) *storage.Store
 
 func lookAfter(t *testing.T, s *storage.Store) {
 	t.Helper()
-	if err := s.LookAfterArchive(t.Context()); err != nil {
+	if err := s.LookAfterAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -229,7 +229,7 @@ func testAwayTier(t *testing.T, g *archivetest.Gateway) {
 	defer g.SetAway(false)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	if err := s.LookAfterArchive(ctx); err == nil {
+	if err := s.LookAfterAll(ctx); err == nil {
 		t.Error("footage moved to an archive that is away")
 	}
 	state := s.State()

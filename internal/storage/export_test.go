@@ -17,13 +17,12 @@ func NextNumber(s *Store) uint64 {
 }
 
 // LookAfterArchive does at once what Run does of the archive now and then.
-func (s *Store) LookAfterArchive(ctx context.Context) error {
-	s.mover.looks = looks{} // a thorough one
-	err := s.mover.pass(ctx)
-	if err != nil {
-		s.mover.failed(err)
-	}
-	return err
+func (s *Store) LookAfterArchive(ctx context.Context) error { return s.mover.lookAfter(ctx, true) }
+
+// LookAfterAll is LookAfterArchive with a thorough look, in a store that does not run.
+func (s *Store) LookAfterAll(ctx context.Context) error {
+	s.mover.looks = looks{}
+	return s.LookAfterArchive(ctx)
 }
 
 // CompareLater leaves the comparison of the index with the files to Run, as in a
