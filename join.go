@@ -162,7 +162,7 @@ func (l line) holeAfter(i int) bool {
 	if l[i].segment != l[i+1].segment || l[i].n+1 != l[i+1].n {
 		step = next.At.Sub(this.At)
 	}
-	return step > usual*3/2
+	return step > usual*3/2 || step < 0 // a clock that was set back hides what is missing
 }
 
 // after returns the index of the first sample of other that follows l[i], and

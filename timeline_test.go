@@ -127,6 +127,29 @@ func TestJoinFillsLostFrames(t *testing.T) {
 	}
 }
 
+// A holder whose clock was set back hides no frames that only another has.
+func TestJoinFillsAStepBackInTime(t *testing.T) {
+	segments := scene{gop: 10}.record([]take{{"a", 1, 0, 40}, {"b", 2, 30, 60}, {"a", 3, 50, 100}}, 1000, nil)
+	for i := range segments[2].Marks { // after a hang, a second too early
+		segments[2].Marks[i].At = segments[2].Marks[i].At.Add(-time.Second)
+	}
+	segments[2].Start, segments[2].End = segments[2].Start.Add(-time.Second), segments[2].End.Add(-time.Second)
+	var numbers []SampleHash
+	for _, p := range Join("a", segments) {
+		i := slices.IndexFunc(segments, func(s Segment) bool { return s.ID == p.Segment })
+		for _, m := range segments[i].Marks[p.First : p.First+p.Count] {
+			numbers = append(numbers, m.Hash)
+		}
+	}
+	var want []SampleHash
+	for k := range 100 {
+		want = append(want, scene{gop: 10}.mark(k, 0).Hash)
+	}
+	if !slices.Equal(numbers, want) {
+		t.Errorf("%d frames of %d", len(numbers), len(want))
+	}
+}
+
 // Of two copies of a segment, one still being transferred, the longer counts.
 func TestJoinTakesTheLongerCopy(t *testing.T) {
 	segments := scene{gop: 10}.record([]take{{"b", 2, 0, 100}}, 1000, nil)

@@ -128,6 +128,9 @@ func (s *Store) TakeNotes(notes []understudy.Note) error {
 		if n.ID == retentionNote {
 			continue // what was deleted there tells nothing of what is here
 		}
+		if n.Cause == understudy.GapDamage && s.covers(n.Camera, n.From, n.To) {
+			continue // it came here, and was gone there before the index said so
+		}
 		if have, f := s.findNote(n.Camera, n.ID); f != nil && have.To.After(n.To) {
 			continue
 		}
@@ -141,6 +144,19 @@ func (s *Store) TakeNotes(notes []understudy.Note) error {
 		return understudy.Errorf(understudy.CodeUnavailable, "notes of another server could not be brought to the disk; check it: %w", err)
 	}
 	return nil
+}
+
+// covers reports whether footage of a camera leaves nothing of [from, to) open.
+func (s *Store) covers(camera understudy.CameraID, from, to time.Time) bool {
+	segments, err := s.Segments(context.Background(), camera, from, to, false)
+	slices.SortFunc(segments, func(a, b understudy.Segment) int { return a.Start.Compare(b.Start) })
+	for _, segment := range segments {
+		if segment.Start.After(from) {
+			break
+		}
+		from = laterOf(from, segment.End)
+	}
+	return err == nil && !from.Before(to)
 }
 
 // DeleteNotes forgets notes that lie elsewhere now. One that was replaced

@@ -188,6 +188,43 @@ func TestForeignNotesGoHome(t *testing.T) {
 	})
 }
 
+// What another server lost sight of in a crash, and is here, is not damaged.
+func TestFootageThatIsHereIsNotNotedAsDamaged(t *testing.T) {
+	s, err := storage.Open(t.Context(), storage.Config{Server: server, Folders: []storage.FolderConfig{{FS: fs.NewMemory()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tracks, samples := fmp4test.Clip(t, "h265", 1)
+	w, err := s.NewWriter("lobby", 1, tracks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sample := range samples {
+		if err := w.Write(sample.Sample); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	segments, err := s.Segments(t.Context(), "lobby", fmp4test.Start, fmp4test.Start.Add(time.Hour), false)
+	if err != nil || len(segments) != 1 {
+		t.Fatal(segments, err)
+	}
+	here := understudy.NewGapNote("fo1", "lobby", understudy.GapDamage, segments[0].Start, segments[0].End, "gone")
+	gone := understudy.NewGapNote("fo1", "lobby", understudy.GapDamage, segments[0].Start, segments[0].End.Add(time.Minute), "gone, and more")
+	gone.ID = "another"
+	if err := s.TakeNotes([]understudy.Note{here, gone}); err != nil {
+		t.Fatal(err)
+	}
+	if n := allNotes(t, s, "lobby"); len(n) != 1 || n[0].ID != "another" {
+		t.Errorf("notes %v", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A camera that makes more notes than there is room for loses the oldest, and the store goes on.
 func TestNotesAreBounded(t *testing.T) {
 	s, err := storage.Open(t.Context(), storage.Config{Folders: []storage.FolderConfig{{Dir: "memory", FS: fs.NewMemory()}}, Server: server})
