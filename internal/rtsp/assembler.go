@@ -90,7 +90,7 @@ func (a *assembler) endFragment() int {
 	begin := a.end()
 	a.fragment = false
 	grown := a.bytes[begin:]
-	if bytes.Index(grown, startCode) < 0 {
+	if !bytes.Contains(grown, startCode) {
 		a.ends = append(a.ends, len(a.bytes))
 		a.size += len(grown)
 		return 1

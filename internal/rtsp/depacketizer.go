@@ -145,10 +145,7 @@ func (d *depacketizer) plain(n int) bool {
 // addAggregated adds units that have their length before them; none if one of
 // them makes no sense. padded: zeros may follow the last one.
 func (d *depacketizer) addAggregated(b []byte, padded bool) (n int, ok bool) {
-	for {
-		if len(b) < 2 {
-			break
-		}
+	for len(b) >= 2 {
 		size := int(binary.BigEndian.Uint16(b))
 		b = b[2:]
 		if size == 0 && padded && len(bytes.Trim(b, "\x00")) == 0 && n > 0 {

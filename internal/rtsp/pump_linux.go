@@ -66,9 +66,7 @@ func NewPump() *Pump { return &Pump{} }
 // in the usual way.
 func (p *Pump) Run(ctx context.Context) error {
 	var group errgroup.Group
-	defer func() { _ = group.Wait() }()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for range runtime.GOMAXPROCS(0) {
 		epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 		if err != nil {
@@ -77,14 +75,14 @@ func (p *Pump) Run(ctx context.Context) error {
 		w := &pumpWorker{epoll: epoll, buffer: make([]byte, readSize), events: make([]unix.EpollEvent, pumpEvents), conns: map[int32]*pumped{}}
 		p.workers = append(p.workers, w)
 	}
-	workers := p.workers
-	for _, w := range workers {
+	for _, w := range p.workers {
 		group.Go(func() error { w.run(ctx); return nil })
 	}
 	p.mu.Unlock()
 	<-ctx.Done()
 	_ = group.Wait()
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.workers = nil
 	return ctx.Err()
 }
@@ -108,7 +106,7 @@ func (p *Pump) add(c *interleaved) *pumped {
 		socket.Close()
 		return nil
 	}
-	tcp.Close() // the socket lives on by its other number
+	_ = tcp.Close() // the socket lives on by its other number
 	return m
 }
 
@@ -183,7 +181,7 @@ func (w *pumpWorker) end() {
 		m.conn.mu.Unlock()
 		m.conn.poke()
 	}
-	unix.Close(w.epoll)
+	_ = unix.Close(w.epoll)
 }
 
 // read reads what came, within the bound of a round. ending: the camera has

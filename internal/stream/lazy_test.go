@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -25,7 +26,7 @@ func woken(t *testing.T, n, keyEvery int) (times int, latest time.Duration) {
 		var last time.Time
 		for {
 			item, err := reader.Next(context.Background())
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if item.Sample == nil {
