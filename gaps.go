@@ -152,8 +152,11 @@ func (h hole) told(n Note) (toldGap, bool) {
 		return toldGap{}, false
 	}
 	end, slack := n.To, noteSlack
-	if n.To.Equal(n.From) {
-		end = h.To // it goes on
+	if n.To.Equal(n.From) { // it goes on, until footage does
+		if h.before != nil && h.From.Sub(n.From) > noteSlack {
+			return toldGap{}, false
+		}
+		end = h.To
 	}
 	if n.Cause == GapRetention {
 		slack = retentionSlack
