@@ -277,9 +277,16 @@ func (f *folder) rewrite(d *day) error {
 // syncIndex makes durable what the index says of the day in which a segment lies.
 func (f *folder) syncIndex(e *entry) error {
 	f.store.mu.Lock()
-	d := f.store.day(e.ID.Camera, keyOf(f, e))
-	stale, listed := d.stale, d.listed
+	var d *day
+	var stale, listed bool
+	if c := f.store.cameras[e.ID.Camera]; c != nil && c.days[keyOf(f, e)] != nil {
+		d = c.days[keyOf(f, e)]
+		stale, listed = d.stale, d.listed
+	}
 	f.store.mu.Unlock()
+	if d == nil { // it went with its last segment
+		return f.health.do("a sync of the index", func() error { return f.fs.SyncDir(cameraIndexDir(e.ID.Camera)) })
+	}
 	if stale {
 		f.indexMu.Lock()
 		defer f.indexMu.Unlock()

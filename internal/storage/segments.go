@@ -250,7 +250,11 @@ func (s *Store) remove(id understudy.SegmentID) (size int64, err error) {
 		if err := f.change(recordGone, &gone); err != nil && s.find(id) != nil {
 			return 0, understudy.Errorf(understudy.CodeUnavailable, "segment %s could not be deleted; check the disk: %w", id, err)
 		}
-		err := f.health.do("a deletion", func() error { return f.fs.Remove(segmentPath(id)) })
+		// Durable first: an index that has what is gone would call it a loss.
+		err := f.syncIndex(&gone)
+		if err == nil {
+			err = f.health.do("a deletion", func() error { return f.fs.Remove(segmentPath(id)) })
+		}
 		if err != nil && !isNotExist(err) {
 			_ = f.change(recordClosed, e)
 			return 0, understudy.Errorf(understudy.CodeUnavailable, "segment %s could not be deleted; check the disk: %w", id, err)
