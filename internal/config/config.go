@@ -169,7 +169,7 @@ func (s *Storage) settle(path, dir string) error {
 	}
 	if len(s.Folders) == 0 {
 		s.Folders = []Folder{s.Folder}
-		s.Folders[0].Dir = cmp.Or(s.Folder.Dir, dir)
+		s.Folders[0].Dir = cmp.Or(s.Dir, dir)
 	}
 	if s.Archive != (Archive{}) && (s.Archive.Endpoint == "" || s.Archive.Bucket == "" || s.Archive.AccessKeyFile == "" || s.Archive.SecretKeyFile == "") {
 		return understudy.Errorf(understudy.CodeInvalid,

@@ -18,7 +18,6 @@ type entry struct {
 	marks              []openMark           // while it is open
 	rest               bool                 // its file has damage in it
 	folder             *folder
-	twin               *folder // another one that has it, too
 }
 
 // nameOf returns the file name of a segment without its ending.
