@@ -17,7 +17,7 @@ func finish(file *os.File, part, output string, format fmp4.Format) error {
 		return understudy.Errorf(understudy.CodeUnavailable, "the export is whole in %s, and could not be finished as %s: %w", part, output, err)
 	}
 	if format == fmp4.Faststart {
-		plain, err := os.Create(output + ".new")
+		plain, err := os.OpenFile(output+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 		if err != nil {
 			return failed(err)
 		}
