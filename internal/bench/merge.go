@@ -126,7 +126,8 @@ func (b *mergeBench) run(ctx context.Context, urls []string) error {
 	from := time.Now()
 	err = b.measure(ctx, strings.Join(said, ""))
 	to := time.Now()
-	if err := errors.Join(err, recorder.end()); err != nil {
+	// Afterwards it goes on for a while: what a busy camera sends late is not lost.
+	if err := errors.Join(err, sleep(ctx, settleTime), recorder.end()); err != nil {
 		return err
 	}
 	b.Say("reading the recordings back")
