@@ -32,7 +32,7 @@ race: ## all tests but the long faults, with the race detector; many of them wai
 faults: build ## break a whole site in many ways: full disks, random kills, cameras that misbehave (5 minutes)
 	$(GO) test -count=1 -timeout 15m ./test/faults
 
-crash: ## a million crash states of the store in memory, then real processes and disks that are broken (7 minutes)
+crash: ## a million crash states of the store in memory, then real processes and disks that are broken (10 minutes)
 	scripts/crash.sh
 
 script: ## the pure modules of the page
