@@ -37,7 +37,7 @@ type RecordResult struct {
 }
 
 // How long a part runs before it is measured, a GOP and more, and after.
-const (
+var (
 	settleTime = 5 * time.Second
 	outro      = time.Second
 )
