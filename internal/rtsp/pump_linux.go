@@ -17,10 +17,10 @@ import (
 const (
 	// pumpEvery is how long a packet may lie in the kernel. Waking up for each
 	// picture of each camera costs more than reading it.
-	pumpEvery = 20 * time.Millisecond
+	pumpEvery = 40 * time.Millisecond
 	// pumpBytes bounds what one camera may send in a round: 400 Mbit/s, while
 	// the others wait.
-	pumpBytes  = 1 << 20
+	pumpBytes  = 2 << 20
 	pumpEvents = 256
 )
 
