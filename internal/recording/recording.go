@@ -118,9 +118,9 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopStore()
 	var store errgroup.Group
 	store.Go(func() error { return s.config.Store.Run(storeCtx) })
+	store.Go(func() error { _ = s.pump.Run(storeCtx); return nil }) // cameras are read until they are left
 
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.pump.Run(ctx) })
 	s.begin(ctx)
 	g.Go(func() error { return s.serveMedia(ctx) })
 	g.Go(func() error { return poll.Serve(ctx, s.config.State, s.config.Node.PeerTLS(), s.answer) })
