@@ -47,10 +47,12 @@ const VideoTrack = 1
 // AudioTrack is the id of the audio track.
 const AudioTrack = 2
 
-// SampleHash names a sample by its coded bytes: the first 16 bytes of SHA-256
-// over the payload, for H.264 and H.265 over all NAL units but parameter sets
-// and access unit delimiters, each with its 4-byte length. Two sessions of one
-// camera carry the same bytes, so two servers' copies have the same hash.
+// SampleHash names a sample by its coded bytes: XXH3-128 (canonical, so big
+// endian) over the payload, for H.264 and H.265 over all NAL units but parameter
+// sets and access unit delimiters, each with its 4-byte length. Two sessions of one
+// camera carry the same bytes, so two servers' copies have the same hash. It is a
+// name, and proves nothing to anybody who makes bytes to fit: what comes from
+// another server is checked by the SHA-256 of its segment.
 type SampleHash [16]byte
 
 // String returns 32 hexadecimal digits.

@@ -2,12 +2,13 @@ package recording
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"io"
 	"testing"
 	"time"
+
+	"github.com/zeebo/xxh3"
 
 	"understudy"
 	"understudy/internal/fmp4"
@@ -15,17 +16,16 @@ import (
 )
 
 // codedHash is the definition of SampleHash for H.264, by itself.
-func codedHash(payload []byte) (h understudy.SampleHash) {
-	sum := sha256.New()
+func codedHash(payload []byte) understudy.SampleHash {
+	sum := xxh3.New128()
 	for len(payload) >= 4 {
 		size := int(binary.BigEndian.Uint32(payload)) + 4
 		if kind := payload[4] & 0x1f; kind != 7 && kind != 8 && kind != 9 {
-			sum.Write(payload[:size])
+			_, _ = sum.Write(payload[:size])
 		}
 		payload = payload[size:]
 	}
-	copy(h[:], sum.Sum(nil))
-	return h
+	return sum.Sum128().Bytes()
 }
 
 // Memory of payloads is used again while viewers come and go and keep what they

@@ -2,7 +2,6 @@ package rtsp
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"image/jpeg"
 	mathbits "math/bits"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
+	"github.com/zeebo/xxh3"
 
 	"understudy"
 )
@@ -77,12 +77,9 @@ func (v *video) sample(unit [][]byte, timestamp uint32, arrival, ntp time.Time) 
 	return s, begins
 }
 
-// hashOf names the coded bytes of a sample.
-func hashOf(coded []byte) (h understudy.SampleHash) {
-	sum := sha256.Sum256(coded)
-	copy(h[:], sum[:])
-	return h
-}
+// hashOf names the coded bytes of a sample. It is the only place where a
+// SampleHash is made: all others compare it.
+func hashOf(coded []byte) understudy.SampleHash { return xxh3.Hash128(coded).Bytes() }
 
 // sift returns the NAL units of an access unit without parameter sets and
 // delimiters, remembering the former, and whether decoding can begin there.
