@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"errors"
 	"io"
 	iofs "io/fs"
 
@@ -27,7 +28,7 @@ func (f systemFile) WriteVector(parts [][]byte) (written int, err error) {
 			var n int
 			n, err = unix.Writev(int(fd), rest[:min(len(rest), maxVector)])
 			switch {
-			case err == unix.EINTR:
+			case errors.Is(err, unix.EINTR):
 				err = nil
 				continue
 			case err == nil && n == 0:

@@ -2,6 +2,7 @@ package fs_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"testing"
@@ -33,7 +34,7 @@ func TestAVectorIsWrittenAsOneSlice(t *testing.T) {
 				t.Errorf("nothing is written as %d bytes: %v", n, err)
 			}
 			got := make([]byte, 2*len(whole))
-			if _, err := f.ReadAt(got, 0); err != nil && err != io.EOF {
+			if _, err := f.ReadAt(got, 0); err != nil && !errors.Is(err, io.EOF) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got, append(bytes.Clone(whole), whole...)) {
