@@ -19,7 +19,7 @@ import (
 )
 
 // seeks goes to seconds of the minutes that have their bytes, none of which is
-// in memory, and reads the key frame there.
+// in memory, nor where their fragments are, and reads the key frame there.
 func (b *timelineBench) seeks(ctx context.Context) error {
 	b.Say("seeking")
 	footage, err := filesBelow(filepath.Join(b.dir, "cameras", string(benchCamera(0))))
@@ -27,9 +27,13 @@ func (b *timelineBench) seeks(ctx context.Context) error {
 		return err
 	}
 	footage = slices.DeleteFunc(footage, func(f file) bool { return filepath.Ext(f.name) != ".mp4" })
+	index, err := b.indexOf(benchCamera(0), b.to)
+	if err != nil {
+		return err
+	}
 	var times, floor []time.Duration
 	for n := range realMinutes { // each in a segment that was not looked at before
-		if err := forget(footage); err != nil {
+		if err := forget(slices.Concat(index, footage)); err != nil {
 			return err
 		}
 		at := b.to.Add(time.Duration(n)*time.Minute + time.Duration(5+b.random.IntN(50))*time.Second)

@@ -120,7 +120,7 @@ func (a *adding) next() ([]TimedSample, error) {
 		return a.spread(a.rest), nil
 	}
 	for a.end > 0 {
-		m, b, err := a.reader.nextMoof()
+		m, b, err := a.nextMoof()
 		if err != nil {
 			return nil, lacking(err, a.piece, a.end)
 		}
@@ -155,6 +155,19 @@ func (a *adding) next() ([]TimedSample, error) {
 		return a.spread(cut(samples, first, end, from)), nil
 	}
 	return nil, io.EOF
+}
+
+// nextMoof goes to the fragment where the piece begins, as directly as it can,
+// and from there on to the next one.
+func (a *adding) nextMoof() (moof, []byte, error) {
+	if a.first <= 0 {
+		return a.reader.nextMoof()
+	}
+	before := a.reader.passed
+	m, b, err := a.reader.moofTo(before + a.first)
+	passed := a.reader.passed - before
+	a.first, a.end = a.first-passed, a.end-passed
+	return m, b, err
 }
 
 // spread takes from samples what is written with one shift. A picture that comes

@@ -120,7 +120,7 @@ func (r *Reader) payloads(m moof, b []byte) (Fragment, error) {
 // over, so that n must not fall behind what was read. io.EOF as from Next.
 func (r *Reader) Find(n int) (f Fragment, first int, err error) {
 	for {
-		m, b, err := r.nextMoof()
+		m, b, err := r.moofTo(n)
 		if err != nil {
 			return Fragment{}, 0, err
 		}
@@ -132,6 +132,70 @@ func (r *Reader) Find(n int) (f Fragment, first int, err error) {
 			return Fragment{}, 0, err
 		}
 	}
+}
+
+// NextMarks passes over the next fragment, which begins at Offset, and returns
+// the marks of its video samples; verified if its bytes are to be read and
+// checked. Errors as from Next.
+func (r *Reader) NextMarks(verified bool) ([]understudy.SampleMark, error) {
+	m, b, err := r.nextMoof()
+	switch {
+	case err != nil:
+	case verified:
+		_, err = r.payloads(m, b)
+	default:
+		err = r.skip(m, b)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m.marks(), nil
+}
+
+// indexed is what a source of segments may implement that knows where fragments
+// lie: where the one with a video sample begins, and the number of its first one.
+type indexed interface {
+	io.Seeker
+	FragmentAt(sample int) (offset int64, first int, ok bool)
+}
+
+// moofTo is nextMoof of the fragment with the n-th video sample, where the source
+// knows where that lies, and of the next one else. Where something else lies
+// there, it is the next one, too.
+func (r *Reader) moofTo(n int) (moof, []byte, error) {
+	if _, _, err := r.Header(); err != nil {
+		return moof{}, nil, err
+	}
+	source, known := r.raw.(indexed)
+	if !known || r.ended {
+		return r.nextMoof()
+	}
+	offset, first, known := source.FragmentAt(n)
+	if !known || offset <= r.offset || first < r.passed || first > n {
+		return r.nextMoof()
+	}
+	if err := r.seek(source, offset); err != nil {
+		return moof{}, nil, r.end(err)
+	}
+	b, err := r.readBox(nil, "moof", maxMoof)
+	if m, ok := parseMoof(b, r.tracks); err == nil && ok && n < first+m.pictures() {
+		r.offset, r.passed = offset, first
+		return m, b, nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = r.seek(source, r.offset)
+	}
+	if err != nil {
+		return moof{}, nil, r.end(err)
+	}
+	return r.nextMoof()
+}
+
+// seek goes to an offset of the segment.
+func (r *Reader) seek(source io.Seeker, offset int64) error {
+	_, err := source.Seek(offset, io.SeekStart)
+	r.src.Reset(r.raw)
+	return err
 }
 
 // skip passes over the mdat that follows m, unread where the source seeks.
@@ -210,20 +274,13 @@ func Scan(r io.ReadSeeker, verifyFrom int64) (Header, []understudy.Track, []unde
 	}
 	var marks []understudy.SampleMark
 	for {
-		m, b, err := reader.nextMoof()
-		switch {
-		case err != nil:
-		case reader.Offset() < verifyFrom:
-			err = reader.skip(m, b)
-		default:
-			_, err = reader.payloads(m, b)
-		}
+		more, err := reader.NextMarks(reader.Offset() >= verifyFrom)
 		if errors.Is(err, io.EOF) {
 			return h, tracks, marks, reader.Offset(), nil
 		}
 		if err != nil {
 			return Header{}, nil, nil, 0, err
 		}
-		marks = append(marks, m.marks()...)
+		marks = append(marks, more...)
 	}
 }

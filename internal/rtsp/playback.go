@@ -163,17 +163,19 @@ func (p *playing) piece(piece understudy.Piece, segments []understudy.Segment) e
 	if err := p.sameCodecs(tracks); err != nil {
 		return err
 	}
-	for index := 0; index < piece.First+piece.Count; {
-		fragment, err := reader.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
+	// The fragment before may have the sound with which the piece begins.
+	fragment, index, err := reader.Find(max(first-1, 0))
+	for err == nil {
 		if index, err = p.fragment(fragment, index, first, piece); err != nil {
 			return err
 		}
+		if index >= piece.First+piece.Count {
+			break
+		}
+		fragment, err = reader.Next()
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
 	}
 	p.cursor = later(p.cursor, piece.To)
 	return nil

@@ -199,6 +199,8 @@ func (c *checker) compare(f *checkedFile, marks []understudy.SampleMark, whole [
 		c.fault("segment %s has %d whole bytes, and the index says %d; %s", f.id, size, e.Size, repairs)
 	case !e.Start.Equal(f.start) || !e.End.Equal(f.end) || e.last.Hash != marks[len(marks)-1].Hash:
 		c.fault("segment %s is from %s to %s, and the index says from %s to %s; %s", f.id, clock(f.start), clock(f.end), clock(e.Start), clock(e.End), repairs)
+	case !c.keptRight(e):
+		c.fault("what is kept of segment %s to find its pictures is not what its file has; %s", f.id, repairs)
 	default:
 		return
 	}

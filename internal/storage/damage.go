@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"understudy"
@@ -67,6 +68,16 @@ type section struct {
 	*io.SectionReader
 	io.Closer
 	damaged func(offset int64)
+	table   func() seekTable
+}
+
+// FragmentAt tells an fmp4.Reader where the fragment with a video sample lies.
+func (s section) FragmentAt(sample int) (offset int64, first int, ok bool) {
+	if s.table == nil {
+		return 0, 0, false
+	}
+	p, ok := s.table().place(sample)
+	return p.offset, p.first, ok
 }
 
 // Damaged implements fmp4.Damaged.
@@ -86,6 +97,7 @@ func (f *folder) openEntry(e *entry) (io.ReadSeekCloser, error) {
 		s := section{SectionReader: io.NewSectionReader(file, 0, e.Size), Closer: file}
 		if e.Closed {
 			s.damaged = func(int64) { f.store.doubt(e.ID) }
+			s.table = sync.OnceValue(func() seekTable { return f.store.knownTable(e) })
 		}
 		return s, nil
 	}

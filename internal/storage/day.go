@@ -57,6 +57,9 @@ func (d *day) path() string {
 	return cameraIndexDir(d.camera) + "/" + d.date + "-" + string(d.holder)
 }
 
+// tables is the path of the seek tables of the day's segments.
+func (d *day) tables() string { return d.path() + tablesSuffix }
+
 // start is the beginning of the day.
 func (d *day) start() time.Time {
 	t, _ := time.Parse(time.DateOnly, d.date) // it was formatted so, or parsed

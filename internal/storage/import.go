@@ -246,7 +246,7 @@ func (i *Import) Seal(ctx context.Context) error {
 		i.throwAway(part)
 		return i.folder.explain(err)
 	}
-	e, err := i.verify(ctx)
+	e, table, err := i.verify(ctx)
 	if err != nil {
 		return i.folder.explain(err)
 	}
@@ -256,6 +256,7 @@ func (i *Import) Seal(ctx context.Context) error {
 	fs.Uncache(i.file) // so that whoever asks whether it is here reads the disk
 	i.file.Close()
 	i.file = nil
+	i.folder.keepTable(e, table)
 	_ = i.folder.change(recordClosed, e) // what fails here is written by the sync, or fails there, too
 	i.store.forget(i)
 	if err := i.folder.syncIndex(e); err != nil {
@@ -266,43 +267,33 @@ func (i *Import) Seal(ctx context.Context) error {
 }
 
 // verify reads everything back: the hash, and that it is the segment it claims to be, whole.
-func (i *Import) verify(ctx context.Context) (*entry, error) {
+func (i *Import) verify(ctx context.Context) (*entry, seekTable, error) {
+	table := seekTable{size: i.size}
 	if _, err := i.file.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+		return nil, table, err
 	}
 	hash := sha256.New()
 	r := fmp4.NewReader(io.TeeReader(contextReader{ctx, i.file}, hash))
 	header, tracks, err := r.Header()
 	if understudy.CodeOf(err) == understudy.CodeInvalid {
-		return nil, understudy.Errorf(understudy.CodeConflict, "what came as segment %s is none: %w", i.id, err)
+		return nil, table, understudy.Errorf(understudy.CodeConflict, "what came as segment %s is none: %w", i.id, err)
 	}
-	var marks []understudy.SampleMark
 	for err == nil {
-		var f fmp4.Fragment
-		f, err = r.Next()
-		for _, s := range f.Samples {
-			if s.Track == understudy.VideoTrack {
-				marks = append(marks, understudy.SampleMark{At: s.At, Duration: s.Duration, Hash: s.Hash})
-			}
-		}
+		err = table.take(r, true)
 	}
 	if !errors.Is(err, io.EOF) {
-		return nil, err
+		return nil, table, err
 	}
+	marks := table.marks
 	i.right = r.Offset()
 	switch {
 	case len(marks) == 0 || r.Offset() != i.size || header.Segment != i.id:
-		return nil, understudy.Errorf(understudy.CodeConflict,
+		return nil, table, understudy.Errorf(understudy.CodeConflict,
 			"what came as segment %s names itself %s and is whole up to byte %d of %d; it is refused", i.id, header.Segment, r.Offset(), i.size)
 	case [32]byte(hash.Sum(nil)) != i.sum:
-		return nil, understudy.Errorf(understudy.CodeConflict, "the bytes of segment %s are not those that were announced; send it again", i.id)
+		return nil, table, understudy.Errorf(understudy.CodeConflict, "the bytes of segment %s are not those that were announced; send it again", i.id)
 	}
-	first, last := marks[0], marks[len(marks)-1]
-	return &entry{
-		Segment: understudy.Segment{ID: i.id, Start: first.At, End: last.At.Add(last.Duration), Size: i.size, Closed: true, Codec: tracks[0].Codec, Holes: understudy.HolesIn(marks)},
-		last:    understudy.Watermark{At: last.At, Hash: last.Hash},
-		folder:  i.folder,
-	}, nil
+	return entryOf(i.folder, i.id, tracks, marks, i.size, false), table, nil
 }
 
 func (i *Import) install(part string) error {

@@ -17,6 +17,7 @@ type entry struct {
 	last               understudy.Watermark // the last video sample
 	marks              []openMark           // while it is open
 	rest               bool                 // its file has damage in it
+	table              tablePlace           // where its seek table is kept
 	folder             *folder
 }
 
@@ -242,7 +243,10 @@ func (f *folder) settle(d *day) {
 	if !empty {
 		return
 	}
-	err := f.health.do("a deletion", func() error { return f.fs.Remove(d.path()) })
+	err := f.health.do("a deletion", func() error {
+		f.dropTables(d.tables())
+		return f.fs.Remove(d.path())
+	})
 	if err != nil && !isNotExist(err) {
 		f.log.Warn("an index file that has nothing any more could not be removed; the next start does", "file", d.path(), "err", err)
 	}

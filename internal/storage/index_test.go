@@ -30,6 +30,9 @@ func row(sequence uint64, minutes int, holes ...understudy.Hole) *entry {
 		ID:    understudy.SegmentID{Camera: "lobby", Epoch: 1, Holder: "rec1", Sequence: sequence},
 		Start: start, End: start.Add(time.Minute), Size: 1000 + int64(sequence), Closed: true, Codec: understudy.CodecH265, Holes: holes,
 	}}
+	if kept := uint32(sequence % 3); kept > 0 {
+		e.table = tablePlace{uint32(sequence) * 100, kept}
+	}
 	e.last = understudy.Watermark{At: start.Add(59 * time.Second), Hash: understudy.SampleHash{1, byte(sequence)}}
 	return e
 }
@@ -79,7 +82,7 @@ func TestTheIndexSaysWhatItWasTold(t *testing.T) {
 				}
 				for sequence := range uint64(10) {
 					e := s.find(understudy.SegmentID{Camera: "lobby", Epoch: 1, Holder: "rec1", Sequence: sequence})
-					if (e == nil) != (want[sequence] == nil) || e != nil && (e.last != want[sequence].last || !e.Start.Equal(want[sequence].Start) || e.Size != want[sequence].Size) {
+					if (e == nil) != (want[sequence] == nil) || e != nil && (e.last != want[sequence].last || e.table != want[sequence].table || !e.Start.Equal(want[sequence].Start) || e.Size != want[sequence].Size) {
 						t.Fatalf("segment %d is %+v, want %+v", sequence, e, want[sequence])
 					}
 				}

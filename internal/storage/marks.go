@@ -40,16 +40,16 @@ func sampleMarks(open []openMark) []understudy.SampleMark {
 // of one camera at 30 frames a second.
 const marksKept = 1 << 18
 
-// marksCache keeps marks that were read from closed segments, which never change: a
+// marksCache keeps marks, and where fragments lie, that were read from closed segments, which never change: a
 // timeline is asked for again and again, in steps that overlap. What came first goes first.
 type marksCache struct {
 	mu    sync.Mutex
-	kept  map[understudy.SegmentID][]understudy.SampleMark
+	kept  map[understudy.SegmentID]seekTable
 	order []understudy.SegmentID // as they came
 	marks int
 }
 
-func (c *marksCache) get(id understudy.SegmentID) []understudy.SampleMark {
+func (c *marksCache) get(id understudy.SegmentID) seekTable {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.kept[id]
@@ -59,26 +59,26 @@ func (c *marksCache) get(id understudy.SegmentID) []understudy.SampleMark {
 func (c *marksCache) drop(id understudy.SegmentID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.marks -= len(c.kept[id])
+	c.marks -= len(c.kept[id].marks)
 	delete(c.kept, id)
 }
 
-func (c *marksCache) put(id understudy.SegmentID, marks []understudy.SampleMark) {
+func (c *marksCache) put(id understudy.SegmentID, table seekTable) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.kept[id]; ok || len(marks) > marksKept/4 {
+	if _, ok := c.kept[id]; ok || len(table.marks) > marksKept/4 {
 		return
 	}
 	if c.kept == nil {
-		c.kept = map[understudy.SegmentID][]understudy.SampleMark{}
+		c.kept = map[understudy.SegmentID]seekTable{}
 	}
-	c.kept[id] = marks
+	c.kept[id] = table
 	c.order = append(c.order, id)
-	c.marks += len(marks)
+	c.marks += len(table.marks)
 	for c.marks > marksKept {
 		oldest := c.order[0]
 		c.order = c.order[1:]
-		c.marks -= len(c.kept[oldest])
+		c.marks -= len(c.kept[oldest].marks)
 		delete(c.kept, oldest)
 	}
 }

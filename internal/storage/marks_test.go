@@ -64,14 +64,14 @@ func TestMarksAreReadOnce(t *testing.T) {
 func TestMarksAreBounded(t *testing.T) {
 	var c marksCache
 	for n := range uint64(100) {
-		c.put(understudy.SegmentID{Camera: "lobby", Sequence: n}, make([]understudy.SampleMark, marksKept/10))
+		c.put(understudy.SegmentID{Camera: "lobby", Sequence: n}, seekTable{marks: make([]understudy.SampleMark, marksKept/10)})
 	}
 	last, first := understudy.SegmentID{Camera: "lobby", Sequence: 99}, understudy.SegmentID{Camera: "lobby"}
-	if c.marks > marksKept || len(c.kept) != len(c.order) || c.get(last) == nil || c.get(first) != nil {
+	if c.marks > marksKept || len(c.kept) != len(c.order) || c.get(last).marks == nil || c.get(first).marks != nil {
 		t.Errorf("%d marks of %d segments are kept", c.marks, len(c.kept))
 	}
-	c.put(first, make([]understudy.SampleMark, marksKept))
-	if c.get(first) != nil {
+	c.put(first, seekTable{marks: make([]understudy.SampleMark, marksKept)})
+	if c.get(first).marks != nil {
 		t.Error("one segment drove out all others")
 	}
 }

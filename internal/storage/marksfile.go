@@ -49,8 +49,12 @@ func marshalMarks(l archivedLine, marks []understudy.SampleMark) []byte {
 	}
 	b := append([]byte(marksMagic), content...)
 	b = append(b, '\n')
+	return checksummed(appendMarks(b, l.Start, marks))
+}
+
+// appendMarks appends a number of marks that follow a time.
+func appendMarks(b []byte, at time.Time, marks []understudy.SampleMark) []byte {
 	b = binary.AppendUvarint(b, uint64(len(marks)))
-	at := l.Start
 	for _, m := range marks {
 		b = binary.AppendVarint(b, int64(m.At.Sub(at)))
 		key := uint64(0)
@@ -61,7 +65,7 @@ func marshalMarks(l archivedLine, marks []understudy.SampleMark) []byte {
 		b = append(b, m.Hash[:]...)
 		at = m.At.Add(m.Duration)
 	}
-	return checksummed(b)
+	return b
 }
 
 func checksummed(b []byte) []byte {
@@ -82,25 +86,30 @@ func parseMarks(b []byte) (archivedLine, []understudy.SampleMark, error) {
 	if !ok || len(content) > maxMarksLine || json.Unmarshal(content, &l) != nil || l.Size <= 0 || l.Last == nil || len(l.SHA256) != sha256.Size {
 		return archivedLine{}, nil, errMarks
 	}
-	n, used := binary.Uvarint(b)
-	if used <= 0 || n == 0 || n > uint64(len(b)/18) {
+	marks, b, ok := parseMarkList(b, l.Start)
+	if !ok || len(b) > 0 {
 		return archivedLine{}, nil, errMarks
 	}
+	return l, marks, nil
+}
+
+// parseMarkList is the inverse of appendMarks. It returns what follows.
+func parseMarkList(b []byte, at time.Time) (marks []understudy.SampleMark, rest []byte, ok bool) {
+	n, used := binary.Uvarint(b)
+	if used <= 0 || n == 0 || n > uint64(len(b)/18) {
+		return nil, nil, false
+	}
 	b = b[used:]
-	marks := make([]understudy.SampleMark, 0, n)
-	at := l.Start
+	marks = make([]understudy.SampleMark, 0, n)
 	for range n {
 		var m understudy.SampleMark
 		if m, b, ok = parseMark(b, at); !ok {
-			return archivedLine{}, nil, errMarks
+			return nil, nil, false
 		}
 		marks = append(marks, m)
 		at = m.At.Add(m.Duration)
 	}
-	if len(b) > 0 {
-		return archivedLine{}, nil, errMarks
-	}
-	return l, marks, nil
+	return marks, b, true
 }
 
 // maxStep bounds a duration and a hole within a segment.

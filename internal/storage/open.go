@@ -23,10 +23,11 @@ type openSegment struct {
 	sequence uint32 // of the last fragment
 	size     int64  // written
 	marks    []openMark
-	durable  int64 // bytes, and
-	nDurable int   // marks, that are synced
-	listed   bool  // the folder's entry is synced
-	shown    int64 // of durable, what was published
+	places   []fragmentPlace // of the fragments
+	durable  int64           // bytes, and
+	nDurable int             // marks, that are synced
+	listed   bool            // the folder's entry is synced
+	shown    int64           // of durable, what was published
 }
 
 // beginSegment creates the file of a segment whose first fragment is first.
@@ -85,6 +86,7 @@ func (o *openSegment) append(samples []fmp4.TimedSample) error {
 	if err != nil {
 		return err
 	}
+	o.places = append(o.places, fragmentPlace{o.size + int64(len(o.header)), len(o.marks)})
 	o.header = nil
 	o.size += int64(written)
 	o.folder.written.Add(int64(written))
@@ -148,12 +150,22 @@ func (s *Store) publish(w *Writer) {
 	}
 }
 
+// table returns the seek table of what is durable.
+func (o *openSegment) table() seekTable {
+	n := len(o.places)
+	for n > 0 && o.places[n-1].offset >= o.durable {
+		n--
+	}
+	return seekTable{size: o.durable, marks: sampleMarks(o.marks[:o.nDurable]), places: o.places[:n]}
+}
+
 // close ends a segment at its last durable byte. A file of which nothing became
 // durable is removed.
 func (o *openSegment) close() {
 	o.file.Close() // what matters was synced
 	f, s := o.folder, o.folder.store
-	holes := understudy.HolesIn(sampleMarks(o.marks[:o.nDurable]))
+	table := o.table()
+	holes := understudy.HolesIn(table.marks)
 	var done *entry
 	s.mu.Lock()
 	d := s.day(o.id.Camera, keyOf(f, o.entry()))
@@ -164,6 +176,7 @@ func (o *openSegment) close() {
 	}
 	s.mu.Unlock()
 	if done != nil {
+		f.keepTable(done, table)
 		_ = f.change(recordClosed, done)
 		return
 	}

@@ -43,7 +43,8 @@ const (
 	recordFixed = 132
 	recordAlign = 8 // all sizes are multiples of this
 	recordHole  = 16
-	recordMost  = recordFixed + recordHole*maxHoles + 4
+	recordTable = 8
+	recordMost  = recordFixed + recordHole*maxHoles + recordTable + 4
 	maxHoles    = 1000 // a segment with more has only its first ones in the index
 )
 
@@ -51,6 +52,7 @@ const (
 const (
 	flagRest     = 1 // the file has damage in it
 	flagArchived = 2 // the archive has the bytes
+	flagTable    = 4 // it says where the segment's seek table is kept
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -81,6 +83,10 @@ func appendRecord(b []byte, seed uint32, r record) []byte {
 	at, e := len(b), r.entry
 	holes := e.Holes[:min(len(e.Holes), maxHoles)]
 	size := uint32(recordFixed + recordHole*len(holes) + 4)
+	kept := r.kind == recordClosed && e.table.size > 0
+	if kept {
+		size += recordTable
+	}
 	be := binary.BigEndian
 	b = be.AppendUint32(b, 0)
 	b = be.AppendUint32(b, size)
@@ -90,6 +96,9 @@ func appendRecord(b []byte, seed uint32, r record) []byte {
 	}
 	if e.Archived {
 		flags |= flagArchived
+	}
+	if kept {
+		flags |= flagTable
 	}
 	b = append(b, byte(r.kind), byte(max(0, slices.Index(codecs, e.Codec))), flags, 0)
 	b = be.AppendUint32(b, r.totals.count)
@@ -104,6 +113,9 @@ func appendRecord(b []byte, seed uint32, r record) []byte {
 	for _, h := range holes {
 		b = be.AppendUint64(be.AppendUint64(b, nanoseconds(h.From)), nanoseconds(h.To))
 	}
+	if kept {
+		b = be.AppendUint32(be.AppendUint32(b, e.table.at), e.table.size)
+	}
 	b = be.AppendUint32(b, size)
 	be.PutUint32(b[at:], crc32.Update(seed, castagnoli, b[at+4:]))
 	return b
@@ -117,7 +129,7 @@ func parseRecord(b []byte, seed uint32, camera understudy.CameraID, holder under
 		return r, 0, false
 	}
 	size = int(be.Uint32(b[4:]))
-	if size < recordFixed+4 || size > recordMost || size > len(b) || (size-recordFixed-4)%recordHole != 0 || int(be.Uint32(b[size-4:])) != size {
+	if size < recordFixed+4 || size > recordMost || size > len(b) || size%recordAlign != 0 || int(be.Uint32(b[size-4:])) != size {
 		return r, 0, false
 	}
 	b = b[:size]
@@ -134,7 +146,15 @@ func parseRecord(b []byte, seed uint32, camera understudy.CameraID, holder under
 	if int(b[9]) < len(codecs) {
 		e.Codec = codecs[b[9]]
 	}
-	for at := recordFixed; at < size-4; at += recordHole {
+	holes := b[recordFixed : size-4]
+	if kept := len(holes) - recordTable; b[10]&flagTable != 0 && kept >= 0 {
+		e.table = tablePlace{be.Uint32(holes[kept:]), be.Uint32(holes[kept+4:])}
+		holes = holes[:kept]
+	}
+	if len(holes)%recordHole != 0 {
+		return r, size, false
+	}
+	for at := recordFixed; at < recordFixed+len(holes); at += recordHole {
 		e.Holes = append(e.Holes, understudy.Hole{From: timeOf(be.Uint64(b[at:])), To: timeOf(be.Uint64(b[at+8:]))})
 	}
 	r = record{kind: recordKind(b[8]), entry: e, totals: totals{

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"understudy"
-	"understudy/internal/fmp4"
 	"understudy/internal/fs"
 )
 
@@ -91,6 +90,7 @@ func (f *folder) openIndex(camera understudy.CameraID) (missing bool, err error)
 	}
 	var crashed []*entry
 	missing = true
+	f.dropStrayTables(camera, files)
 	for _, file := range files {
 		date, holder, ok := parseDayName(file.Name())
 		if !ok {
@@ -231,7 +231,8 @@ func (f *folder) readSegment(id understudy.SegmentID, size int64, crashed bool) 
 	if crashed {
 		verifyFrom = max(0, size-tailVerified)
 	}
-	header, tracks, marks, whole, err := fmp4.Scan(file, verifyFrom)
+	header, tracks, table, err := scanTable(file, verifyFrom)
+	marks, whole := table.marks, table.size
 	if understudy.CodeOf(err) == understudy.CodeInvalid || err == nil && header.Segment != id {
 		return nil, f.setAside(id, size, err)
 	}
@@ -257,7 +258,9 @@ func (f *folder) readSegment(id understudy.SegmentID, size int64, crashed bool) 
 			return nil, err
 		}
 	}
-	return entryOf(f, id, tracks, marks, whole, false), f.keepRead(file, id)
+	e := entryOf(f, id, tracks, marks, whole, false)
+	f.keepTable(e, table)
+	return e, f.keepRead(file, id)
 }
 
 // keepRead makes durable what was read: a killed process leaves it to the kernel,

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"understudy"
-	"understudy/internal/fmp4"
 )
 
 // Segments implements understudy.RecordingService.
@@ -94,37 +93,53 @@ func compareBool(a, b bool) int {
 
 // readMarks returns the marks of a closed segment. They are shared.
 func (s *Store) readMarks(segment understudy.Segment) ([]understudy.SampleMark, error) {
-	if marks := s.marks.get(segment.ID); marks != nil && s.isHere(segment.ID) {
-		return marks, nil
+	if table := s.marks.get(segment.ID); table.marks != nil && s.isHere(segment.ID) {
+		return table.marks, nil
 	}
-	marks, err := s.scanMarks(segment)
+	table, err := s.readTable(segment)
 	if err != nil {
 		return nil, err
 	}
-	marks = slices.Clip(marks)
 	if segment.Closed {
-		s.marks.put(segment.ID, marks)
+		s.marks.put(segment.ID, table)
 	}
-	return marks, nil
+	return table.marks, nil
 }
 
-// scanMarks reads the marks from the segment or, where that is in the archive, from what stayed here of it.
-func (s *Store) scanMarks(segment understudy.Segment) ([]understudy.SampleMark, error) {
+// readTable reads the seek table that is kept of a segment, or makes it from the
+// heads of its fragments. Of one in the archive it has the marks, which stayed here.
+func (s *Store) readTable(segment understudy.Segment) (seekTable, error) {
 	now := s.find(segment.ID)
 	if now == nil {
-		return nil, notHere(segment.ID)
+		return seekTable{}, notHere(segment.ID)
 	}
 	if now.Archived {
 		_, marks, err := now.folder.readMarksFile(segment.ID)
-		return marks, err
+		return seekTable{marks: marks}, err
+	}
+	if table, ok := now.folder.keptTable(now); ok {
+		return table, nil
 	}
 	r, err := s.OpenSegment(context.Background(), segment.ID)
 	if err != nil {
-		return nil, err
+		return seekTable{}, err
 	}
 	defer r.Close()
-	_, _, marks, _, err := fmp4.Scan(r, math.MaxInt64)
-	return marks, err
+	_, _, table, err := scanTable(r, math.MaxInt64)
+	return table, err
+}
+
+// knownTable returns a closed segment's seek table if it need not be made from
+// its heads; an empty one else.
+func (s *Store) knownTable(e *entry) seekTable {
+	table := s.marks.get(e.ID)
+	if table.size != e.Size { // none, or of what was in another folder or before damage was found
+		var ok bool
+		if table, ok = e.folder.keptTable(e); ok {
+			s.marks.put(e.ID, table)
+		}
+	}
+	return table
 }
 
 func (s *Store) isHere(id understudy.SegmentID) bool {
