@@ -159,8 +159,11 @@ func (f *folder) change(kind recordKind, e *entry) error {
 	if b == nil {
 		return f.rewrite(d)
 	}
+	f.store.mu.Lock()
+	listed := d.listed
+	f.store.mu.Unlock()
 	err = f.health.do("a write to the index", func() error {
-		if !d.listed {
+		if !listed {
 			if err := f.makeDir(cameraIndexDir(d.camera), indexDir); err != nil {
 				return err
 			}
