@@ -88,6 +88,8 @@ type Sample struct {
 	// for H.264 and H.265 (key samples begin with their parameter sets), the raw frame else.
 	Payload []byte
 	Hash    SampleHash
+	// Sum is the CRC-32C of Payload, made when it came; 0 where it is not known.
+	Sum uint32
 
 	loan *loan // of the payload; nil where it is kept for as long as anybody likes
 }

@@ -59,12 +59,9 @@ func FragmentParts(tracks []understudy.Track, sequence uint32, base time.Time, s
 	var runs []run
 	payload, found := 0, 0
 	for _, t := range tracks {
-		r := run{track: t}
-		for _, s := range samples {
-			if s.Track == t.ID {
-				r.samples = append(r.samples, s)
-				payload += len(s.Payload)
-			}
+		r := run{track: t, samples: samplesOf(samples, t.ID)}
+		for _, s := range r.samples {
+			payload += len(s.Payload)
 		}
 		if found += len(r.samples); len(r.samples) > 0 {
 			runs = append(runs, r)
@@ -98,11 +95,24 @@ func FragmentParts(tracks []understudy.Track, sequence uint32, base time.Time, s
 	for _, r := range runs {
 		for _, s := range r.samples {
 			parts = append(parts, s.Payload)
-			sum = crc32.Update(sum, castagnoli, s.Payload)
+			if s.Sum != 0 {
+				sum = joinSums(sum, s.Sum, len(s.Payload))
+			} else {
+				sum = crc32.Update(sum, castagnoli, s.Payload)
+			}
 		}
 	}
 	binary.BigEndian.PutUint32(b[crcAt:], sum)
 	return parts, nil
+}
+
+// samplesOf returns those of one track: mostly all there are.
+func samplesOf(samples []TimedSample, track int) []TimedSample {
+	other := func(s TimedSample) bool { return s.Track != track }
+	if !slices.ContainsFunc(samples, other) {
+		return samples
+	}
+	return slices.DeleteFunc(slices.Clone(samples), other)
 }
 
 func (r run) appendTraf(b []byte, base time.Time, dataOffset int) []byte {

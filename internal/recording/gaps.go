@@ -60,7 +60,7 @@ func (g *gapNotes) recorded(at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	step := at.Sub(g.last)
-	switch usual := g.usual(); {
+	switch {
 	case g.last.IsZero():
 		g.begun(at)
 	case g.open.ID != "":
@@ -69,11 +69,11 @@ func (g *gapNotes) recorded(at time.Time) {
 			g.open.To = g.open.From.Add(1) // it is over all the same
 		}
 		g.write(g.open)
-	case g.cause != "" || step > max(2*usual, leastHole) && len(g.steps) > 0:
+	case g.cause != "" || step > leastHole && len(g.steps) > 0 && step > 2*g.usual():
 		g.hole(g.end(), at)
 	case step > 0:
 		if len(g.steps) == usualSteps {
-			g.steps = g.steps[1:]
+			g.steps = slices.Delete(g.steps, 0, 1)
 		}
 		g.steps = append(g.steps, step)
 	}

@@ -82,7 +82,11 @@ func (a *assembler) addFragment(number uint16, payload []byte) bool {
 	return true
 }
 
-var startCode = []byte{0, 0, 1}
+// Start codes of annex B: the second is what some cameras put before their units.
+var (
+	startCode     = []byte{0, 0, 1}
+	longStartCode = []byte{0, 0, 0, 1}
+)
 
 // endFragment makes the unit that has grown a whole one: or several, since some
 // cameras put start codes between units inside of one. It returns how many.

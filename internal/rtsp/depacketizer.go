@@ -3,6 +3,7 @@ package rtsp
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
@@ -121,15 +122,14 @@ func (d *depacketizer) plain(n int) bool {
 	if n != 1 {
 		return true
 	}
-	four := []byte{0, 0, 0, 1}
 	unit := d.units(len(d.ends))[len(d.ends)-1]
-	d.annexB = d.annexB || bytes.Contains(unit, four)
+	d.annexB = d.annexB || bytes.Contains(unit, longStartCode)
 	if !d.annexB {
 		return true
 	}
 	wrapped := bytes.Clone(unit)
-	if !bytes.HasPrefix(wrapped, four) {
-		wrapped = append(four, wrapped...)
+	if !bytes.HasPrefix(wrapped, longStartCode) {
+		wrapped = slices.Concat(longStartCode, wrapped)
 	}
 	d.drop(1)
 	var units h264.AnnexB

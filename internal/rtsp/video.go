@@ -3,6 +3,7 @@ package rtsp
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"image/jpeg"
 	mathbits "math/bits"
 	"strings"
@@ -26,6 +27,7 @@ type video struct {
 	keys   bool      // a key sample was made: what follows can be decoded
 	memory *Payloads // of payloads; nil: the runtime's
 	more   [][]byte  // further picture parameter sets, by other ids than the track's
+	sifted [][]byte  // used again by each sift
 }
 
 type dtsExtractor interface {
@@ -69,7 +71,7 @@ func (v *video) sample(unit [][]byte, timestamp uint32, arrival, ntp time.Time) 
 	}
 	s = &understudy.Sample{
 		Track: understudy.VideoTrack, At: v.clock.capture(dts, arrival, ntp), Offset: offset,
-		Key: key, Payload: payload, Hash: hashOf(coded),
+		Key: key, Payload: payload, Hash: hashOf(coded), Sum: crc32.Checksum(payload, castagnoli),
 	}
 	if lent {
 		s.Lend(v.memory.give)
@@ -77,13 +79,17 @@ func (v *video) sample(unit [][]byte, timestamp uint32, arrival, ntp time.Time) 
 	return s, begins
 }
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // hashOf names the coded bytes of a sample. It is the only place where a
 // SampleHash is made: all others compare it.
 func hashOf(coded []byte) understudy.SampleHash { return xxh3.Hash128(coded).Bytes() }
 
 // sift returns the NAL units of an access unit without parameter sets and
 // delimiters, remembering the former, and whether decoding can begin there.
+// What it returns is valid until the next call.
 func (v *video) sift(unit [][]byte) (nalus [][]byte, key bool) {
+	nalus = v.sifted[:0]
 	for _, nalu := range unit {
 		if len(nalu) == 0 || v.track.Codec == understudy.CodecH265 && len(nalu) < 2 {
 			continue
@@ -99,6 +105,7 @@ func (v *video) sift(unit [][]byte) (nalus [][]byte, key bool) {
 			nalus = append(nalus, nalu)
 		}
 	}
+	v.sifted = nalus
 	return nalus, key
 }
 

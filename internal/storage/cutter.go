@@ -15,6 +15,7 @@ const (
 	fragmentBytes   = 8 << 20
 	keyFragment     = 250 * time.Millisecond // a key frame begins a fragment if the one before has so much
 	pausedFragment  = 300 * time.Millisecond // when samples come some at a time, what is there is a fragment if it is so much
+	usualSteps      = 9                      // distances of samples of which the usual one is the median
 	leastGap        = 500 * time.Millisecond // less is never a gap
 	unknownGap      = 10 * time.Second       // while the usual distance is not known
 	segmentMaxBytes = 1 << 30                // a camera that sends no key frames is cut anyway
@@ -227,8 +228,10 @@ func (t *trackState) usual() time.Duration {
 	if len(t.steps) == 0 {
 		return 40 * time.Millisecond
 	}
-	sorted := slices.Sorted(slices.Values(t.steps))
-	return sorted[len(sorted)/2]
+	var sorted [usualSteps]time.Duration
+	n := copy(sorted[:], t.steps)
+	slices.Sort(sorted[:n])
+	return sorted[n/2]
 }
 
 // patience is how long the next sample may take to come.
@@ -243,12 +246,12 @@ func (t *trackState) isGap(step time.Duration) bool {
 	if len(t.steps) == 0 {
 		return step > unknownGap
 	}
-	return step > max(2*t.usual(), leastGap)
+	return step > leastGap && step > 2*t.usual()
 }
 
 func (t *trackState) remember(step time.Duration) {
-	if len(t.steps) == 9 {
-		t.steps = t.steps[1:]
+	if len(t.steps) == usualSteps {
+		t.steps = slices.Delete(t.steps, 0, 1)
 	}
 	t.steps = append(t.steps, step)
 }

@@ -18,6 +18,8 @@ const (
 	storeQueue  = 512 << 20 // bytes of all, in equal shares of the folders
 	// sampleOverhead is what a sample takes in memory besides its payload.
 	sampleOverhead = 256
+	// spareQueue is how long a queue may have become whose memory is used again, in samples.
+	spareQueue = 256
 )
 
 // heldBytes is what a sample takes in memory.
@@ -55,6 +57,7 @@ type Writer struct {
 
 	// Of the goroutine only.
 	cutter   *cutter
+	spare    []queued   // the queue's other memory
 	ready    []fragment // cut, not written
 	unsynced []fragment // written, not synced
 	segment  *openSegment
@@ -197,6 +200,10 @@ func (w *Writer) run(turn int) {
 		for _, q := range batch {
 			w.cutter.add(q.sample, q.cut, q.came)
 		}
+		if cap(batch) <= spareQueue {
+			clear(batch)
+			w.spare = batch[:0]
+		}
 		switch {
 		case closing:
 			w.cutter.finish()
@@ -265,7 +272,8 @@ func (w *Writer) take() ([]queued, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	batch := w.queue
-	w.queue, w.waiting = nil, 0
+	w.queue, w.waiting = w.spare, 0
+	w.spare = nil
 	return batch, w.closing
 }
 
