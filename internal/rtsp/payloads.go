@@ -14,8 +14,11 @@ type Payloads struct {
 	held int // bytes that are free
 }
 
-// maxFreePayloads bounds the memory that waits to be used again.
-const maxFreePayloads = 16 << 20
+// maxFreePayloads bounds the memory that waits to be used again: some of what
+// all cameras of a large server send in a third of a second, since what a sync
+// sets free comes all at once. With half of that a quarter of the payloads were
+// garbage, and the memory that a server takes was the same.
+const maxFreePayloads = 32 << 20
 
 // payloadSizes are the sizes of the runtime's own allocations, of which nothing
 // is wasted. Larger payloads, and smaller ones, are not kept.
