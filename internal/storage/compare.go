@@ -278,7 +278,7 @@ func (f *folder) isBusy(id understudy.SegmentID) bool {
 	s := f.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.removing[id] || s.imports[id] != nil || id.Holder == s.server && s.born > 0 && id.Sequence > s.born
+	return s.removing[id] || s.imports[id] != nil || id.Holder == s.server && id.Sequence > s.born
 }
 
 // put makes the index say what the files have.

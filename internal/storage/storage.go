@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ type Store struct {
 
 	mu         sync.Mutex // guards what follows, never over an operation of a disk
 	next       uint64     // the highest number known
-	born       uint64     // next when the store was opened
+	born       uint64     // next when the store was opened; until then no number is higher
 	cameras    map[understudy.CameraID]*cameraDays
 	loaded     int    // days that are in memory
 	uses       uint64 // of days
@@ -130,7 +131,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 // newStore returns a store without folders.
 func newStore(c Config) *Store {
 	return &Store{
-		config: c, log: c.Log, server: c.Server,
+		config: c, log: c.Log, server: c.Server, born: math.MaxUint64,
 		cameras:    map[understudy.CameraID]*cameraDays{},
 		removing:   map[understudy.SegmentID]bool{},
 		doubted:    map[understudy.SegmentID]bool{},
