@@ -57,6 +57,7 @@ func (s *Store) Import(id understudy.SegmentID, size int64, sha256 [32]byte) (*I
 			"a segment to take in has 1 to %d bytes and was recorded elsewhere; %s has %d", int64(importMaxBytes), id, size)
 	}
 	i := &Import{store: s, id: id, size: size, sum: sha256}
+	i.mu.Lock() // before anybody can find it and end it
 	s.mu.Lock()
 	before := s.imports[id]
 	s.imports[id] = i
@@ -64,8 +65,10 @@ func (s *Store) Import(id understudy.SegmentID, size int64, sha256 [32]byte) (*I
 	if before != nil {
 		before.abandon()
 	}
-	if err := i.open(); err != nil {
-		i.abandon()
+	err := i.open()
+	i.mu.Unlock()
+	if err != nil {
+		_ = i.Close()
 		if i.folder != nil {
 			err = i.folder.explain(err)
 		}
