@@ -171,8 +171,14 @@ func (f *folder) verify(was *entry) error {
 	if err != nil {
 		return err
 	}
-	if e == nil || e.Size == was.Size && e.rest == was.rest {
+	if e == nil || e.Size == was.Size && e.rest == was.rest || !f.has(was) { // it may have gone while it was read
 		return nil
+	}
+	if keyOf(f, e) != keyOf(f, was) { // what is left of it begins on another day
+		gone := *was
+		if err := f.change(recordGone, &gone); err != nil {
+			return err
+		}
 	}
 	if err := f.change(recordClosed, e); err != nil {
 		return err

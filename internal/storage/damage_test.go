@@ -163,3 +163,41 @@ func damaged(t *testing.T, lostIndex, header bool) {
 	}
 	s.stop()
 }
+
+// What is left of a segment may begin on another day than the segment did: it is
+// listed once, there, and whoever reads it finds no damage any more.
+func TestDamageMovesASegmentOverMidnight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := fs.NewMemory()
+		s := run(t, disk)
+		tracks, samples := fmp4test.Clip(t, "h264", 1)
+		for i := range samples { // the first picture is of the day before
+			samples[i].At = samples[i].At.Add(12*time.Hour - 50*time.Millisecond)
+		}
+		record(t, s.Store, "lobby", 1, tracks, samples)
+		listed := func() []understudy.Segment {
+			list, err := s.Segments(t.Context(), "lobby", fmp4test.Start, fmp4test.Start.Add(24*time.Hour), true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return list
+		}
+		id := listed()[0].ID
+		want := without(videoHashes(samples), rot(t, disk, id, 0, false))
+		for range 2 {
+			r, err := s.OpenSegment(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for reader := fmp4.NewReader(r); err == nil; {
+				_, err = reader.Next()
+			}
+			r.Close()
+			time.Sleep(3 * time.Second)
+			if list := listed(); len(list) != 1 || len(list[0].Marks) != len(want) || !list[0].Start.After(fmp4test.Start.Add(12*time.Hour)) {
+				t.Errorf("listed %d times, the first one %+v", len(list), list)
+			}
+		}
+		s.stop()
+	})
+}
