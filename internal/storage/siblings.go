@@ -108,6 +108,9 @@ func (f *folder) forget() {
 				return false
 			}
 			s.account(d, -1)
+			if d.loaded {
+				s.loaded--
+			}
 			return true
 		})
 		if s.places[camera] == f {
