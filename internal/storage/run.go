@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,7 +25,10 @@ const probeAfter = 5 * time.Second
 // Run syncs on the timer and applies retention until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return every(ctx, s.config.SyncEvery, s.syncAll) })
+	turn := uint64(0)
+	group.Go(func() error {
+		return every(ctx, s.config.SyncEvery/syncTurns, func() { s.syncSome(turn % syncTurns); turn++ })
+	})
 	// Each apart from the others, because a hanging disk stops its own and must not stop those.
 	for _, f := range s.folders {
 		group.Go(func() error { return every(ctx, keepEvery, f.upkeep) })
@@ -58,10 +59,19 @@ func every(ctx context.Context, interval time.Duration, f func()) error {
 	}
 }
 
-// syncAll tells all writers that it is time; none waits for another.
-func (s *Store) syncAll() {
+// syncTurns is in how many parts the writers sync. If all did at once, the memory
+// of what all cameras sent in that time would be needed, and then be free at once.
+const syncTurns = 5
+
+// syncSome tells the writers of a turn that it is time; none waits for another.
+func (s *Store) syncSome(turn uint64) {
 	s.mu.Lock()
-	writers := slices.Collect(maps.Keys(s.writers))
+	var writers []*Writer
+	for w := range s.writers {
+		if w.number%syncTurns == turn {
+			writers = append(writers, w)
+		}
+	}
 	s.mu.Unlock()
 	for _, w := range writers {
 		poke(w.tick)
