@@ -19,6 +19,7 @@ type openSegment struct {
 	start    time.Time
 	tracks   []understudy.Track
 	file     fs.File
+	source   *source
 	header   []byte // until it is written, together with the first fragment
 	sequence uint32 // of the last fragment
 	size     int64  // written
@@ -38,6 +39,7 @@ func (f *folder) beginSegment(w *Writer, first fragment) (*openSegment, error) {
 	}
 	o := &openSegment{folder: f, start: first.samples[0].At, tracks: w.tracks,
 		id: understudy.SegmentID{Camera: w.camera, Epoch: w.epoch, Holder: f.store.server, Sequence: sequence}}
+	o.source = &source{f, o.id}
 	for _, sample := range first.samples {
 		if sample.Track == understudy.VideoTrack {
 			o.start = sample.At
@@ -87,6 +89,7 @@ func (o *openSegment) append(samples []fmp4.TimedSample) error {
 		return err
 	}
 	o.places = append(o.places, fragmentPlace{o.size + int64(len(o.header)), len(o.marks)})
+	o.tell(samples, parts)
 	o.header = nil
 	o.size += int64(written)
 	o.folder.written.Add(int64(written))
@@ -96,6 +99,39 @@ func (o *openSegment) append(samples []fmp4.TimedSample) error {
 		}
 	}
 	return nil
+}
+
+// tell tells the samples of a fragment that was written where they lie. Who
+// writes holds them until that is durable.
+func (o *openSegment) tell(samples []fmp4.TimedSample, parts [][]byte) {
+	at := o.size
+	for _, head := range parts[:len(parts)-len(samples)] {
+		at += int64(len(head))
+	}
+	for _, t := range o.tracks { // the order of FragmentParts
+		for _, s := range samples {
+			if s.Track == t.ID {
+				s.Stored(o.source, at)
+				at += int64(len(s.Payload))
+			}
+		}
+	}
+}
+
+// source reads a segment back, also while it is written.
+type source struct {
+	folder *folder
+	id     understudy.SegmentID
+}
+
+// ReadAt implements io.ReaderAt.
+func (s *source) ReadAt(p []byte, offset int64) (int, error) {
+	file, err := s.folder.openFile(s.id)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	return file.ReadAt(p, offset)
 }
 
 // sync makes durable what was written.

@@ -43,7 +43,7 @@ func (i Item) key() bool {
 type Hub struct {
 	mu       sync.Mutex
 	tracks   []understudy.Track
-	gop      []Item // since the last key sample of the video, audio between included
+	gop      []Item // since the last key sample of the video, audio between included; in memory until it is stored
 	gopBytes int
 	readers  map[*Reader]struct{}
 	closed   bool
@@ -76,7 +76,7 @@ func (h *Hub) keep(item Item) {
 	} else if len(h.gop) == 0 {
 		return
 	}
-	item.Sample.Hold()
+	item.Sample.Keep()
 	h.gop = append(h.gop, item)
 	h.gopBytes += item.size()
 	if h.gopBytes > maxGOPBytes {
@@ -87,7 +87,7 @@ func (h *Hub) keep(item Item) {
 // forget drops the GOP.
 func (h *Hub) forget() {
 	for _, item := range h.gop {
-		item.Sample.Release()
+		item.Sample.Unkeep()
 	}
 	clear(h.gop)
 	h.gop, h.gopBytes = h.gop[:0], 0
@@ -128,12 +128,7 @@ func (h *Hub) subscribe(limitBytes int, within time.Duration) *Reader {
 		r.queue = append(r.queue, queued{item: Item{Tracks: h.tracks}})
 	}
 	for _, item := range h.gop {
-		if within > 0 {
-			item.Sample.Hold()
-		} else {
-			item.Sample = item.Sample.Detached()
-		}
-		r.queue = append(r.queue, queued{item: item})
+		r.queue = append(r.queue, r.beginWith(item.Sample))
 	}
 	if within > 0 {
 		r.eagerUntil = time.Now().Add(2 * within)
@@ -180,6 +175,8 @@ type Reader struct {
 	dropped uint64
 	end     error
 
+	fetching *fetch // of Next only: what it reads back
+
 	// Of a lazy reader.
 	within     time.Duration // 0: it is not lazy
 	eagerUntil time.Time
@@ -192,6 +189,7 @@ type Reader struct {
 type queued struct {
 	item Item
 	size int
+	away bool // its payload is not in memory any more
 }
 
 // push appends item; false when the reader is cut off.
@@ -211,7 +209,7 @@ func (r *Reader) push(item Item) bool {
 	if r.bytes+size > r.limit {
 		return r.overflow(item)
 	}
-	r.queue = append(r.queue, queued{item, size})
+	r.queue = append(r.queue, queued{item: item, size: size})
 	r.bytes += size
 	if r.within == 0 || r.due(item, time.Now()) {
 		r.signal()
@@ -261,7 +259,7 @@ func (r *Reader) overflow(item Item) bool {
 	switch {
 	case item.Tracks != nil:
 	case item.key() && item.size() <= r.limit:
-		r.queue = append(r.queue, queued{item, item.size()})
+		r.queue = append(r.queue, queued{item: item, size: item.size()})
 		r.bytes = item.size()
 	default:
 		r.dropped++
@@ -289,9 +287,23 @@ func (r *Reader) finish(err error) {
 // closed, CodeUnavailable when the reader was cut off for slowness, or ctx's.
 func (r *Reader) Next(ctx context.Context) (Item, error) {
 	for {
-		item, ok, err := r.take()
-		if ok || err != nil {
-			return item, err
+		if r.fetching != nil {
+			sample, err := r.fetching.wait(ctx)
+			if err != nil {
+				return Item{}, err
+			}
+			if r.fetching = nil; sample != nil {
+				return Item{Sample: sample}, nil
+			}
+			r.skip()
+		}
+		first, ok, err := r.take()
+		switch {
+		case ok && first.away:
+			r.fetching = newFetch(first.item.Sample)
+			continue
+		case ok || err != nil:
+			return first.item, err
 		}
 		select {
 		case <-r.wake:
@@ -301,12 +313,17 @@ func (r *Reader) Next(ctx context.Context) (Item, error) {
 	}
 }
 
-func (r *Reader) take() (item Item, ok bool, err error) {
+func (r *Reader) take() (first queued, ok bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.queue) == 0 {
-		return Item{}, false, r.end
+		return queued{}, false, r.end
 	}
+	return r.pop(), true, nil
+}
+
+// pop takes the first of the queue, which is not empty. mu is held.
+func (r *Reader) pop() queued {
 	first := r.queue[0]
 	r.queue[0] = queued{}
 	r.queue = r.queue[1:]
@@ -315,7 +332,7 @@ func (r *Reader) take() (item Item, ok bool, err error) {
 	}
 	r.bytes -= first.size
 	r.stalled = false
-	return first.item, true, nil
+	return first
 }
 
 // Dropped returns how many samples the reader missed because it was too slow,
