@@ -61,7 +61,7 @@ func every(ctx context.Context, interval time.Duration, f func()) error {
 
 // syncTurns is in how many parts the writers sync. If all did at once, the memory
 // of what all cameras sent in that time would be needed, and then be free at once.
-const syncTurns = 5
+const syncTurns = 20
 
 // syncSome tells the writers of a turn that it is time; none waits for another.
 func (s *Store) syncSome(turn uint64) {

@@ -32,17 +32,21 @@ func newFetch(s *understudy.Sample) *fetch {
 
 // wait returns the sample, nil if there is none to be had. After ctx's error it
 // may be called again.
-func (f *fetch) wait(ctx context.Context) (*understudy.Sample, error) {
+func (f *fetch) wait(ctx context.Context) (own *understudy.Sample, err error) {
 	late := time.NewTimer(time.Until(f.until))
 	defer late.Stop()
 	select {
-	case own := <-f.got:
+	case own = <-f.got:
 		return own, nil
-	case <-late.C:
-		return nil, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	default:
 	}
+	select {
+	case own = <-f.got:
+	case <-late.C:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return own, err
 }
 
 // beginWith is a sample of the GOP for a reader that begins. The hub keeps it.
