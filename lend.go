@@ -2,6 +2,7 @@ package understudy
 
 import (
 	"bytes"
+	"hash/crc32"
 	"io"
 	"sync"
 )
@@ -99,8 +100,8 @@ func (s *Sample) Stored(in io.ReaderAt, offset int64) {
 }
 
 // ReadBack returns the sample with a payload of its own, from where it is
-// stored. It waits for the disk. CodeNotFound when it is stored nowhere, else
-// the reader's error.
+// stored. It waits for the disk. CodeNotFound when it is stored nowhere,
+// CodeUnavailable when other bytes lie there, else the reader's error.
 func (s *Sample) ReadBack() (*Sample, error) {
 	l := s.loan
 	if l == nil {
@@ -117,8 +118,13 @@ func (s *Sample) ReadBack() (*Sample, error) {
 	if n, err := stored.ReadAt(own.Payload, offset); n < len(own.Payload) {
 		return nil, err
 	}
+	if s.Sum != 0 && crc32.Checksum(own.Payload, castagnoli) != s.Sum {
+		return nil, Errorf(CodeUnavailable, "the sample of %s does not lie where it was written", s.At)
+	}
 	return &own, nil
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Detached returns the sample for those who keep it without holding it: with a
 // payload of its own if it is lent. The caller holds s.

@@ -71,9 +71,11 @@ func TestAViewerGetsTheGOPThatIsOnDiskAlready(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		_ = writer.Close(ctx)
+		_ = writer.Close(ctx) // its files are gone
 		cancel()
-		<-running
+		if err := <-running; err != nil {
+			t.Error(err)
+		}
 		_ = store.Close()
 	}()
 	hub := stream.NewHub()
