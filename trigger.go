@@ -53,6 +53,17 @@ func (t Trigger) Settled(now time.Time) (Trigger, error) {
 	return t, nil
 }
 
+// Retold returns t as it is after it was told again, as again, which is settled:
+// it ends later, or is as it was. Who tells it again without a time knows
+// nothing of its beginning, and an event without a length is no longer for it.
+func (t Trigger) Retold(again Trigger) Trigger {
+	lasts := again.Until.After(again.At) || again.At.Equal(t.At)
+	if lasts && again.Until.After(t.Until) && again.Until.Sub(t.At) <= maxTriggerLength {
+		t.Until, t.Name, t.Data = again.Until, again.Name, again.Data
+	}
+	return t
+}
+
 func (t Trigger) validate() error {
 	if strings.ContainsFunc(t.ID, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return Errorf(CodeInvalid, "the id of an event is 1 to %d visible ASCII characters, found %.80q", maxNoteID, t.ID)

@@ -1,7 +1,6 @@
 package management
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -33,6 +32,7 @@ func (m *Management) Trigger(ctx context.Context, t understudy.Trigger) (underst
 	if t.ID == "" {
 		t.ID = rand.Text()
 	}
+	timeless := t.At.IsZero()
 	t, err := t.Settled(now())
 	if err != nil {
 		return t, err
@@ -40,7 +40,7 @@ func (m *Management) Trigger(ctx context.Context, t understudy.Trigger) (underst
 	if !m.triggers.allow(understudy.Asker(ctx).String(), now()) {
 		return t, understudy.Errorf(understudy.CodeUnavailable, "more than %d events a second were told for long; tell again in a second, and less", time.Second/triggersEvery)
 	}
-	return t, m.update(ctx, func(tx *change) error {
+	err = m.update(ctx, func(tx *change) error {
 		before, known, err := tx.Trigger(t.ID)
 		if err != nil {
 			return err
@@ -48,12 +48,13 @@ func (m *Management) Trigger(ctx context.Context, t understudy.Trigger) (underst
 		if _, ok := tx.site.Camera(t.Camera); !ok {
 			return noCamera(t.Camera)
 		}
-		if known && (before.Trigger.Camera != t.Camera || !before.Trigger.At.Equal(t.At)) {
-			return understudy.Errorf(understudy.CodeConflict, "event %s was told before, of camera %s at %s; another event needs another id",
-				t.ID, before.Trigger.Camera, before.Trigger.At.Format(time.RFC3339Nano))
-		}
-		if known && sameTrigger(before.Trigger, t) {
-			return nil
+		if known {
+			if before.Trigger.Camera != t.Camera || !timeless && !before.Trigger.At.Equal(t.At) {
+				return understudy.Errorf(understudy.CodeConflict, "event %s was told before, of another camera or with another beginning; another event needs another id", t.ID)
+			}
+			if t = before.Trigger.Retold(t); t.Until.Equal(before.Trigger.Until) {
+				return nil
+			}
 		}
 		if err := tx.ForgetTriggers(tx.now.Add(-keepTriggers)); err != nil {
 			return err
@@ -68,8 +69,5 @@ func (m *Management) Trigger(ctx context.Context, t understudy.Trigger) (underst
 		return tx.record(understudy.Event{Kind: understudy.EventTrigger, Camera: t.Camera, Sentence: oneSentence(sentence),
 			Changes: []understudy.Change{{Trigger: &t}}})
 	})
-}
-
-func sameTrigger(a, b understudy.Trigger) bool {
-	return a.Name == b.Name && a.Until.Equal(b.Until) && bytes.Equal(a.Data, b.Data)
+	return t, err
 }

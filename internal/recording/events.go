@@ -55,7 +55,7 @@ func (s *Server) occasionsOf(id understudy.CameraID) *occasions {
 	return o
 }
 
-// Trigger takes an event of a camera. Where the camera runs a note is made of
+// Trigger takes an event of a camera. Where the camera runs, a note is made of
 // it, and footage if its rule says so; where it does not, the event is
 // remembered for as long as footage of it would be recorded here after a
 // takeover. It does not wait for the disk. CodeNotFound for a camera that is unknown here.
@@ -63,13 +63,11 @@ func (s *Server) Trigger(t understudy.Trigger) error {
 	if _, known := s.settings(t.Camera); !known {
 		return understudy.Errorf(understudy.CodeNotFound, "%s knows no camera %s, of which event %s tells", s.config.ID, t.Camera, t.ID)
 	}
-	if !s.occasionsOf(t.Camera).add(t) {
-		return nil // told before
+	t = s.occasionsOf(t.Camera).add(t)
+	if !s.runs(t.Camera) {
+		return nil
 	}
-	if c, runs := s.find(t.Camera); runs && c.want.Load().record {
-		return s.config.Store.Note(t.Note(s.config.ID))
-	}
-	return nil
+	return s.config.Store.Note(t.Note(s.config.ID)) // also when it was told before: the first time there may have been no room
 }
 
 // runs reports whether a camera is received here.
@@ -78,9 +76,9 @@ func (s *Server) runs(id understudy.CameraID) bool {
 	return ok
 }
 
-// noteOccasions makes notes of the events that were told before the camera was recorded here.
+// noteOccasions makes notes of the events that were told before the camera ran here.
 func (s *Server) noteOccasions(c *camera) {
-	if !c.want.Load().record || !c.noted.CompareAndSwap(false, true) {
+	if !c.noted.CompareAndSwap(false, true) {
 		return
 	}
 	for _, t := range c.occasions.all() {

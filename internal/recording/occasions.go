@@ -38,9 +38,9 @@ func (o *occasions) all() []understudy.Trigger {
 	return nil
 }
 
-// add takes an event, or a later end of one, and wakes the recorder. News is
-// false when nothing changes.
-func (o *occasions) add(t understudy.Trigger) (news bool) {
+// add takes an event, or a later end of one, wakes the recorder, and returns the
+// event as it is now.
+func (o *occasions) add(t understudy.Trigger) understudy.Trigger {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	list := slices.Clone(o.all())
@@ -51,16 +51,18 @@ func (o *occasions) add(t understudy.Trigger) (news bool) {
 			list = list[1:]
 		}
 		list = append(list, t)
-	case !t.Until.After(list[i].Until):
-		return false
 	default:
+		before := list[i]
+		if t = before.Retold(t); t.Until.Equal(before.Until) {
+			return t
+		}
 		list[i] = t
 	}
 	o.list.Store(&list)
 	if o.wake != nil {
 		o.wake()
 	}
-	return true
+	return t
 }
 
 // expire forgets what can make no more footage under rule.

@@ -238,6 +238,38 @@ func TestEventsExtendEachOther(t *testing.T) {
 	})
 }
 
+// Who tells again, because no answer came, knows the id and no time.
+func TestAnEventThatIsToldAgainStaysWhereItWas(t *testing.T) {
+	onStage(t, eventRule, func(s *stage) {
+		s.play(200)
+		at := time.Now()
+		s.trigger(understudy.Trigger{ID: "one", Name: "forced"})
+		s.play(300)
+		s.trigger(understudy.Trigger{ID: "one", Name: "forced"})
+		s.play(500)
+		s.want("125-224")
+		if notes, err := s.events(); err != nil || len(notes) != 1 || !notes[0].From.Equal(at) || !notes[0].To.Equal(at) {
+			t.Errorf("the event of %s is noted as %+v, %v", at, notes, err)
+		}
+	})
+}
+
+// A server that stands in for the live picture only has nowhere else to keep an event.
+func TestAnEventOfACameraThatIsOnlyShownIsAMark(t *testing.T) {
+	onStage(t, eventRule, func(s *stage) {
+		shown := *s.camera.want.Load()
+		shown.record = false
+		s.camera.want.Store(&shown)
+		s.play(200)
+		s.trigger(understudy.Trigger{ID: "one"})
+		s.play(300)
+		s.want()
+		if notes, err := s.events(); err != nil || len(notes) != 1 {
+			t.Errorf("the event is noted as %+v, %v", notes, err)
+		}
+	})
+}
+
 func TestAnEventThatDoesNotCountIsAMark(t *testing.T) {
 	rule := eventRule
 	rule.Events = "alarm"

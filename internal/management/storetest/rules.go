@@ -34,6 +34,11 @@ func triggers(t *testing.T, s management.Store) {
 	if events := told(); len(events) != 1 || events[0].Camera != "a" || events[0].Actor != "user:panel" || len(events[0].Changes) != 1 || events[0].Changes[0].Trigger.ID != "door-1" {
 		t.Fatalf("an event that was told twice is in the log once, with all of it; found %+v", events)
 	}
+	again := must[us.Trigger](t)(m.Trigger(ctx, us.Trigger{ID: "door-1", Camera: "a", Name: "door open"}))
+	same(t, "told again by who knows no time", again, first)
+	if events := told(); len(events) != 1 {
+		t.Errorf("an event that is told again without a time happened once; the log has %+v", events)
+	}
 	longer := first
 	longer.Until = first.At.Add(10 * time.Second)
 	must[us.Trigger](t)(m.Trigger(ctx, longer))
