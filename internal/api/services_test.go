@@ -137,7 +137,7 @@ func TestServices(t *testing.T) {
 			transcripts[true] = script(t.Context(), remote{admin, rec, fo})
 			continue
 		}
-		transcripts[false] = script(understudy.WithAsker(t.Context(), understudy.Identity{User: "ada"}), s.management)
+		transcripts[false] = script(understudy.WithAsker(t.Context(), understudy.Identity{User: "ada", Actions: understudy.RoleOperator.Actions(), Cameras: []understudy.CameraID{understudy.AllCameras}}), s.management)
 	}
 	for n, want := range transcripts[false] {
 		if got := transcripts[true][n]; got != want {

@@ -33,12 +33,12 @@ func (m *Management) PutLock(ctx context.Context, l understudy.Lock) (understudy
 	if !l.Holds(now()) {
 		return l, understudy.Errorf(understudy.CodeInvalid, "lock %s would have ended at %s already; give a later time, or none", l.ID, l.Until.Format(time.RFC3339))
 	}
-	return l, m.update(ctx, func(tx *change) error {
+	err := m.update(ctx, func(tx *change) error {
 		asker := understudy.Asker(ctx)
 		before, exists := tx.site.Lock(l.ID)
 		switch {
 		case exists && before.Camera != l.Camera:
-			return understudy.Errorf(understudy.CodeConflict, "lock %s is of camera %s; another lock needs another id", l.ID, before.Camera)
+			return understudy.Errorf(understudy.CodeConflict, "lock %s is of another camera; another lock needs another id", l.ID)
 		case exists:
 			if err := mayChange(asker, before); err != nil {
 				return err
@@ -62,6 +62,7 @@ func (m *Management) PutLock(ctx context.Context, l understudy.Lock) (understudy
 		}
 		return tx.record(e)
 	})
+	return l, err
 }
 
 func until(l understudy.Lock) string {
@@ -92,7 +93,7 @@ func (m *Management) RemoveLock(ctx context.Context, id string) error {
 
 // mayChange holds what Identity.May cannot: a lock is its owner's, or an administrator's.
 func mayChange(asker understudy.Identity, l understudy.Lock) error {
-	if asker.User != "" && asker.User == l.Owner || asker.May(understudy.ActionAdminister, l.Camera) == nil {
+	if asker.User != "" && asker.User == l.Owner && asker.May(understudy.ActionLock, l.Camera) == nil || asker.May(understudy.ActionAdminister, l.Camera) == nil {
 		return nil
 	}
 	return understudy.Errorf(understudy.CodeForbidden, "%s may not change lock %s; %s, who made it, and administrators may", asker, l.ID, l.Owner)

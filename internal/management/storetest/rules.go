@@ -82,6 +82,8 @@ func locks(t *testing.T, s management.Store) {
 	}
 	want(t, m.RemoveLock(olga, "case-7"), us.CodeForbidden)
 	want(t, m.RemoveLock(ada, "case-8"), us.CodeNotFound)
+	elsewhere := us.WithAsker(background, us.Identity{User: "ada", Actions: us.RoleOperator.Actions(), Cameras: []us.CameraID{"b"}})
+	want(t, m.RemoveLock(elsewhere, "case-7"), us.CodeForbidden) // the camera is not hers any more
 	want(t, m.RemoveLock(ada, "case-7"), "")
 	want(t, m.RemoveLock(ada, "case-7"), us.CodeNotFound)
 	for code, bad := range map[us.Code]us.Lock{
