@@ -246,6 +246,7 @@ func (m *mover) release(f *folder, id understudy.SegmentID, line archivedLine, c
 		f.log.Warn("the marks of a segment could not be written; it stays here and is moved to the archive later", "segment", id, "err", err)
 		return
 	}
+	defer s.leaving(id)()
 	archived := false
 	for _, e := range s.findAll(id) {
 		if !e.Closed || e.Archived {

@@ -225,7 +225,7 @@ func (c *comparison) file(id understudy.SegmentID) error {
 		return err
 	}
 	size, e := info.Size(), c.rows[id]
-	if e != nil && e.Archived { // a crash came before its file was deleted: it is here
+	if e != nil && e.Archived && !f.isBusy(id) { // a crash came before its file was deleted: it is here
 		if e.Archived = false; size == e.Size {
 			c.fresh = append(c.fresh, e)
 			return nil

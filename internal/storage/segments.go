@@ -249,14 +249,7 @@ func (s *Store) Discard(id understudy.SegmentID) error {
 // first, so that nobody opens it, then the file. What a crash in between leaves
 // is listed again when the folder is compared with its index.
 func (s *Store) remove(id understudy.SegmentID) (size int64, err error) {
-	s.mu.Lock()
-	s.removing[id] = true
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		delete(s.removing, id)
-		s.mu.Unlock()
-	}()
+	defer s.leaving(id)()
 	for e := s.find(id); e != nil; e = s.find(id) {
 		if !e.Closed || e.Archived {
 			return 0, understudy.Errorf(understudy.CodeConflict, "segment %s is being written or in the archive and cannot be deleted", id)
@@ -267,7 +260,7 @@ func (s *Store) remove(id understudy.SegmentID) (size int64, err error) {
 		}
 		// Durable first: an index that has what is gone would call it a loss.
 		err := f.syncIndex(&gone)
-		if err == nil {
+		if err == nil || isNotExist(err) { // another one took the day's last segment, and its file
 			err = f.health.do("a deletion", func() error { return f.fs.Remove(segmentPath(id)) })
 		}
 		if err != nil && !isNotExist(err) {
@@ -277,4 +270,16 @@ func (s *Store) remove(id understudy.SegmentID) (size int64, err error) {
 		size = e.Size
 	}
 	return size, nil
+}
+
+// leaving says that a segment's file is about to go, until the returned function is called.
+func (s *Store) leaving(id understudy.SegmentID) (left func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removing[id] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.removing, id)
+	}
 }
