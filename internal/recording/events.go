@@ -16,6 +16,7 @@ type events struct {
 	mu      sync.Mutex
 	cameras map[understudy.CameraID]*occasions
 	locks   []understudy.Lock
+	unread  bool      // nobody could say yet what is locked
 	full    time.Time // when as many events may be told at once again
 }
 
@@ -197,6 +198,9 @@ func (s *Server) discard(ctx context.Context, c *camera, now time.Time) {
 
 // isEvidence reports whether an event or a lock needs a segment.
 func (s *Server) isEvidence(ctx context.Context, id understudy.CameraID, rule understudy.RecordingRule, segment understudy.Segment) bool {
+	if s.sparesAll() {
+		return true
+	}
 	for _, l := range s.locks() {
 		if l.Camera == id && l.From.Before(segment.End) && l.To.After(segment.Start) {
 			return true
@@ -231,7 +235,20 @@ func (s *Server) locks() []understudy.Lock {
 func (s *Server) setLocks(locks []understudy.Lock) {
 	s.events.mu.Lock()
 	defer s.events.mu.Unlock()
-	s.events.locks = locks
+	s.events.locks, s.events.unread = locks, false
+}
+
+// spareAll makes all footage stay until setLocks tells what is locked.
+func (s *Server) spareAll() {
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	s.events.locks, s.events.unread = nil, true
+}
+
+func (s *Server) sparesAll() bool {
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	return s.events.unread
 }
 
 // farAway is later than any footage.
@@ -240,6 +257,10 @@ var farAway = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 // protected is what retention must spare of a camera: what is locked, and
 // footage of events that is kept longer than the rest.
 func (s *Server) protected(id understudy.CameraID) []storage.Protected {
+	if s.sparesAll() {
+		return []storage.Protected{{To: farAway, Until: farAway, Locked: true,
+			Why: "what is locked could not be read here, and the management server has not told it yet"}}
+	}
 	var spared []storage.Protected
 	for _, l := range s.locks() {
 		if l.Camera == id {

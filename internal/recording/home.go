@@ -107,10 +107,18 @@ func (h *Home) Leave(ctx context.Context, reason string) {
 	h.remember(func(past *history) { past.Planned = true })
 }
 
-// recall applies what was assigned last.
+// recall applies what was assigned last; what is locked is known before that.
 func (h *Home) recall() {
+	var locks []understudy.Lock
+	switch err := h.open(locksFile, &locks); {
+	case err == nil:
+		h.config.Server.setLocks(locks)
+	case understudy.CodeOf(err) != understudy.CodeNotFound:
+		h.config.Server.spareAll()
+	}
+	h.locks = locks
 	var a understudy.Assignment
-	if h.open(assignmentFile, &a) {
+	if h.open(assignmentFile, &a) == nil {
 		if a.Server == h.id {
 			h.config.Server.Apply(a)
 			h.log.Info("recording begins with the assignment that was kept here", "cameras", len(a.Cameras), "seq", a.Seq)
@@ -118,13 +126,8 @@ func (h *Home) recall() {
 			h.log.Error("the assignment that was kept here is another server's and is not used", "server", a.Server)
 		}
 	}
-	var locks []understudy.Lock
-	if h.open(locksFile, &locks) {
-		h.config.Server.setLocks(locks)
-	}
-	h.locks = locks
 	var past history
-	planned := h.open(historyFile, &past) && past.Planned
+	planned := h.open(historyFile, &past) == nil && past.Planned
 	if planned {
 		// This start is the one that was planned; a crash of it is not.
 		past.Planned = false
@@ -135,7 +138,8 @@ func (h *Home) recall() {
 	h.mu.Unlock()
 }
 
-func (h *Home) open(name string, v any) bool {
+// open is CodeNotFound when there is no such file yet.
+func (h *Home) open(name string, v any) error {
 	plain, err := h.config.Vault.OpenFile(name)
 	if err == nil {
 		err = json.Unmarshal(plain, v)
@@ -143,10 +147,11 @@ func (h *Home) open(name string, v any) bool {
 	if err != nil && understudy.CodeOf(err) != understudy.CodeNotFound {
 		h.log.Error("what was kept here could not be read; the management server is asked instead", "file", name, "error", err)
 	}
-	return err == nil
+	return err
 }
 
-func (h *Home) seal(name string, v any) {
+// seal reports whether the file is kept.
+func (h *Home) seal(name string, v any) bool {
 	plain, err := json.Marshal(v)
 	if err == nil {
 		err = h.config.Vault.SealFile(name, plain)
@@ -154,6 +159,7 @@ func (h *Home) seal(name string, v any) {
 	if err != nil {
 		h.log.Error("a file could not be kept; after a restart an older one counts", "file", name, "error", err)
 	}
+	return err == nil
 }
 
 // remember changes the history and keeps it.
@@ -243,8 +249,7 @@ func (h *Home) keepLocks() {
 	h.mu.Lock()
 	locks := h.site.Locks
 	h.mu.Unlock()
-	if !slices.Equal(locks, h.locks) {
-		h.seal(locksFile, locks)
+	if !slices.Equal(locks, h.locks) && h.seal(locksFile, locks) {
 		h.locks = locks
 	}
 }

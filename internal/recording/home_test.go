@@ -243,6 +243,19 @@ func TestLocksAndEventsOutliveARestart(t *testing.T) {
 		spared := again.protected("lobby")
 		return len(spared) == 1 && spared[0].Locked
 	})
+	again.stop()
+	if err := again.node.SealFile(locksFile, []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	blind := site.start(again.node, options{dir: again.dir, drive: atHome(authority, &home)})
+	until(t, "all is spared while nobody can say what is locked", func() bool {
+		spared := blind.protected("lobby")
+		return len(spared) == 1 && spared[0].From.IsZero() && spared[0].Locked
+	})
 	authority.away.Store(false)
-	until(t, "the event that was told meanwhile is marked", marked(again, "while-it-was-away"))
+	until(t, "the event that was told meanwhile is marked", marked(blind, "while-it-was-away"))
+	until(t, "the lock is known again", func() bool {
+		spared := blind.protected("lobby")
+		return len(spared) == 1 && !spared[0].From.IsZero()
+	})
 }
