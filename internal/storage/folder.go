@@ -52,6 +52,7 @@ type folder struct {
 	slots       chan struct{} // of syncs
 	queued      atomic.Int64  // bytes that its writers hold
 	written     atomic.Int64  // bytes since upkeep last looked
+	before      int64         // of upkeep only: those of the time before
 
 	identityMu diskLock // guards identity, also over writes of the store file
 	identity   storeIdentity

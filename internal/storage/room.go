@@ -37,7 +37,7 @@ func (f *folder) makeRoom() {
 
 // excess returns how many bytes are too many, and in words by which bound. It is
 // negative where there is room to spare. ahead is what was written since the last
-// look: so much again will be until the next, and a disk that takes more in that
+// look, or the one before if that was more: so much again will be until the next, and a disk that takes more in that
 // time than the reserve has must not be full in between. What is reserved is also
 // the room of indexes and notes, which are written while there is none for footage.
 func (f *folder) excess() (excess, ahead int64, why string, err error) {
@@ -50,7 +50,8 @@ func (f *folder) excess() (excess, ahead int64, why string, err error) {
 		return 0, 0, "", err
 	}
 	f.health.setFree(free)
-	ahead = f.written.Swap(0)
+	now := f.written.Swap(0)
+	ahead, f.before = max(now, f.before), now
 	f.store.mu.Lock()
 	used := f.used
 	f.store.mu.Unlock()
