@@ -1,8 +1,7 @@
 package main
 
 import (
-	"fmt"
-	"time"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -36,17 +35,22 @@ func benchRecordCommand() *cobra.Command {
 		if o.Cameras < 1 || o.Cameras > maxTestCameras || o.Seconds < 1 {
 			return understudy.Errorf(understudy.CodeInvalid, "1 to %d cameras are recorded for a second or longer, found %d cameras for %d s", maxTestCameras, o.Cameras, o.Seconds)
 		}
-		o.Say = func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s  %s\n", time.Now().Format("15:04:05"), s) }
+		o.Say = steps(cmd)
 		result, err := bench.Record(cmd.Context(), o)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), result)
-		}
-		return result.Print(cmd.OutOrStdout())
+		return printResult(cmd.OutOrStdout(), result, err, *asJSON)
 	}
 	return c
+}
+
+// printResult prints what a benchmark measured, unless it failed.
+func printResult(w io.Writer, result interface{ Print(w io.Writer) error }, err error, asJSON bool) error {
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		return printJSON(w, result)
+	}
+	return result.Print(w)
 }
 
 // benchPartCommand is what a benchmark starts itself.

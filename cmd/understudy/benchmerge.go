@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"understudy"
@@ -30,15 +27,9 @@ func benchMergeCommand() *cobra.Command {
 		if o.Cameras < 1 || o.Cameras > maxTestCameras || o.Megabytes < 1 || o.Cuts < 0 {
 			return understudy.Errorf(understudy.CodeInvalid, "1 to %d cameras and at least a megabyte, found %d cameras and %d MB", maxTestCameras, o.Cameras, o.Megabytes)
 		}
-		o.Say = func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s  %s\n", time.Now().Format("15:04:05"), s) }
+		o.Say = steps(cmd)
 		result, err := bench.Merge(cmd.Context(), o)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), result)
-		}
-		return result.Print(cmd.OutOrStdout())
+		return printResult(cmd.OutOrStdout(), result, err, *asJSON)
 	}
 	return c
 }

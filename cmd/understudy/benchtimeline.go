@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"understudy"
@@ -32,15 +29,9 @@ func benchTimelineCommand() *cobra.Command {
 			return understudy.Errorf(understudy.CodeInvalid, "at least a camera, %d days (what is smaller is compared with its footage at once) and a megabyte, found %d, %d and %d",
 				bench.LeastDays, o.Cameras, o.Days, o.Megabytes)
 		}
-		o.Say = func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s  %s\n", time.Now().Format("15:04:05"), s) }
+		o.Say = steps(cmd)
 		result, err := bench.Timeline(cmd.Context(), o)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), result)
-		}
-		return result.Print(cmd.OutOrStdout())
+		return printResult(cmd.OutOrStdout(), result, err, *asJSON)
 	}
 	return c
 }

@@ -25,7 +25,7 @@ func drillCommand() *cobra.Command {
 			"promises were kept. Times count from the fault.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Say = func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s  %s\n", time.Now().Format("15:04:05"), s) }
+			o.Say = steps(cmd)
 			result, err := drill.Run(cmd.Context(), o)
 			if err != nil {
 				return err

@@ -26,26 +26,19 @@ func serverMergeCommand() *cobra.Command {
   understudy server merge rec1 --windows "mon-fri 20:00-06:00; sat,sun 00:00-24:00 50MB/s"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			site, err := signedIn()
-			if err != nil {
-				return err
-			}
-			server, err := recordingServer(cmd, site, understudy.ServerID(args[0]))
-			if err != nil {
-				return err
-			}
 			given := cmd.Flags().Changed
-			if given("rate") {
-				n, err := humanize.ParseBytes(strings.TrimSuffix(rate, "/s"))
-				if err != nil || n > 1<<50 {
-					return understudy.Errorf(understudy.CodeInvalid, "a rate is written as 50MB/s, or 0 for half of what is free; found %q", rate)
+			return changeRecordingServer(cmd, understudy.ServerID(args[0]), func(server *understudy.RecordingServer) error {
+				if given("rate") {
+					n, err := humanize.ParseBytes(strings.TrimSuffix(rate, "/s"))
+					if err != nil || n > 1<<50 {
+						return understudy.Errorf(understudy.CodeInvalid, "a rate is written as 50MB/s, or 0 for half of what is free; found %q", rate)
+					}
+					server.Merge.BytesPerSecond = int64(n)
 				}
-				server.Merge.BytesPerSecond = int64(n)
-			}
-			take(given("windows"), &server.Merge.Windows, windows)
-			take(given("grace"), &server.Merge.Grace, grace)
-			_, err = site.PutRecordingServer(cmd.Context(), server)
-			return err
+				take(given("windows"), &server.Merge.Windows, windows)
+				take(given("grace"), &server.Merge.Grace, grace)
+				return nil
+			})
 		},
 	}
 	c.Flags().StringVar(&rate, "rate", "0", "bytes a second at most, such as 50MB/s; 0 is half of what is free")

@@ -32,6 +32,11 @@ func table(w io.Writer, header string, rows [][]string) error {
 	return t.Flush()
 }
 
+// steps says what a long command does now, each step with the time.
+func steps(cmd *cobra.Command) func(string) {
+	return func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s  %s\n", time.Now().Format("15:04:05"), s) }
+}
+
 // jsonFlag adds --json.
 func jsonFlag(c *cobra.Command) *bool {
 	return c.Flags().Bool("json", false, "print JSON, for scripts")

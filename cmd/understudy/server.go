@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"understudy"
-	"understudy/client"
 )
 
 func serverCommand() *cobra.Command {
@@ -52,20 +51,13 @@ func serverStandbyCommand() *cobra.Command {
 		Short: "Say who stands in for a recording server",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			site, err := signedIn()
-			if err != nil {
-				return err
-			}
-			server, err := recordingServer(cmd, site, understudy.ServerID(args[0]))
-			if err != nil {
-				return err
-			}
 			given := cmd.Flags().Changed
-			take(given("hot"), &server.HotStandby, understudy.ServerID(hot))
-			take(given("primary"), &server.PrimaryGroup, understudy.GroupID(primary))
-			take(given("secondary"), &server.SecondaryGroup, understudy.GroupID(secondary))
-			_, err = site.PutRecordingServer(cmd.Context(), server)
-			return err
+			return changeRecordingServer(cmd, understudy.ServerID(args[0]), func(server *understudy.RecordingServer) error {
+				take(given("hot"), &server.HotStandby, understudy.ServerID(hot))
+				take(given("primary"), &server.PrimaryGroup, understudy.GroupID(primary))
+				take(given("secondary"), &server.SecondaryGroup, understudy.GroupID(secondary))
+				return nil
+			})
 		},
 	}
 	c.Flags().StringVar(&hot, "hot", "", "failover server that is its hot standby; empty for none")
@@ -74,16 +66,25 @@ func serverStandbyCommand() *cobra.Command {
 	return c
 }
 
-func recordingServer(cmd *cobra.Command, site *client.Client, id understudy.ServerID) (understudy.RecordingServer, error) {
+// changeRecordingServer changes what is set of a recording server and nothing else.
+func changeRecordingServer(cmd *cobra.Command, id understudy.ServerID, change func(*understudy.RecordingServer) error) error {
+	site, err := signedIn()
+	if err != nil {
+		return err
+	}
 	now, err := site.Site(cmd.Context())
 	if err != nil {
-		return understudy.RecordingServer{}, err
+		return err
 	}
 	server, ok := now.RecordingServer(id)
 	if !ok {
-		return server, understudy.Errorf(understudy.CodeNotFound, "there is no recording server %s; `understudy status` lists them", id)
+		return understudy.Errorf(understudy.CodeNotFound, "there is no recording server %s; `understudy status` lists them", id)
 	}
-	return server, nil
+	if err := change(&server); err != nil {
+		return err
+	}
+	_, err = site.PutRecordingServer(cmd.Context(), server)
+	return err
 }
 
 func serverRemoveCommand() *cobra.Command {
