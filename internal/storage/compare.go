@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,7 +129,7 @@ func (f *folder) segmentNames(camera understudy.CameraID) (all cameraFiles, err 
 // those that a crash may have torn when no index says which.
 func newestOwn(server understudy.ServerID, ids []understudy.SegmentID) []understudy.SegmentID {
 	own := slices.DeleteFunc(slices.Clone(ids), func(id understudy.SegmentID) bool { return id.Holder != server })
-	slices.SortFunc(own, func(a, b understudy.SegmentID) int { return -compareUint(a.Sequence, b.Sequence) })
+	slices.SortFunc(own, func(a, b understudy.SegmentID) int { return cmp.Compare(b.Sequence, a.Sequence) })
 	return own[:min(2, len(own))]
 }
 

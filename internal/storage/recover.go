@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -179,7 +180,7 @@ func (f *folder) findWatermark(camera understudy.CameraID) error {
 			}
 		}
 	})
-	slices.SortFunc(own, func(a, b *day) int { return -compareUint(high[a], high[b]) })
+	slices.SortFunc(own, func(a, b *day) int { return cmp.Compare(high[b], high[a]) })
 	newest := known
 	for _, d := range own {
 		if newest != nil && high[d] <= newest.ID.Sequence {
@@ -207,16 +208,6 @@ func (f *folder) findWatermark(camera understudy.CameraID) error {
 		s.places[camera] = f
 	}
 	return nil
-}
-
-func compareUint(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // readSegment makes an entry of a file that the index does not know, durably;

@@ -36,7 +36,6 @@ func (s *Store) Run(ctx context.Context) error {
 		group.Go(func() error { return every(ctx, expireEvery, f.deleteDue) })
 		group.Go(func() error { return every(ctx, partsEvery, f.expireNotes) })
 		group.Go(func() error { return f.compareSuspects(ctx) })
-		group.Go(func() error { return f.compareSuspects(ctx) })
 		group.Go(func() error { return every(ctx, partsEvery, f.removeOldParts) })
 	}
 	group.Go(func() error { return every(ctx, keepEvery, s.verifyDoubted) })
