@@ -47,6 +47,8 @@ func drillCommand() *cobra.Command {
 	f.IntVar(&o.Cameras, "cameras", 4, "how many test cameras")
 	f.StringArrayVar(&o.Real, "camera", nil, "NAME=rtsp://[USER:PASSWORD@]HOST/PATH of a real camera, instead of test cameras; as often as there are cameras")
 	f.Var((*seconds)(&o.GOP), "gop", "seconds between the key frames of the cameras")
+	f.BoolVar(&o.KeyOnPlay, "key-on-play", false, "the test cameras send a key frame as soon as a session begins to play")
+	f.IntVar(&o.Others, "others", 0, "how many cameras of another recording server the failover server holds already, and must not lose a frame of")
 	f.BoolVar(&o.CutMerge, "cut-merge", false, "cut the connection over which footage goes home and kill both its ends, several times")
 	f.StringVar(&o.Keep, "keep", "", "keep stores, logs and exports in this folder")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")

@@ -18,7 +18,7 @@ func testcamCommand() *cobra.Command {
 		listen, file, user, password, misbehave string
 		count, sessions                         int
 		gop, expiry                             time.Duration
-		noStamps                                bool
+		noStamps, keyOnPlay                     bool
 	)
 	c := &cobra.Command{
 		Use:   "testcam",
@@ -39,7 +39,7 @@ func testcamCommand() *cobra.Command {
 			for i := range count {
 				config.Cameras = append(config.Cameras, testcam.Camera{
 					Name: fmt.Sprintf("cam%d", i+1), File: file, GOP: gop, Username: user, Password: password,
-					MaxSessions: sessions, SessionExpiry: expiry, Misbehave: testcam.Misbehaviour(misbehave), NoStamps: noStamps,
+					MaxSessions: sessions, SessionExpiry: expiry, KeyOnPlay: keyOnPlay, Misbehave: testcam.Misbehaviour(misbehave), NoStamps: noStamps,
 				})
 			}
 			cameras, err := testcam.New(config)
@@ -61,6 +61,7 @@ func testcamCommand() *cobra.Command {
 	f.StringVar(&password, "password", "", "and this password")
 	f.IntVar(&sessions, "max-sessions", 0, "answer 453 to further sessions; 0 is no limit")
 	f.DurationVar(&expiry, "session-expiry", 0, "keep the slot of a session whose connection was lost")
+	f.BoolVar(&keyOnPlay, "key-on-play", false, "send a key frame as soon as a session begins to play")
 	f.StringVar(&misbehave, "misbehave", "", "freeze, garbage-sdp, garbage-packets, not-found or busy")
 	f.BoolVar(&noStamps, "no-stamps", false, "leave the file's bytes as they are")
 	return c

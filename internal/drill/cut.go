@@ -108,7 +108,7 @@ func (r *rehearsal) mergeMoves(ctx context.Context) error {
 func (r *rehearsal) exportDuring(ctx context.Context) error {
 	r.options.Say("exporting what is on its way home")
 	r.during = map[understudy.CameraID][]frame{}
-	for _, camera := range r.site.Layout.Cameras {
+	for _, camera := range r.own() {
 		frames, _, err := r.exportRange(ctx, camera.ID, r.from, r.cured, filepath.Join(r.exports, string(camera.ID)+"-during.mp4"))
 		if err != nil {
 			return fmt.Errorf("camera %s could not be exported during the merge: %w", camera.ID, err)
@@ -120,7 +120,7 @@ func (r *rehearsal) exportDuring(ctx context.Context) error {
 
 // compareExports takes the same time of every camera again, now that all is home.
 func (r *rehearsal) compareExports(ctx context.Context, dir string) error {
-	for _, camera := range r.site.Layout.Cameras {
+	for _, camera := range r.own() {
 		during, ok := r.during[camera.ID]
 		if !ok {
 			continue
@@ -165,10 +165,10 @@ func (r *rehearsal) killHomeAnd(ctx context.Context, others ...understudy.Server
 	restarted := time.Now()
 	err := wait(ctx, patience, string(home)+" to record every camera again", func(ctx context.Context) bool {
 		now, err := r.site.Client.Site(ctx)
-		if err != nil || len(now.Holders()[home]) != len(r.site.Layout.Cameras) {
+		if err != nil || len(now.Holders()[home]) != len(r.own()) {
 			return false
 		}
-		for _, camera := range r.site.Layout.Cameras {
+		for _, camera := range r.own() {
 			segments, err := r.segments(ctx, home, camera.ID)
 			if err != nil || !recordedSince(segments, restarted) {
 				return false

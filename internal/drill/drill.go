@@ -34,6 +34,11 @@ type Options struct {
 	Cameras int        // test cameras; not used when Real is given
 	Real    []string   // NAME=rtsp://HOST/PATH of cameras that this project did not write
 	GOP     time.Duration
+	// KeyOnPlay: the test cameras send a key frame as soon as a session begins to play.
+	KeyOnPlay bool
+	// Others is how many cameras of another recording server the failover server
+	// holds already, and must not lose a frame of.
+	Others int
 	// CutMerge cuts the connection over which footage goes home, and kills both
 	// ends of it, several times.
 	CutMerge bool
@@ -97,7 +102,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	up, err := site.Up(ctx, site.Options{
 		Dir: dir, Binary: o.Binary, Layout: layout, Network: network(), Ports: [2]int{8080, 8443},
-		GOP: o.testGOP(), HoldDown: holdDown, Say: o.Say,
+		GOP: o.testGOP(), KeyOnPlay: o.KeyOnPlay, HoldDown: holdDown, Say: o.Say,
 	})
 	if err != nil {
 		return Result{}, err
@@ -125,6 +130,8 @@ func (o *Options) validate() error {
 		return understudy.Errorf(understudy.CodeInvalid, "the fault of a drill is kill, stop or hang, found %q", o.Fault)
 	case len(o.Real) == 0 && (o.Cameras < 1 || o.Cameras > 500):
 		return understudy.Errorf(understudy.CodeInvalid, "a drill takes 1 to 500 test cameras, found %d", o.Cameras)
+	case o.Others < 0 || o.Others > 500 || o.Others > 0 && (len(o.Real) > 0 || o.CutMerge):
+		return understudy.Errorf(understudy.CodeInvalid, "a drill takes up to 500 test cameras of another server, and none beside real cameras or cuts; found %d", o.Others)
 	case o.GOP < 200*time.Millisecond || o.GOP > 20*time.Second:
 		return understudy.Errorf(understudy.CodeInvalid, "a GOP lasts 0.2 to 20 s, found %s", o.GOP)
 	}
@@ -169,6 +176,7 @@ func (o *Options) layout() (site.Layout, error) {
 	for i := range o.Cameras {
 		layout.Cameras = append(layout.Cameras, understudy.Camera{ID: understudy.CameraID(fmt.Sprintf("cam%d", i+1)), Home: home})
 	}
+	o.addOthers(&layout)
 	return layout, nil
 }
 
@@ -219,6 +227,10 @@ func (r *rehearsal) acts(watching context.Context) []act {
 		{"bringing the recording server back", r.cure},
 		{"waiting for the failback", r.awaitFailback},
 		{"waiting for the footage to go home", r.awaitMerge},
+	}
+	if r.options.Others > 0 {
+		acts = slices.Insert(acts, 0, act{"letting the standby stand in for another server first", r.loseNeighbour})
+		acts = append(acts, act{"bringing the other server back", r.returnNeighbour})
 	}
 	if r.options.CutMerge {
 		acts = slices.Insert(acts, 5, act{"cutting the merge again and again", r.cutMerge})

@@ -21,7 +21,7 @@ const tailTolerance = 3 * time.Second
 // measure turns the noted moments into figures.
 func (r *rehearsal) measure() Result {
 	o := r.options
-	result := Result{Mode: o.Mode, Fault: o.Fault, Cameras: len(r.site.Layout.Cameras), GOP: o.GOP.Seconds()}
+	result := Result{Mode: o.Mode, Fault: o.Fault, Cameras: len(r.own()), GOP: o.GOP.Seconds()}
 	if r.fault.IsZero() {
 		return result
 	}
@@ -64,7 +64,7 @@ func (r *rehearsal) export(ctx context.Context, dir string, result *Result) erro
 	result.LeftSegments = len(left)
 	result.ExportedOK = true
 	var gaps []time.Duration
-	for _, camera := range r.site.Layout.Cameras {
+	for _, camera := range r.own() {
 		p, err := r.exportCamera(ctx, camera, filepath.Join(dir, string(camera.ID)+".mp4"))
 		if err != nil {
 			result.ExportedOK = false
@@ -85,6 +85,9 @@ func (r *rehearsal) export(ctx context.Context, dir string, result *Result) erro
 		result.pictures = append(result.pictures, p)
 	}
 	result.GapTakeover = spread(gaps)
+	if err := r.exportOthers(ctx, dir, result); err != nil {
+		return err
+	}
 	return r.compareExports(ctx, dir)
 }
 

@@ -18,7 +18,7 @@ func (r *rehearsal) begin(watching context.Context) func(context.Context) error 
 		log, stop := listenTo(r.site.Client)
 		r.log = log
 		context.AfterFunc(watching, stop)
-		for _, camera := range r.site.Layout.Cameras {
+		for _, camera := range r.own() {
 			r.watchers = append(r.watchers, watch(watching, r.site.Client, camera.ID))
 			if len(r.options.Real) > 0 {
 				r.truths[camera.ID] = observe(watching, camera, r.site.Layout.Passwords[camera.ID])
@@ -99,7 +99,7 @@ func (r *rehearsal) cure(ctx context.Context) error {
 func (r *rehearsal) awaitFailback(ctx context.Context) error {
 	err := wait(ctx, patience, "every lease to be back at "+string(home), func(ctx context.Context) bool {
 		now, err := r.site.Client.Site(ctx)
-		return err == nil && len(now.Holders()[home]) == len(r.site.Layout.Cameras)
+		return err == nil && len(now.Holders()[home]) == len(r.own())
 	})
 	r.failback = time.Now()
 	return err
@@ -135,7 +135,7 @@ func (r *rehearsal) noteLeft(ctx context.Context) (segments int, ok bool) {
 // left returns the segments that lie on the failover server.
 func (r *rehearsal) left(ctx context.Context) ([]understudy.Segment, error) {
 	var left []understudy.Segment
-	for _, camera := range r.site.Layout.Cameras {
+	for _, camera := range r.own() {
 		segments, err := r.segments(ctx, standby, camera.ID)
 		if err != nil {
 			return nil, err

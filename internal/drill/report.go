@@ -28,6 +28,8 @@ type Result struct {
 	LostFailback int    `json:"lost_frames_failback"`
 	Duplicates   int    `json:"duplicate_frames"`
 
+	LostOthers int `json:"lost_frames_others,omitempty"` // of cameras of another server, which the failover server held before
+
 	MergedSegments int     `json:"merged_segments"`
 	MergedBytes    int64   `json:"merged_bytes"`
 	MergeSeconds   float64 `json:"merge_s"` // from the failback until the failover server was empty

@@ -43,6 +43,7 @@ func (r *Result) judge(o Options) {
 			"the planned stop left a gap of %d ms, more than GOP + %s", r.GapTakeover.Max, startUp)},
 		{r.LostFailback == 0, fmt.Sprintf("%d frames were lost in the failback", r.LostFailback)},
 		{r.Duplicates == 0, fmt.Sprintf("%d frames stand twice in the exported timeline", r.Duplicates)},
+		{r.LostOthers == 0, fmt.Sprintf("%d frames were lost of the other server's cameras, to which nothing happened", r.LostOthers)},
 		{r.LeftSegments == 0, fmt.Sprintf("%d segments are left on the failover server", r.LeftSegments)},
 		{r.LineBytes <= r.MergedBytes+r.MergedBytes/50+int64(r.Cuts+r.Kills)*cutLoss, fmt.Sprintf(
 			"%d bytes went over the line for %d bytes of footage: some came twice", r.LineBytes, r.MergedBytes)},

@@ -57,7 +57,8 @@ func (s *Site) startCameras(ctx context.Context, hosts *addresses) error {
 		}
 		host = join(at, ports[0])
 		if _, err := s.start(TestCameras, "testcam", "--listen", host, "--cameras", fmt.Sprint(count),
-			"--gop", s.options.GOP.String(), "--user", cameraUser, "--password", cameraPassword); err != nil {
+			"--gop", s.options.GOP.String(), "--user", cameraUser, "--password", cameraPassword,
+			fmt.Sprintf("--key-on-play=%v", s.options.KeyOnPlay)); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,9 @@ type Options struct {
 	Ports    [2]int        // HTTP and HTTPS of the management server; free ones where they are taken
 	GOP      time.Duration // of the test cameras; 0 as the clip has it
 	HoldDown time.Duration // before a failback; 0 is the default
-	Plain    bool          // also serve media without TLS
+	// KeyOnPlay lets the test cameras send a key frame as soon as a session begins to play.
+	KeyOnPlay bool
+	Plain     bool // also serve media without TLS
 	// Settings are added to the files of all recording and failover servers.
 	Settings map[string]any
 	Demo     string       // address of the demo's control, for the page's button

@@ -30,6 +30,11 @@ type camera struct {
 	sound    *sound  // nil is silence
 	first    int     // unit with which it begins, so that each camera has its own phase
 
+	// What was left out of the clip so that a key frame came sooner; of run only.
+	skipped     uint64        // units
+	skippedTime time.Duration // by the clip's clock
+	wantsKey    atomic.Bool   // a session has just begun to play
+
 	media       *description.Media
 	heard       *description.Media // the sound; nil if there is none
 	stream      *gortsplib.ServerStream
@@ -102,6 +107,9 @@ func (c *camera) run(ctx context.Context, start time.Time) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for frame := uint64(0); ; frame++ {
+		if c.wantsKey.Swap(false) {
+			c.skipToKey(frame)
+		}
 		index, elapsed := c.position(frame)
 		u := &c.clip.units[index]
 		at := start.Add(elapsed)
@@ -133,11 +141,29 @@ func (c *camera) run(ctx context.Context, start time.Time) {
 // position returns which unit is played as the camera's n-th frame, and how
 // long after the first.
 func (c *camera) position(frame uint64) (index int, elapsed time.Duration) {
-	n := uint64(c.first) + frame
+	index, at := c.clipTime(frame)
+	return index, time.Duration(float64(at-c.skippedTime) / c.speed)
+}
+
+// clipTime is position by the clip's own clock, what was left out included.
+func (c *camera) clipTime(frame uint64) (index int, at time.Duration) {
+	n := uint64(c.first) + frame + c.skipped
 	loops := n / uint64(len(c.clip.units))
 	index = int(n % uint64(len(c.clip.units)))
-	played := time.Duration(loops)*c.clip.length + c.clip.units[index].at - c.clip.units[c.first].at
-	return index, time.Duration(float64(played) / c.speed)
+	return index, time.Duration(loops)*c.clip.length + c.clip.units[index].at - c.clip.units[c.first].at
+}
+
+// skipToKey makes the n-th frame a key frame, at its time: what the clip has
+// before the next one is left out, for all sessions alike, as a camera that
+// encodes a key frame on request does it.
+func (c *camera) skipToKey(frame uint64) {
+	index, before := c.clipTime(frame)
+	for !c.clip.units[index].key { // the first unit of a clip is one
+		c.skipped++
+		index, _ = c.clipTime(frame)
+	}
+	_, after := c.clipTime(frame)
+	c.skippedTime += after - before
 }
 
 func (c *camera) frozen(at time.Time) bool {

@@ -73,6 +73,7 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 	cam := h.cameras.sessions[ctx.Session]
 	cam.played.Store(time.Now().UnixNano())
 	cam.active.Store(int64(cam.sessions))
+	cam.wantsKey.Store(cam.settings.KeyOnPlay)
 	h.log.Info("session plays", "camera", cam.settings.Name, "client", ctx.Conn.NetConn().RemoteAddr(), "sessions", cam.sessions)
 	return status(base.StatusOK), nil
 }

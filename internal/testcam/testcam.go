@@ -36,9 +36,12 @@ type Camera struct {
 	MaxSessions        int    // further ones are answered 453; 0: no limit
 	// SessionExpiry keeps the slot of a session whose connection was lost; 0 frees it at once.
 	SessionExpiry time.Duration
-	Misbehave     Misbehaviour
-	NoStamps      bool // the file's bytes as they are; always so of Motion JPEG
-	Tone          Tone // a sound of its own instead of the file's
+	// KeyOnPlay sends every session a key frame as soon as another begins to
+	// play, as cameras do that encode one on request.
+	KeyOnPlay bool
+	Misbehave Misbehaviour
+	NoStamps  bool // the file's bytes as they are; always so of Motion JPEG
+	Tone      Tone // a sound of its own instead of the file's
 }
 
 // Tone is how a sine is coded.

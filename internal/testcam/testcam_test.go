@@ -78,6 +78,26 @@ func TestFramesFollowTheClockThroughTheLoop(t *testing.T) {
 	}
 }
 
+func TestAKeyFrameOnRequestComesAtItsTime(t *testing.T) {
+	c, err := loadClip("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cam := newCamera(Camera{Name: "lobby", GOP: 500 * time.Millisecond}, c)
+	for frame := range uint64(1000) {
+		if frame%37 == 0 {
+			cam.skipToKey(frame)
+		}
+		index, elapsed := cam.position(frame)
+		if frame%37 == 0 && !c.units[index].key {
+			t.Fatalf("frame %d is unit %d, which is no key frame", frame, index)
+		}
+		if want := time.Duration(frame) * 25 * time.Millisecond; (elapsed - want).Abs() > time.Microsecond {
+			t.Fatalf("frame %d is due after %s, expected %s", frame, elapsed, want)
+		}
+	}
+}
+
 func TestCamerasHaveTheirOwnPhase(t *testing.T) {
 	c, err := loadClip("")
 	if err != nil {
