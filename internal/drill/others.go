@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"understudy"
 	"understudy/internal/site"
@@ -42,7 +43,7 @@ func (r *rehearsal) camerasOf(server understudy.ServerID) (cameras []understudy.
 // server records its cameras.
 func (r *rehearsal) loseNeighbour(ctx context.Context) error {
 	err := wait(ctx, patience, "every camera of "+string(neighbour)+" to be recorded", func(ctx context.Context) bool {
-		return r.allOthersOn(ctx, neighbour)
+		return r.allOthersOn(ctx, neighbour, 0)
 	})
 	if err != nil {
 		return err
@@ -50,9 +51,11 @@ func (r *rehearsal) loseNeighbour(ctx context.Context) error {
 	if err := r.site.Do(site.FaultKill, string(neighbour)); err != nil {
 		return err
 	}
+	// What the kill cost shall lie before the range that is accounted for.
+	before := 2*r.options.GOP + 3*time.Second
 	return wait(ctx, patience, "every camera of "+string(neighbour)+" to be recorded by "+string(standby), func(ctx context.Context) bool {
 		now, err := r.site.Client.Site(ctx)
-		return err == nil && len(now.Holders()[standby]) == r.options.Others && r.allOthersOn(ctx, standby)
+		return err == nil && len(now.Holders()[standby]) == r.options.Others && r.allOthersOn(ctx, standby, before)
 	})
 }
 
@@ -75,9 +78,10 @@ func (r *rehearsal) returnNeighbour(ctx context.Context) error {
 	})
 }
 
-func (r *rehearsal) allOthersOn(ctx context.Context, server understudy.ServerID) bool {
+// allOthersOn reports whether a server has more than so much of each of the neighbour's cameras.
+func (r *rehearsal) allOthersOn(ctx context.Context, server understudy.ServerID, length time.Duration) bool {
 	for _, c := range r.others() {
-		if r.footage(ctx, server, c.ID) == 0 {
+		if r.footage(ctx, server, c.ID) <= length {
 			return false
 		}
 	}
