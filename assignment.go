@@ -18,14 +18,20 @@ type Assignment struct {
 	Cameras []AssignedCamera `json:"cameras"`
 }
 
-// Duty is a recording server that a failover server may have to play.
+// Duty is a recording server that a failover server may have to play, for some
+// of its cameras or for all.
 type Duty struct {
-	Home    RecordingServer `json:"home"`
-	Standby Standby         `json:"standby"`
-	Rank    int             `json:"rank" doc:"0 is asked first; a higher one waits for those before it"`
-	// Cameras lists what would be taken over (support full or live), with the
-	// epochs now. In cold standby it has ids, epochs and addresses but no credentials.
-	Cameras []AssignedCamera `json:"cameras"`
+	Home RecordingServer `json:"home"`
+	// Cameras lists what would be taken over (support full or live), with the epochs now.
+	Cameras []StandbyCamera `json:"cameras"`
+}
+
+// StandbyCamera is a camera that a failover server may have to record, and how
+// it stands by for it. In cold standby it has no credentials.
+type StandbyCamera struct {
+	AssignedCamera
+	Standby Standby `json:"standby" enum:"cold,hot,mirror" doc:"How much of a takeover is done before the failure"`
+	Rank    int     `json:"rank" doc:"0 is asked first; a higher one waits for those before it"`
 }
 
 // AssignmentService tells servers what is theirs to do.

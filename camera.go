@@ -38,6 +38,10 @@ type Camera struct {
 	Failover  FailoverSupport `json:"failover,omitempty" enum:"full,live,none" default:"full" doc:"What a failover server does for it"`
 	Priority  int             `json:"priority,omitempty" doc:"Higher is served first when capacity is short"`
 	KeepFor   time.Duration   `json:"keep_for,omitempty" doc:"Age, in nanoseconds, after which recordings are deleted; 0 keeps them while there is room"`
+	// Mirror is the failover server that keeps its stream open, instead of its home's.
+	Mirror ServerID `json:"mirror,omitempty" doc:"Failover server that mirrors this camera; empty is as its home says"`
+	// Sessions is how many sessions the camera allows at a time; 0 is unknown.
+	Sessions int `json:"sessions,omitempty" minimum:"0" doc:"Sessions that the camera allows at a time; 0 is unknown, and enough"`
 	// Rule says when it is recorded, and how long footage of events is kept.
 	Rule RecordingRule `json:"rule,omitzero"`
 }
@@ -77,6 +81,13 @@ func (c Camera) Validate() error {
 	if c.Failover != SupportFull && c.Failover != SupportLive && c.Failover != SupportNone {
 		return Errorf(CodeInvalid, "camera %s: failover is full, live or none, not %q", c.ID, c.Failover)
 	}
+	if c.Sessions < 0 {
+		return Errorf(CodeInvalid, "camera %s allows a number of sessions, 0 if it is not known, and not %d", c.ID, c.Sessions)
+	}
+	if c.Mirror != "" && !c.Mirrored() {
+		return Errorf(CodeInvalid, "camera %s cannot be mirrored by %s: a mirror holds a session beside its home's, and the camera allows %d, "+
+			"with failover %q; make it a hot standby instead (`understudy server standby %s --hot %s`), or say that more sessions are allowed", c.ID, c.Mirror, c.Sessions, c.Failover, c.Home, c.Mirror)
+	}
 	if c.KeepFor < 0 {
 		return Errorf(CodeInvalid, "camera %s: keep_for is an age and cannot be negative", c.ID)
 	}
@@ -85,6 +96,9 @@ func (c Camera) Validate() error {
 	}
 	return nil
 }
+
+// Mirrored reports whether a mirror can hold a session of its own with the camera.
+func (c Camera) Mirrored() bool { return c.Sessions != 1 && c.Failover == SupportFull }
 
 // Secret is a text that must not be printed: it prints and logs as a mask.
 // It does marshal to JSON, because servers that need it receive it over mutual TLS.

@@ -44,6 +44,8 @@ type Standby string
 const (
 	StandbyCold Standby = "cold" // the configuration comes with the claim's answer
 	StandbyHot  Standby = "hot"  // the configuration is loaded: recording starts beside the claim
+	// StandbyMirror: the streams are open and their last seconds are in memory, so that no frame is lost.
+	StandbyMirror Standby = "mirror"
 )
 
 // RecordingServer records the cameras whose home it is.
@@ -51,9 +53,12 @@ type RecordingServer struct {
 	ID        ServerID  `json:"id"`
 	Name      string    `json:"name"`
 	Addresses Addresses `json:"addresses"`
+	// MirrorStandby keeps the streams of its cameras open, those excepted that name
+	// a mirror of their own or allow one session only.
+	MirrorStandby ServerID `json:"mirror_standby,omitempty" doc:"Failover server that mirrors this one: it loses no frame"`
 	// HotStandby is a failover server of its own, loaded with its configuration.
 	HotStandby ServerID `json:"hot_standby,omitempty" doc:"Failover server that is hot standby for this one"`
-	// PrimaryGroup and SecondaryGroup stand in cold, in their order, after the hot standby.
+	// PrimaryGroup and SecondaryGroup stand in cold, in their order, after the mirror and the hot standby.
 	PrimaryGroup   GroupID `json:"primary_group,omitempty" doc:"Failover group asked first"`
 	SecondaryGroup GroupID `json:"secondary_group,omitempty" doc:"Failover group asked when none of the first can"`
 	// Merge says how its footage comes home from those who stood in.

@@ -1,6 +1,7 @@
 package understudy
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -112,6 +113,46 @@ func (s Site) Expired(camera CameraID, end, now time.Time) (keep time.Duration, 
 	}
 	locked := slices.ContainsFunc(s.Locks, func(l Lock) bool { return l.Camera == camera && l.Holds(now) })
 	return keep, !locked
+}
+
+// Standbys returns who may stand in for a camera, in the order in which they are
+// asked, each once: its mirror, its home's hot standby, and the members of the
+// primary and the secondary group in their order.
+func (s Site) Standbys(camera Camera) []ServerID {
+	home, _ := s.RecordingServer(camera.Home)
+	var order []ServerID
+	add := func(id ServerID) {
+		if id != "" && !slices.Contains(order, id) {
+			order = append(order, id)
+		}
+	}
+	add(cmp.Or(camera.Mirror, home.MirrorStandby))
+	add(home.HotStandby)
+	for _, id := range []GroupID{home.PrimaryGroup, home.SecondaryGroup} {
+		group, _ := s.Group(id)
+		for _, member := range group.Members {
+			add(member)
+		}
+	}
+	return order
+}
+
+// Standby returns how a server stands by for a camera, and its place in the
+// order; not ok when it does not. A mirror that cannot hold a session of its own
+// is a hot standby.
+func (s Site) Standby(camera Camera, server ServerID) (kind Standby, rank int, ok bool) {
+	rank = slices.Index(s.Standbys(camera), server)
+	home, _ := s.RecordingServer(camera.Home)
+	mirror := cmp.Or(camera.Mirror, home.MirrorStandby) == server
+	switch {
+	case rank < 0 || camera.Failover == SupportNone:
+		return "", 0, false
+	case mirror && camera.Mirrored():
+		return StandbyMirror, rank, true
+	case mirror || home.HotStandby == server:
+		return StandbyHot, rank, true
+	}
+	return StandbyCold, rank, true
 }
 
 // Only returns the site as an identity may see it: cameras (and their leases

@@ -213,13 +213,8 @@ func (v *view) candidates() []understudy.ServerID {
 		}
 	}
 	camera, _ := v.site.Camera(v.camera)
-	home, _ := v.site.RecordingServer(camera.Home)
-	add(home.HotStandby)
-	for _, id := range []understudy.GroupID{home.PrimaryGroup, home.SecondaryGroup} {
-		group, _ := v.site.Group(id)
-		for _, member := range group.Members {
-			add(member)
-		}
+	for _, standby := range v.site.Standbys(camera) {
+		add(standby)
 	}
 	add(camera.Home)
 	return candidates

@@ -70,6 +70,8 @@ func cameraPutCommand() *cobra.Command {
 			take(given("user"), &now.Username, camera.Username)
 			take(given("failover"), &now.Failover, camera.Failover)
 			take(given("priority"), &now.Priority, camera.Priority)
+			take(given("mirror"), &now.Mirror, camera.Mirror)
+			take(given("sessions"), &now.Sessions, camera.Sessions)
 			take(given("keep-days"), &now.KeepFor, time.Duration(keepDays*24*float64(time.Hour)))
 			takeRule(&now)
 			var password *understudy.Secret
@@ -94,6 +96,8 @@ func cameraPutCommand() *cobra.Command {
 	f.BoolVar(&askPassword, "password", false, "ask for the password on the camera (or read it from standard input)")
 	f.StringVar((*string)(&camera.Failover), "failover", "full", "full, live or none: what a failover server does for it")
 	f.IntVar(&camera.Priority, "priority", 0, "higher is served first when capacity is short")
+	f.StringVar((*string)(&camera.Mirror), "mirror", "", "failover server that mirrors it: keeps its stream open and loses no frame; empty is as its home says")
+	f.IntVar(&camera.Sessions, "sessions", 0, "sessions that the camera allows at a time; 0 is unknown")
 	f.Float64Var(&keepDays, "keep-days", 0, "delete recordings after so many days; 0 keeps them while there is room")
 	return c
 }

@@ -45,7 +45,7 @@ func serverAddCommand() *cobra.Command {
 }
 
 func serverStandbyCommand() *cobra.Command {
-	var hot, primary, secondary string
+	var mirror, hot, primary, secondary string
 	c := &cobra.Command{
 		Use:   "standby ID",
 		Short: "Say who stands in for a recording server",
@@ -53,6 +53,7 @@ func serverStandbyCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := cmd.Flags().Changed
 			return changeRecordingServer(cmd, understudy.ServerID(args[0]), func(server *understudy.RecordingServer) error {
+				take(given("mirror"), &server.MirrorStandby, understudy.ServerID(mirror))
 				take(given("hot"), &server.HotStandby, understudy.ServerID(hot))
 				take(given("primary"), &server.PrimaryGroup, understudy.GroupID(primary))
 				take(given("secondary"), &server.SecondaryGroup, understudy.GroupID(secondary))
@@ -60,6 +61,7 @@ func serverStandbyCommand() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().StringVar(&mirror, "mirror", "", "failover server that mirrors it: keeps the streams open and loses no frame; empty for none")
 	c.Flags().StringVar(&hot, "hot", "", "failover server that is its hot standby; empty for none")
 	c.Flags().StringVar(&primary, "primary", "", "failover group asked first; empty for none")
 	c.Flags().StringVar(&secondary, "secondary", "", "failover group asked when none of the first can; empty for none")

@@ -86,6 +86,9 @@ func printStatus(cmd *cobra.Command, now siteStatus) error {
 
 func standbyOf(site understudy.Site, r understudy.RecordingServer) string {
 	var standby []string
+	if r.MirrorStandby != "" {
+		standby = append(standby, "mirror: "+string(r.MirrorStandby))
+	}
 	if r.HotStandby != "" {
 		standby = append(standby, "hot: "+string(r.HotStandby))
 	}

@@ -127,6 +127,7 @@ type State struct {
 	own      Own
 	site     understudy.Site
 	duties   map[understudy.ServerID]understudy.Duty
+	posts    map[understudy.CameraID]post
 	leases   map[understudy.CameraID]understudy.Lease
 	// material is what is needed to record a camera, credentials included.
 	material map[understudy.CameraID]understudy.AssignedCamera
@@ -136,6 +137,12 @@ type State struct {
 	claims   map[understudy.ServerID]claiming
 	refused  map[understudy.CameraID]time.Duration // not asked for again before this
 	said     []Said
+}
+
+// post is how this server stands by for a camera.
+type post struct {
+	standby understudy.Standby
+	rank    int
 }
 
 // Bounds on time. The detectors' own are in watch.go.
@@ -176,7 +183,7 @@ func Step(s State, o Observation) (State, Want) {
 }
 
 func (s State) clone() State {
-	s.duties, s.leases = cloned(s.duties), cloned(s.leases)
+	s.duties, s.posts, s.leases = cloned(s.duties), cloned(s.posts), cloned(s.leases)
 	s.material, s.watches, s.held = cloned(s.material), cloned(s.watches), cloned(s.held)
 	s.trials, s.claims, s.refused = cloned(s.trials), cloned(s.claims), cloned(s.refused)
 	return s
@@ -304,18 +311,20 @@ func (s *State) learn(l understudy.Lease) {
 
 func (s *State) observeDuties(duties []understudy.Duty) {
 	s.duties = make(map[understudy.ServerID]understudy.Duty, len(duties))
+	s.posts = make(map[understudy.CameraID]post)
 	for _, d := range duties {
 		s.duties[d.Home.ID] = d
 		for _, c := range d.Cameras {
+			s.posts[c.Camera.ID] = post{standby: c.Standby, rank: c.Rank}
 			// A site that was never seen has its leases at home, as the duty tells them.
 			if _, ok := s.leases[c.Camera.ID]; !ok {
 				s.leases[c.Camera.ID] = understudy.Lease{Camera: c.Camera.ID, Holder: d.Home.ID, Epoch: c.Epoch}
 			}
-			if old, ok := s.material[c.Camera.ID]; d.Standby == understudy.StandbyHot {
-				s.material[c.Camera.ID] = c
+			if old, ok := s.material[c.Camera.ID]; c.Standby != understudy.StandbyCold {
+				s.material[c.Camera.ID] = c.AssignedCamera
 			} else if ok { // cold: a new address, the credentials that a claim brought
 				c.Credentials = old.Credentials
-				s.material[c.Camera.ID] = c
+				s.material[c.Camera.ID] = c.AssignedCamera
 			}
 		}
 	}

@@ -182,11 +182,11 @@ func (s *story) observeDuty(args []string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	d := understudy.Duty{Standby: understudy.Standby(args[1]), Rank: rank, Home: understudy.RecordingServer{ID: home,
+	d := understudy.Duty{Home: understudy.RecordingServer{ID: home,
 		Addresses: understudy.Addresses{State: string(home) + ":11000", Merge: string(home) + ":5210"}}}
 	for _, c := range args[3:] {
-		d.Cameras = append(d.Cameras, understudy.AssignedCamera{
-			Camera: understudy.Camera{ID: understudy.CameraID(c), Home: home}, Epoch: 1, Record: true})
+		d.Cameras = append(d.Cameras, understudy.StandbyCamera{Standby: understudy.Standby(args[1]), Rank: rank,
+			AssignedCamera: understudy.AssignedCamera{Camera: understudy.Camera{ID: understudy.CameraID(c), Home: home}, Epoch: 1, Record: true}})
 	}
 	s.duty = append(s.duty, d)
 	s.step(Observation{Duties: &s.duty})

@@ -91,9 +91,10 @@ func (w *world) own(covered ...understudy.CameraID) {
 
 func (w *world) duties() {
 	duty := func(home understudy.ServerID, standby understudy.Standby, rank int) understudy.Duty {
-		d := understudy.Duty{Standby: standby, Rank: rank, Home: understudy.RecordingServer{ID: home, Addresses: understudy.Addresses{State: string(home) + ":11000"}}}
+		d := understudy.Duty{Home: understudy.RecordingServer{ID: home, Addresses: understudy.Addresses{State: string(home) + ":11000"}}}
 		for _, c := range camerasOf[home] {
-			d.Cameras = append(d.Cameras, understudy.AssignedCamera{Camera: understudy.Camera{ID: c, Home: home}, Epoch: 1, Record: true})
+			d.Cameras = append(d.Cameras, understudy.StandbyCamera{Standby: standby, Rank: rank,
+				AssignedCamera: understudy.AssignedCamera{Camera: understudy.Camera{ID: c, Home: home}, Epoch: 1, Record: true}})
 		}
 		return d
 	}

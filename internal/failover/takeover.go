@@ -53,7 +53,7 @@ type demand struct {
 // demanded says whether a camera is to be taken from its holder now. The holder
 // must have failed; if that is another failover server, the home as well.
 func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (demand, bool) {
-	duty, ok := s.duties[home]
+	duty, ok := s.posts[camera]
 	holder := s.lease(camera, home).Holder
 	v := s.watches[home].verdict
 	if !ok || holder == s.self || !v.takes(camera) {
@@ -67,7 +67,7 @@ func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (
 		}
 		d.why, d.since, d.planned = d.why+"; "+stand.Sentence, max(d.since, stand.Since), false
 	}
-	return d, s.at-d.since >= time.Duration(duty.Rank)*s.rankDelay
+	return d, s.at-d.since >= time.Duration(duty.rank)*s.rankDelay
 }
 
 // takeUp settles what is recorded here: what is leased, what is demanded, and

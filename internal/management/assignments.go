@@ -7,26 +7,6 @@ import (
 	"understudy"
 )
 
-// standbys returns who may stand in for home, in the order in which they are
-// asked: the hot standby, then the groups in their order.
-func standbys(site understudy.Site, home understudy.RecordingServer) []understudy.ServerID {
-	var order []understudy.ServerID
-	add := func(id understudy.ServerID) {
-		if id != "" && !slices.Contains(order, id) {
-			order = append(order, id)
-		}
-	}
-	add(home.HotStandby)
-	for _, id := range []understudy.GroupID{home.PrimaryGroup, home.SecondaryGroup} {
-		if group, ok := site.Group(id); ok {
-			for _, member := range group.Members {
-				add(member)
-			}
-		}
-	}
-	return order
-}
-
 // Assignment returns what a recording server has at home, whoever holds the
 // leases, or what a failover server holds now.
 func (m *Management) Assignment(ctx context.Context, server understudy.ServerID) (understudy.Assignment, error) {
@@ -80,7 +60,7 @@ func (m *Management) assign(r Reader, cameras []understudy.Camera, of func(under
 }
 
 // Duties returns whom a failover server may have to play, by home's id. Only to
-// a hot standby are credentials given ahead of time.
+// a mirror and a hot standby are credentials given ahead of time.
 func (m *Management) Duties(ctx context.Context, server understudy.ServerID) ([]understudy.Duty, error) {
 	duties := []understudy.Duty{}
 	err := m.store.View(ctx, func(r Reader) error {
@@ -91,19 +71,15 @@ func (m *Management) Duties(ctx context.Context, server understudy.ServerID) ([]
 		if _, ok := site.FailoverServer(server); !ok {
 			return understudy.Errorf(understudy.CodeNotFound, "there is no failover server %q", string(server))
 		}
+		cameras, err := m.standbyCameras(r, site, server)
+		if err != nil {
+			return err
+		}
 		for _, home := range site.RecordingServers {
-			rank := slices.Index(standbys(site, home), server)
-			if rank < 0 {
-				continue
+			theirs := cameras[home.ID]
+			if len(theirs) > 0 || standsBy(site, home, server) {
+				duties = append(duties, understudy.Duty{Home: home, Cameras: orEmpty(theirs)})
 			}
-			duty := understudy.Duty{Home: home, Standby: understudy.StandbyCold, Rank: rank}
-			if home.HotStandby == server {
-				duty.Standby = understudy.StandbyHot
-			}
-			if duty.Cameras, err = m.dutyCameras(r, site, duty); err != nil {
-				return err
-			}
-			duties = append(duties, duty)
 		}
 		return nil
 	})
@@ -113,20 +89,34 @@ func (m *Management) Duties(ctx context.Context, server understudy.ServerID) ([]
 	return duties, nil
 }
 
-func (m *Management) dutyCameras(r Reader, site understudy.Site, d understudy.Duty) ([]understudy.AssignedCamera, error) {
-	of := func(c understudy.Camera) understudy.AssignedCamera {
+// standsBy reports whether a server may stand in for a home whatever cameras it has.
+func standsBy(site understudy.Site, home understudy.RecordingServer, server understudy.ServerID) bool {
+	return slices.Contains(site.Standbys(understudy.Camera{Home: home.ID}), server)
+}
+
+// standbyCameras returns the cameras that a server stands by for, by home.
+func (m *Management) standbyCameras(r Reader, site understudy.Site, server understudy.ServerID) (map[understudy.ServerID][]understudy.StandbyCamera, error) {
+	all := map[understudy.ServerID][]understudy.StandbyCamera{}
+	var early []understudy.Camera
+	for _, c := range site.Cameras {
+		kind, rank, ok := site.Standby(c, server)
+		if !ok {
+			continue
+		}
+		if kind != understudy.StandbyCold {
+			early = append(early, c)
+		}
 		lease, _ := site.Lease(c.ID)
-		return understudy.AssignedCamera{Camera: c, Epoch: lease.Epoch, Record: c.Failover == understudy.SupportFull}
+		all[c.Home] = append(all[c.Home], understudy.StandbyCamera{
+			AssignedCamera: understudy.AssignedCamera{Camera: c, Epoch: lease.Epoch, Record: c.Failover == understudy.SupportFull},
+			Standby:        kind, Rank: rank,
+		})
 	}
-	cameras := selectCameras(site, func(c understudy.Camera) bool {
-		return c.Home == d.Home.ID && c.Failover != understudy.SupportNone
-	})
-	if d.Standby == understudy.StandbyHot {
-		return m.assign(r, cameras, of)
+	credentials, err := m.credentials(r, early)
+	for _, theirs := range all {
+		for i, c := range theirs {
+			theirs[i].Credentials = credentials[c.Camera.ID]
+		}
 	}
-	assigned := make([]understudy.AssignedCamera, len(cameras))
-	for i, c := range cameras {
-		assigned[i] = of(c)
-	}
-	return assigned, nil
+	return all, err
 }

@@ -88,6 +88,9 @@ func (tx *change) putCamera(c understudy.Camera, newPassword bool) error {
 	if _, ok := tx.site.RecordingServer(c.Home); !ok {
 		return understudy.Errorf(understudy.CodeInvalid, "camera %s needs a recording server as home, and there is no %q", c.ID, string(c.Home))
 	}
+	if _, ok := tx.site.FailoverServer(c.Mirror); c.Mirror != "" && !ok {
+		return understudy.Errorf(understudy.CodeInvalid, "the mirror of camera %s must be a failover server, and there is no %q", c.ID, string(c.Mirror))
+	}
 	before, exists := tx.site.Camera(c.ID)
 	if exists && before == c && !newPassword {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -113,12 +114,12 @@ func entitled(site understudy.Site, c understudy.Claim) error {
 	if _, ok := site.FailoverServer(c.Claimant); !ok {
 		return understudy.Errorf(understudy.CodeForbidden, "%s is no failover server and cannot take over from %s", c.Claimant, c.Home)
 	}
-	for _, standby := range standbys(site, home) {
-		if standby == c.Claimant {
-			return nil
-		}
+	if standsBy(site, home, c.Claimant) || slices.ContainsFunc(site.Cameras, func(camera understudy.Camera) bool {
+		return camera.Home == c.Home && camera.Mirror == c.Claimant
+	}) {
+		return nil
 	}
-	return understudy.Errorf(understudy.CodeForbidden, "%s may not stand in for %s: it is neither its hot standby nor in one of its failover groups", c.Claimant, c.Home)
+	return understudy.Errorf(understudy.CodeForbidden, "%s may not stand in for %s: it is neither its mirror or hot standby nor in one of its failover groups, and mirrors no camera of it", c.Claimant, c.Home)
 }
 
 // decide grants and refuses, and writes down both.
@@ -169,6 +170,8 @@ func grant(site understudy.Site, c understudy.Claim, wanted understudy.CameraEpo
 		return lease, fmt.Sprintf("camera %s belongs to %s, not to %s", wanted.Camera, camera.Home, c.Home)
 	case c.Kind == understudy.ClaimTakeover && camera.Failover == understudy.SupportNone:
 		return lease, fmt.Sprintf("camera %s is set to wait for its home", wanted.Camera)
+	case c.Kind == understudy.ClaimTakeover && !slices.Contains(site.Standbys(camera), c.Claimant):
+		return lease, fmt.Sprintf("%s is no standby of camera %s", c.Claimant, wanted.Camera)
 	case lease.Epoch != wanted.Epoch:
 		return lease, fmt.Sprintf("%s holds camera %s under epoch %d, and the claim expected %d", lease.Holder, wanted.Camera, lease.Epoch, wanted.Epoch)
 	case lease.Epoch >= maxEpoch:

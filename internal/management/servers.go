@@ -62,6 +62,9 @@ func (m *Management) PutRecordingServer(ctx context.Context, s understudy.Record
 		if _, ok := tx.site.FailoverServer(s.ID); ok {
 			return understudy.Errorf(understudy.CodeConflict, "%s is a failover server already; a recording server needs an id of its own", s.ID)
 		}
+		if _, ok := tx.site.FailoverServer(s.MirrorStandby); s.MirrorStandby != "" && !ok {
+			return understudy.Errorf(understudy.CodeInvalid, "the mirror standby of %s must be a failover server, and there is no %q", s.ID, string(s.MirrorStandby))
+		}
 		if _, ok := tx.site.FailoverServer(s.HotStandby); s.HotStandby != "" && !ok {
 			return understudy.Errorf(understudy.CodeInvalid, "the hot standby of %s must be a failover server, and there is no %q", s.ID, string(s.HotStandby))
 		}
@@ -79,10 +82,20 @@ func (m *Management) PutRecordingServer(ctx context.Context, s understudy.Record
 		}
 		return tx.record(understudy.Event{
 			Kind: understudy.EventConfig, Server: s.ID,
-			Sentence: fmt.Sprintf("Recording server %s was %s.", s.ID, addedOrChanged(exists)),
+			Sentence: fmt.Sprintf("Recording server %s was %s.%s", s.ID, addedOrChanged(exists), unmirrored(tx.site, s)),
 			Changes:  []understudy.Change{{RecordingServer: &s}},
 		})
 	})
+}
+
+// unmirrored says which cameras a mirror standby cannot mirror; nothing if it can mirror all.
+func unmirrored(site understudy.Site, s understudy.RecordingServer) string {
+	single := selectCameras(site, func(c understudy.Camera) bool { return c.Home == s.ID && c.Mirror == "" && c.Sessions == 1 })
+	if s.MirrorStandby == "" || len(single) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %s of %s allows one session only: there %s is a hot standby, and loses what comes before the first key frame.",
+		cameraCount(single[0].ID, len(single)), s.ID, s.MirrorStandby)
 }
 
 // PutFailoverServer creates or replaces.
@@ -204,7 +217,15 @@ func usesOfServer(site understudy.Site, id understudy.ServerID) string {
 			return fmt.Sprintf("it is a member of failover group %s", g.ID)
 		}
 	}
+	for _, c := range site.Cameras {
+		if c.Mirror == id {
+			return fmt.Sprintf("it is the mirror of camera %s", c.ID)
+		}
+	}
 	for _, r := range site.RecordingServers {
+		if r.MirrorStandby == id {
+			return fmt.Sprintf("it is the mirror standby of %s", r.ID)
+		}
 		if r.HotStandby == id {
 			return fmt.Sprintf("it is the hot standby of %s", r.ID)
 		}

@@ -81,17 +81,21 @@ type cameraRow struct {
 	Failover      understudy.FailoverSupport
 	Priority      int
 	KeepFor       int64
+	Mirror        understudy.ServerID
+	Sessions      int
 	Rule          understudy.RecordingRule
 }
 
 func cameraToRow(c understudy.Camera) cameraRow {
 	return cameraRow{ID: c.ID, Name: c.Name, Home: c.Home, URL: c.URL, Transport: c.Transport,
-		Username: c.Username, Failover: c.Failover, Priority: c.Priority, KeepFor: int64(c.KeepFor), Rule: c.Rule}
+		Username: c.Username, Failover: c.Failover, Priority: c.Priority, KeepFor: int64(c.KeepFor),
+		Mirror: c.Mirror, Sessions: c.Sessions, Rule: c.Rule}
 }
 
 func (r cameraRow) camera() understudy.Camera {
 	return understudy.Camera{ID: r.ID, Name: r.Name, Home: r.Home, URL: r.URL, Transport: r.Transport,
-		Username: r.Username, Failover: r.Failover, Priority: r.Priority, KeepFor: time.Duration(r.KeepFor), Rule: r.Rule}
+		Username: r.Username, Failover: r.Failover, Priority: r.Priority, KeepFor: time.Duration(r.KeepFor),
+		Mirror: r.Mirror, Sessions: r.Sessions, Rule: r.Rule}
 }
 
 type passwordRow struct {
@@ -107,6 +111,7 @@ type recordingServerRow struct {
 	MediaAddress   string
 	StateAddress   string
 	MergeAddress   string
+	MirrorStandby  understudy.ServerID
 	HotStandby     understudy.ServerID
 	PrimaryGroup   understudy.GroupID
 	SecondaryGroup understudy.GroupID
@@ -117,12 +122,12 @@ type recordingServerRow struct {
 
 func recordingServerToRow(s understudy.RecordingServer) recordingServerRow {
 	return recordingServerRow{ID: s.ID, Name: s.Name, MediaAddress: s.Addresses.Media, StateAddress: s.Addresses.State,
-		MergeAddress: s.Addresses.Merge, HotStandby: s.HotStandby, PrimaryGroup: s.PrimaryGroup, SecondaryGroup: s.SecondaryGroup,
+		MergeAddress: s.Addresses.Merge, MirrorStandby: s.MirrorStandby, HotStandby: s.HotStandby, PrimaryGroup: s.PrimaryGroup, SecondaryGroup: s.SecondaryGroup,
 		MergeRate: s.Merge.BytesPerSecond, MergeWindows: s.Merge.Windows, MergeGrace: int64(s.Merge.Grace)}
 }
 
 func (r recordingServerRow) server() understudy.RecordingServer {
-	return understudy.RecordingServer{ID: r.ID, Name: r.Name, HotStandby: r.HotStandby, PrimaryGroup: r.PrimaryGroup, SecondaryGroup: r.SecondaryGroup,
+	return understudy.RecordingServer{ID: r.ID, Name: r.Name, MirrorStandby: r.MirrorStandby, HotStandby: r.HotStandby, PrimaryGroup: r.PrimaryGroup, SecondaryGroup: r.SecondaryGroup,
 		Merge:     understudy.MergePolicy{BytesPerSecond: r.MergeRate, Windows: r.MergeWindows, Grace: time.Duration(r.MergeGrace)},
 		Addresses: understudy.Addresses{Media: r.MediaAddress, State: r.StateAddress, Merge: r.MergeAddress}}
 }

@@ -73,6 +73,12 @@ const site = {
   leases: [{ camera: "gate", holder: "rec1", epoch: 1 }],
 };
 
+test("a mirror stands in first, a camera's own before its home's", () => {
+  const mirrored = { ...site, recording_servers: [{ ...site.recording_servers[0], mirror_standby: "fo2" }] };
+  assert.deepEqual(standbys(mirrored, "rec1"), ["fo2", "fo1"]);
+  assert.deepEqual(standbys(mirrored, "rec1", "fo3"), ["fo3", "fo1", "fo2"]);
+});
+
 test("events change the site, once", () => {
   const taken = applyEvent(site, { seq: 6, changes: [{ lease: { camera: "gate", holder: "fo1", epoch: 2 } }] });
   assert.equal(taken.leases[0].holder, "fo1");

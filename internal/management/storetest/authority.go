@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -121,6 +122,56 @@ func references(t *testing.T, s management.Store) {
 
 func second[T any](_ T, err error) error { return err }
 
+func describeDuties(duties []us.Duty, describe func([]us.AssignedCamera) string) string {
+	var all []string
+	for _, d := range duties {
+		var cameras []string
+		for _, c := range d.Cameras {
+			cameras = append(cameras, fmt.Sprintf("%s %d %s", c.Standby, c.Rank, describe([]us.AssignedCamera{c.AssignedCamera})))
+		}
+		all = append(all, string(d.Home.ID)+": "+strings.Join(cameras, ", "))
+	}
+	return strings.Join(all, "; ")
+}
+
+// mirrors stand by for single cameras or for all of a server, before all others.
+func mirrors(t *testing.T, s management.Store) {
+	m := aSite(t, s)
+	describe := func(cameras []us.AssignedCamera) string {
+		return string(cameras[0].Camera.ID) + " " + string(cameras[0].Credentials.Password)
+	}
+	site := must[us.Site](t)(m.Site(background))
+	put := func(id us.CameraID, change func(*us.Camera)) error {
+		c, _ := site.Camera(id)
+		change(&c)
+		return second(m.PutCamera(background, c, nil))
+	}
+	rec1, _ := site.RecordingServer("rec1")
+	rec1.MirrorStandby = "fo2"
+	must[us.RecordingServer](t)(m.PutRecordingServer(background, rec1))
+	must[us.Camera](t)(m.PutCamera(background, us.Camera{ID: "e", Home: "rec1", URL: "rtsp://cam/e", Sessions: 1}, nil))
+	for _, id := range []us.CameraID{"a", "d"} {
+		if err := put(id, func(c *us.Camera) { c.Mirror = "fo3" }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for server, expected := range map[us.ServerID]string{
+		"fo1": "rec1: hot 1 a password of a, hot 1 b password of b, hot 1 e ; rec2: cold 1 d ",
+		"fo2": "rec1: cold 2 a , hot 0 b password of b, hot 0 e ; rec2: cold 2 d ",
+		"fo3": "rec1: mirror 0 a password of a; rec2: mirror 0 d password of d",
+	} {
+		same(t, "duties of "+string(server), describeDuties(must[[]us.Duty](t)(m.Duties(background, server)), describe), expected)
+	}
+	answer := must[us.ClaimAnswer](t)(m.Claim(background, takeover("claim-0001", "fo3", "rec1", us.CameraEpoch{Camera: "a", Epoch: 1}, us.CameraEpoch{Camera: "b", Epoch: 1})))
+	if len(answer.Granted) != 1 || answer.Granted[0].Camera != "a" || len(answer.Refused) != 1 {
+		t.Errorf("a mirror of one camera was granted %v and refused %v", answer.Granted, answer.Refused)
+	}
+	want(t, put("e", func(c *us.Camera) { c.Mirror, c.Sessions = "fo3", 1 }), us.CodeInvalid)
+	want(t, put("d", func(c *us.Camera) { c.Mirror = "rec1" }), us.CodeInvalid)
+	want(t, m.DeleteServer(background, "fo3"), us.CodeConflict)
+	isFolded(t, m)
+}
+
 func assignments(t *testing.T, s management.Store) {
 	m := aSite(t, s)
 	credentials := func(c us.AssignedCamera) string { return c.Credentials.Username + "/" + string(c.Credentials.Password) }
@@ -144,15 +195,11 @@ func assignments(t *testing.T, s management.Store) {
 		server us.ServerID
 		want   string
 	}{
-		{"fo1", "rec1 hot 0: a viewer/password of a, b viewer/password of b live only; rec2 cold 0: d /"},
-		{"fo2", "rec1 cold 1: a /, b / live only; rec2 cold 1: d /"},
+		{"fo1", "rec1: hot 0 a viewer/password of a, hot 0 b viewer/password of b live only; rec2: cold 0 d /"},
+		{"fo2", "rec1: cold 1 a /, cold 1 b / live only; rec2: cold 1 d /"},
 		{"fo3", ""},
 	} {
-		var all []string
-		for _, d := range must[[]us.Duty](t)(m.Duties(background, c.server)) {
-			all = append(all, string(d.Home.ID)+" "+string(d.Standby)+" "+string(rune('0'+d.Rank))+": "+describe(d.Cameras))
-		}
-		same(t, "duties of "+string(c.server), strings.Join(all, "; "), c.want)
+		same(t, "duties of "+string(c.server), describeDuties(must[[]us.Duty](t)(m.Duties(background, c.server)), describe), c.want)
 	}
 	answer := must[us.ClaimAnswer](t)(m.Claim(background, takeover("claim-0001", "fo2", "rec1", us.CameraEpoch{Camera: "a", Epoch: 1}, us.CameraEpoch{Camera: "b", Epoch: 1})))
 	same(t, "answer to a cold standby", describe(answer.Assignment.Cameras), "a viewer/password of a, b viewer/password of b live only")

@@ -63,6 +63,9 @@ func (p *properties) putCamera(r *rapid.T) {
 		ID: anyCamera.Draw(r, "camera"), Home: anyRecording.Draw(r, "home"), URL: "rtsp://h/",
 		Failover: rapid.SampledFrom([]us.FailoverSupport{us.SupportFull, us.SupportLive, us.SupportNone}).Draw(r, "failover"),
 	}
+	if rapid.Bool().Draw(r, "mirrored") {
+		c.Mirror, c.Sessions = anyFailover.Draw(r, "mirror"), rapid.IntRange(0, 2).Draw(r, "sessions")
+	}
 	var password *us.Secret
 	if rapid.Bool().Draw(r, "with password") {
 		s := us.Secret(rapid.String().Draw(r, "password"))
@@ -73,6 +76,9 @@ func (p *properties) putCamera(r *rapid.T) {
 
 func (p *properties) putRecordingServer(r *rapid.T) {
 	s := us.RecordingServer{ID: anyRecording.Draw(r, "server"), Addresses: addresses("h")}
+	if rapid.Bool().Draw(r, "mirrored") {
+		s.MirrorStandby = anyFailover.Draw(r, "mirror")
+	}
 	if rapid.Bool().Draw(r, "hot") {
 		s.HotStandby = anyFailover.Draw(r, "standby")
 	}
@@ -202,6 +208,8 @@ func danglingReferences(site us.Site) (dangling []string) {
 	for _, c := range site.Cameras {
 		_, home := site.RecordingServer(c.Home)
 		expect(home, "home", c.Home)
+		_, mirror := site.FailoverServer(c.Mirror)
+		expect(mirror || c.Mirror == "", "mirror", c.Mirror)
 		_, lease := site.Lease(c.ID)
 		expect(lease, "lease of", c.ID)
 	}
@@ -210,6 +218,8 @@ func danglingReferences(site us.Site) (dangling []string) {
 		expect(holder, "holder", l.Holder)
 	}
 	for _, s := range site.RecordingServers {
+		_, mirror := site.FailoverServer(s.MirrorStandby)
+		expect(mirror || s.MirrorStandby == "", "mirror", s.MirrorStandby)
 		_, hot := site.FailoverServer(s.HotStandby)
 		expect(hot || s.HotStandby == "", "standby", s.HotStandby)
 		_, group := site.Group(s.PrimaryGroup)

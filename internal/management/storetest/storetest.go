@@ -43,6 +43,7 @@ func Run(t *testing.T, open Open) {
 		{"claims decide each camera by itself", claims},
 		{"the log is restored", ratchet},
 		{"assignments and duties", assignments},
+		{"mirrors", mirrors},
 		{"camera passwords are sealed", passwords},
 		{"users and sessions", users},
 		{"setup and joining", joining},

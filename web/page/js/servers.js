@@ -101,7 +101,7 @@ function facts(site, s, seen) {
   all.push(n === 1 ? "holds 1 camera" : `holds ${n} cameras`);
   if (!isFailover(site, s.id)) {
     const by = standbys(site, s.id);
-    all.push(by.length === 0 ? "no standby" : `standby ${by.map((id) => (id === s.hot_standby ? `${id} (hot)` : id)).join(", ")}`);
+    all.push(by.length === 0 ? "no standby" : `standby ${by.map((id) => (id === s.mirror_standby ? `${id} (mirror)` : id === s.hot_standby ? `${id} (hot)` : id)).join(", ")}`);
   }
   const storage = seen?.state?.storage;
   if (storage) all.push(`${bytes(storage.used_bytes)} stored, ${bytes(storage.free_bytes)} free`);

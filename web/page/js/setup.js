@@ -16,7 +16,7 @@ export function setupView({ feed }) {
     card("Cameras", h("button", { class: "primary", onclick: () => editCamera(feed.site) }, icon("add"), "Add a camera"),
       ["Camera", "Address", "Home", "When home is away", ""], cameras),
     card("Recording servers", h("button", { onclick: () => joinServer() }, icon("add"), "Let a server join"),
-      ["Server", "Hot standby", "First group", "Second group", ""], homes),
+      ["Server", "Mirror standby", "Hot standby", "First group", "Second group", ""], homes),
     card("Failover servers", null, ["Server", "Addresses", ""], spares),
     card("Failover groups", h("button", { onclick: () => editGroup(feed.site) }, icon("add"), "Add a group"), ["Group", "Members, in the order in which they are asked", ""], groups));
   let shown = null;
@@ -70,7 +70,7 @@ function homeRow(s, site) {
   };
   const spares = site.failover_servers.map((f) => f.id);
   const groups = site.groups.map((g) => g.id);
-  return h("tr", {}, h("td", {}, s.name || s.id, h("small", {}, `${s.id}: ${addresses(s)}`)), choose("Hot standby", "hot_standby", spares),
+  return h("tr", {}, h("td", {}, s.name || s.id, h("small", {}, `${s.id}: ${addresses(s)}`)), choose("Mirror standby", "mirror_standby", spares), choose("Hot standby", "hot_standby", spares),
     choose("First failover group", "primary_group", groups), choose("Second failover group", "secondary_group", groups),
     h("td", { class: "acts" }, removeButton("server", s.id, `/servers/${s.id}`)));
 }

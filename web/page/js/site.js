@@ -46,18 +46,18 @@ export const server = (site, id) => site.recording_servers.find((s) => s.id === 
 export const isFailover = (site, id) => site.failover_servers.some((s) => s.id === id);
 export const servers = (site) => [...site.recording_servers, ...site.failover_servers];
 
-/** standbys returns who stands in for a recording server, in the order in which they are asked. */
-export function standbys(site, home) {
+/** standbys returns who stands in for a recording server, or for a camera of it that names a mirror, in the order in which they are asked. */
+export function standbys(site, home, mirror) {
   const of = site.recording_servers.find((s) => s.id === home);
   if (!of) return [];
-  const all = [of.hot_standby, ...(group(site, of.primary_group)?.members ?? []), ...(group(site, of.secondary_group)?.members ?? [])];
+  const all = [mirror || of.mirror_standby, of.hot_standby, ...(group(site, of.primary_group)?.members ?? []), ...(group(site, of.secondary_group)?.members ?? [])];
   return [...new Set(all.filter(Boolean))];
 }
 
 /** candidates returns who may have a camera's picture now: the holder, who stands in for home, and home. */
 export function candidates(site, id) {
   const home = camera(site, id)?.home;
-  const all = [lease(site, id)?.holder, ...(camera(site, id)?.failover === "none" ? [] : standbys(site, home)), home];
+  const all = [lease(site, id)?.holder, ...(camera(site, id)?.failover === "none" ? [] : standbys(site, home, camera(site, id)?.mirror)), home];
   return [...new Set(all.filter(Boolean))].filter((s) => server(site, s));
 }
 
