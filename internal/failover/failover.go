@@ -160,13 +160,20 @@ const (
 // process from the one before; rankDelay is how long a server waits for each
 // one before it.
 func NewState(self understudy.ServerID, nonce string, rankDelay time.Duration) State {
-	return State{self: self, nonce: nonce, rankDelay: rankDelay}
+	return State{self: self, nonce: nonce, rankDelay: rankDelay}.clone()
 }
 
 // Step takes one observation in and says what is wanted now. It reads no clock,
 // touches no socket, and gives the same for the same.
 func Step(s State, o Observation) (State, Want) {
 	s = s.clone()
+	want := s.Advance(o)
+	return s, want
+}
+
+// Advance is Step for whoever keeps no state of before: s itself becomes the
+// state after the observation.
+func (s *State) Advance(o Observation) Want {
 	s.noticePause(o.At)
 	s.at = max(s.at, o.At)
 	s.observe(o)
@@ -179,7 +186,7 @@ func Step(s State, o Observation) (State, Want) {
 	s.release()
 	want := s.want()
 	s.said = nil
-	return s, want
+	return want
 }
 
 func (s State) clone() State {

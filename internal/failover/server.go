@@ -317,8 +317,7 @@ func (s *Server) step(ctx context.Context, o Observation) {
 		s.kept.Site = *o.Site
 	}
 	changed := o.Duties != nil || o.Site != nil || o.Claimed != nil
-	var want Want
-	s.state, want = Step(s.state, o)
+	want := s.state.Advance(o)
 	for _, said := range want.Said {
 		s.tell(said)
 	}

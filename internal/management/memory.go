@@ -30,6 +30,17 @@ func NewMemory() *Memory {
 	}}
 }
 
+// Copy returns a store with the same content, as a backup is.
+func (s *Memory) Copy() *Memory {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	state := s.state
+	state.events = slices.Clone(state.events)
+	state.epochs, state.passwords, state.claims = maps.Clone(state.epochs), maps.Clone(state.passwords), maps.Clone(state.claims)
+	state.triggers, state.accounts, state.tokens = maps.Clone(state.triggers), maps.Clone(state.accounts), maps.Clone(state.tokens)
+	return &Memory{state: state}
+}
+
 // Update runs f while nobody else reads or writes.
 func (s *Memory) Update(ctx context.Context, f func(Tx) error) error {
 	if err := ctx.Err(); err != nil {

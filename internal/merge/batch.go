@@ -30,8 +30,8 @@ type Source interface {
 type SendOptions struct {
 	// Grace is the time between receipt and confirmation.
 	Grace time.Duration
-	// Sessions is how many run at once, each with a segment of its own; 0 is 3.
-	// While home seals one segment, another is on the line and a third is read.
+	// Sessions is how many run at once, each with a segment of its own; 0 is 3,
+	// and one runs in the goroutine of the caller. While home seals one segment, another is on the line and a third is read.
 	Sessions int
 	// Pace bounds the transfer; nil does not.
 	Pace *Pace
@@ -42,6 +42,30 @@ type SendOptions struct {
 	// Expired reports whether retention may take a segment by its age; nil never.
 	// A segment that home calls expired is deleted only if this agrees.
 	Expired func(understudy.Segment) bool
+	// Clock is what a session waits by; nil is the system's.
+	Clock Clock
+}
+
+// Clock tells the time, and waits.
+type Clock interface {
+	Now() time.Time
+	// Wait returns nil after d, and ctx's error if that ends first.
+	Wait(ctx context.Context, d time.Duration) error
+}
+
+type systemClock struct{}
+
+func (systemClock) Now() time.Time { return time.Now() }
+
+func (systemClock) Wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 const sessions = 3
@@ -92,11 +116,14 @@ func NewBatch(from, to understudy.ServerID, source Source, segments []understudy
 	if o.Memory == nil {
 		o.Memory = &Memory{}
 	}
+	if o.Clock == nil {
+		o.Clock = systemClock{}
+	}
 	o.Memory.only(segments)
 	b := &Batch{from: from, to: to, source: source, options: o, notes: notes,
 		all: map[understudy.SegmentID]int64{}, partly: map[understudy.SegmentID]int64{}, sent: Sent{Refused: map[understudy.SegmentID]string{}}}
 	for _, s := range segments {
-		if o.Memory.isHeld(s.ID, time.Now()) {
+		if o.Memory.isHeld(s.ID, o.Clock.Now()) {
 			b.held++
 			continue
 		}
@@ -130,6 +157,9 @@ func (b *Batch) run(ctx context.Context, dial func(context.Context) (net.Conn, e
 	first, err := b.connect(ctx, dial)
 	if err != nil {
 		return err
+	}
+	if b.options.Sessions == 1 {
+		return first.run(ctx, func() {})
 	}
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error {

@@ -187,7 +187,7 @@ func (s *sender) refused(segment understudy.Segment, no *refusal) error {
 	if no.Retired || no.Expired && b.options.Expired != nil && b.options.Expired(segment) {
 		return s.expired(segment.ID, no)
 	}
-	b.options.Memory.hold(segment.ID, time.Now().Add(holdFor))
+	b.options.Memory.hold(segment.ID, b.options.Clock.Now().Add(holdFor))
 	b.update(func() {
 		b.drop(segment.ID)
 		b.sent.Refused[segment.ID] = no.Reason
@@ -244,7 +244,7 @@ func (s *sender) offer(ctx context.Context, o object, end time.Time) (*refusal, 
 		return nil, unexpected("a receipt of " + o.Segment.String())
 	}
 	s.batch.arrived(o.Segment, m.Receipt.Watched)
-	s.receipts = append(s.receipts, pending{confirm: confirm{m.Receipt.object, end}, at: s.batch.options.Memory.acknowledged(m.Receipt.object, time.Now())})
+	s.receipts = append(s.receipts, pending{confirm: confirm{m.Receipt.object, end}, at: s.batch.options.Memory.acknowledged(m.Receipt.object, s.batch.options.Clock.Now())})
 	return nil, nil
 }
 
@@ -283,7 +283,7 @@ func (s *sender) stream(ctx context.Context, o object, offset int64) error {
 }
 
 func (s *sender) confirmOlderThan(age time.Duration) error {
-	for len(s.receipts) > 0 && time.Since(s.receipts[0].at) >= age {
+	for len(s.receipts) > 0 && s.age(s.receipts[0]) >= age {
 		if err := s.confirm(s.receipts[0].confirm); err != nil {
 			return err
 		}
@@ -295,7 +295,7 @@ func (s *sender) confirmOlderThan(age time.Duration) error {
 func (s *sender) confirmRest(ctx context.Context) error {
 	grace := s.batch.options.Grace
 	for len(s.receipts) > 0 {
-		if err := wait(ctx, grace-time.Since(s.receipts[0].at)); err != nil {
+		if err := s.wait(ctx, grace-s.age(s.receipts[0])); err != nil {
 			return err
 		}
 		if err := s.confirmOlderThan(grace); err != nil {
@@ -339,16 +339,11 @@ func (r *refusal) error() error {
 	return understudy.Errorf(r.Code, "home refused: %.1000s", r.Reason)
 }
 
-func wait(ctx context.Context, d time.Duration) error {
+func (s *sender) age(p pending) time.Duration { return s.batch.options.Clock.Now().Sub(p.at) }
+
+func (s *sender) wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return s.batch.options.Clock.Wait(ctx, d)
 }

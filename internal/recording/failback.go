@@ -55,6 +55,29 @@ func firstSeen(seen map[understudy.CameraID]time.Time, c understudy.CameraID, no
 	return now
 }
 
+// Failback decides when a home takes its cameras back, from one look after
+// another. It reads no clock and touches no socket.
+type Failback struct {
+	Self     understudy.ServerID
+	HoldDown time.Duration
+	seen     health
+}
+
+// Look takes in how things are now, with the leases of the home's own cameras,
+// and returns which of them to claim, or none, and why, in a sentence; without a
+// sentence there is nothing to decide. planned says that the last stop was on
+// purpose, past is when cameras were taken back before, oldest first.
+func (f *Failback) Look(now time.Time, state understudy.State, leases []understudy.Lease, planned bool, past []time.Time) ([]understudy.CameraEpoch, string) {
+	d := f.look(situation{now: now, self: f.Self, state: state, leases: leases, holdDown: f.HoldDown, planned: planned, failbacks: past})
+	return d.Cameras, d.Sentence
+}
+
+func (f *Failback) look(s situation) decision {
+	f.seen = f.seen.observe(s.now, s.self, s.state, s.leases)
+	s.health = f.seen
+	return decide(s)
+}
+
 // situation is what a failback is decided from.
 type situation struct {
 	now      time.Time

@@ -335,12 +335,12 @@ func (h *Home) claim(ctx context.Context) error {
 
 // claimer is what the loop of claims remembers between two looks.
 type claimer struct {
-	home *Home
-	seen health
-	last understudy.Claim // that has no known outcome yet; it is repeated as it is
-	next time.Time        // when to ask again
-	wait time.Duration    // after the next refusal
-	said string
+	home     *Home
+	failback Failback
+	last     understudy.Claim // that has no known outcome yet; it is repeated as it is
+	next     time.Time        // when to ask again
+	wait     time.Duration    // after the next refusal
+	said     string
 }
 
 func (c *claimer) step(ctx context.Context) {
@@ -348,9 +348,7 @@ func (c *claimer) step(ctx context.Context) {
 	if !ok {
 		return
 	}
-	c.seen = c.seen.observe(s.now, s.self, s.state, s.leases)
-	s.health = c.seen
-	d := decide(s)
+	d := c.failback.look(s)
 	if d.Sentence != c.said && d.Sentence != "" {
 		c.home.log.Info(d.Sentence)
 	}

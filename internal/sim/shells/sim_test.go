@@ -1,9 +1,9 @@
-// Package sim plays a whole site on virtual time: the real failover servers,
+// Package shells plays a whole site on virtual time: the real failover servers,
 // the real authority and the real merge protocol, over recording servers,
 // cameras, disks and a network that are models. Faults come by a seed; first
 // anything may break, then everything is mended and must converge. The oracle
 // stands outside of what it judges. Tests only.
-package sim
+package shells
 
 import (
 	"context"

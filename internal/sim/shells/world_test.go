@@ -1,4 +1,4 @@
-package sim
+package shells
 
 import (
 	"context"
