@@ -57,6 +57,7 @@ var _ interface {
 	understudy.ServerService
 	understudy.LeaseService
 	understudy.AssignmentService
+	understudy.BundleService
 	understudy.EventService
 	understudy.UserService
 	understudy.TriggerService

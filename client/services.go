@@ -118,6 +118,18 @@ func (c *Client) Assignment(ctx context.Context, server understudy.ServerID) (un
 	return ask[understudy.Assignment](ctx, c, call{method: http.MethodGet, path: "/servers/" + name + "/assignment"})
 }
 
+// Bundles implements understudy.BundleService.
+func (c *Client) Bundles(ctx context.Context, server understudy.ServerID, key []byte) ([]understudy.Bundle, error) {
+	name, err := segment("server", server)
+	if err != nil {
+		return nil, err
+	}
+	body := struct {
+		Key []byte `json:"key"`
+	}{key}
+	return ask[[]understudy.Bundle](ctx, c, call{method: http.MethodPost, path: "/servers/" + name + "/bundles", in: body})
+}
+
 // Duties implements understudy.AssignmentService.
 func (c *Client) Duties(ctx context.Context, server understudy.ServerID) ([]understudy.Duty, error) {
 	name, err := segment("server", server)

@@ -88,7 +88,7 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 	if m.store, err = sqlstore.Open(ctx, filepath.Join(c.Data, databaseFile)); err != nil {
 		return nil, err
 	}
-	m.service, err = management.New(ctx, m.store, management.Options{Sealer: m.authority, Hasher: identity.NewPasswords()})
+	m.service, err = management.New(ctx, m.store, management.Options{Sealer: m.authority, Bundles: m.authority, Hasher: identity.NewPasswords()})
 	if err != nil {
 		return nil, err
 	}

@@ -83,6 +83,7 @@ var rules = map[string]rule{
 	"/api/v1/demo/":                         {path: "POST /api/v1/demo/kill", allowed: []string{ada}},
 	"GET /api/v1/servers/{id}/assignment":   {path: "GET /api/v1/servers/rec-1/assignment", allowed: []string{rec1}},
 	"GET /api/v1/servers/{id}/duties":       {path: "GET /api/v1/servers/fo-1/duties", allowed: []string{fo1}},
+	"POST /api/v1/servers/{id}/bundles":     {path: "POST /api/v1/servers/fo-1/bundles", body: `{"key":"eA=="}`, allowed: []string{fo1}},
 	"POST /api/v1/servers/{id}/events":      {path: "POST /api/v1/servers/rec-1/events", body: `{"kind":"camera","sentence":"lobby is lost."}`, allowed: []string{rec1}},
 	"POST /api/v1/servers/{id}/certificate": {path: "POST /api/v1/servers/rec-1/certificate", body: `{"request":"no request"}`, allowed: []string{rec1}},
 	"POST /api/v1/events":                   {body: `{"camera":"lobby","name":"door forced"}`, allowed: []string{olga, ada, rec1, rec2, fo1}},

@@ -24,6 +24,7 @@ type Services interface {
 	understudy.ServerService
 	understudy.LeaseService
 	understudy.AssignmentService
+	understudy.BundleService
 	understudy.EventService
 	understudy.UserService
 	understudy.TriggerService

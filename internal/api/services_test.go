@@ -19,6 +19,7 @@ type services interface {
 	understudy.ServerService
 	understudy.LeaseService
 	understudy.AssignmentService
+	understudy.BundleService
 	understudy.EventService
 	understudy.UserService
 	understudy.TriggerService
@@ -39,6 +40,9 @@ func (r remote) Assignment(ctx context.Context, id understudy.ServerID) (underst
 }
 func (r remote) Duties(ctx context.Context, id understudy.ServerID) ([]understudy.Duty, error) {
 	return r.fo.Duties(ctx, id)
+}
+func (r remote) Bundles(ctx context.Context, id understudy.ServerID, key []byte) ([]understudy.Bundle, error) {
+	return r.fo.Bundles(ctx, id, key)
 }
 func (r remote) Report(ctx context.Context, id understudy.ServerID, report understudy.Report) error {
 	return r.rec.Report(ctx, id, report)
@@ -91,6 +95,7 @@ func script(ctx context.Context, s services) []string {
 		tell(s.Camera(ctx, "none")),
 		tell(s.Assignment(ctx, "rec-1")),
 		tell(s.Duties(ctx, "fo-1")),
+		tell(s.Bundles(ctx, "fo-1", []byte("no key"))),
 		tell(s.Claim(ctx, claim)),
 		tell(s.Claim(ctx, claim)),
 		tell(s.Claim(ctx, changed)),

@@ -144,6 +144,15 @@ func (s *server) serverRoutes() {
 		func(ctx context.Context, in *serverPath) (*answer[[]understudy.Duty], error) {
 			return list(s.Services.Duties(ctx, in.ID))
 		})
+	operation(s, route{method: "POST", path: "/servers/{id}/bundles", access: actsAs(understudy.RoleFailover), tag: "servers", summary: "What a failover server may open when nobody can be asked, sealed to the key that it gives"},
+		func(ctx context.Context, in *struct {
+			ID   understudy.ServerID `path:"id"`
+			Body struct {
+				Key []byte `json:"key" maxLength:"8192" doc:"X25519 public key, base64"`
+			}
+		}) (*answer[[]understudy.Bundle], error) {
+			return list(s.Services.Bundles(ctx, in.ID, in.Body.Key))
+		})
 	operation(s, route{method: "GET", path: "/status", access: may(understudy.ActionStatus), tag: "servers", summary: "What was last seen of each server"},
 		func(ctx context.Context, _ *struct{}) (*answer[[]understudy.ServerStatus], error) {
 			return list(understudy.Asker(ctx).VisibleStatus(s.Status()), nil)

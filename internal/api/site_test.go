@@ -42,7 +42,7 @@ func newSite(t *testing.T) *site {
 	check(t, err)
 	node, err := authority.Node("management", understudy.RoleManagement, []string{"127.0.0.1", "localhost"})
 	check(t, err)
-	m, err := management.New(t.Context(), management.NewMemory(), management.Options{Sealer: authority, Hasher: identity.NewPasswords()})
+	m, err := management.New(t.Context(), management.NewMemory(), management.Options{Sealer: authority, Bundles: authority, Hasher: identity.NewPasswords()})
 	check(t, err)
 	s := &site{t: t, authority: authority, node: node, management: m}
 	identify := Identifier{Session: m.Identify, Peer: identity.PeerIdentity}

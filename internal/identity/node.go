@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/hpke"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
@@ -24,6 +25,7 @@ type Node struct {
 	folder  string
 	key     *ecdsa.PrivateKey
 	sealer  sealer
+	bundle  hpke.PrivateKey
 	subject subject
 	current atomic.Pointer[credentials]
 
@@ -89,7 +91,11 @@ func (f nodeFile) open(folder string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{folder: folder, key: key, sealer: sealer, subject: s, file: f}
+	bundle, err := f.bundleKey()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{folder: folder, key: key, sealer: sealer, bundle: bundle, subject: s, file: f}
 	n.current.Store(current)
 	return n, nil
 }

@@ -37,6 +37,9 @@ type Hasher interface {
 type Options struct {
 	Sealer Sealer
 	Hasher Hasher
+	// Bundles seals what failover servers keep for the day on which nobody can be
+	// asked; nil makes none.
+	Bundles BundleSealer
 	// KeepEvents is how many events the log keeps, more than the 4096 that the
 	// service channel may look back; 0 is a million.
 	KeepEvents uint64
@@ -47,8 +50,8 @@ type Options struct {
 const defaultKeepEvents = 1_000_000
 
 // Management is the authority of a site. It implements the root package's
-// CameraService, ServerService, LeaseService, AssignmentService, EventService,
-// UserService, TriggerService and LockService. All methods may be called at the same time.
+// CameraService, ServerService, LeaseService, AssignmentService, BundleService,
+// EventService, UserService, TriggerService and LockService. All methods may be called at the same time.
 //
 // Who is asking is taken from the context (understudy.WithAsker) and stands in
 // the log; whether they may ask is decided by the caller, with Identity.May.
@@ -61,6 +64,8 @@ type Management struct {
 	reports  *rateLimit
 	triggers *rateLimit
 	refusals *recentRefusals
+	seals    BundleSealer // nil makes no bundles
+	bundles  bundles
 
 	mu      sync.Mutex
 	stream  string
@@ -73,6 +78,7 @@ var _ interface {
 	understudy.ServerService
 	understudy.LeaseService
 	understudy.AssignmentService
+	understudy.BundleService
 	understudy.EventService
 	understudy.UserService
 	understudy.TriggerService
@@ -84,6 +90,7 @@ func New(ctx context.Context, store Store, o Options) (*Management, error) {
 	m := &Management{
 		store: store, sealer: o.Sealer, hasher: o.Hasher, keep: cmp.Or(o.KeepEvents, defaultKeepEvents),
 		attempts: newAttempts(), refusals: newRecentRefusals(),
+		seals: o.Bundles, bundles: bundles{made: map[bundleOf]madeBundle{}},
 		reports: newRateLimit(reportsEvery, reportBurst), triggers: newRateLimit(triggersEvery, triggerBurst),
 		changed: make(chan struct{}),
 	}

@@ -44,6 +44,7 @@ func Run(t *testing.T, open Open) {
 		{"the log is restored", ratchet},
 		{"assignments and duties", assignments},
 		{"mirrors", mirrors},
+		{"bundles", bundles},
 		{"camera passwords are sealed", passwords},
 		{"users and sessions", users},
 		{"setup and joining", joining},
@@ -137,11 +138,18 @@ func addresses(host string) us.Addresses {
 	return us.Addresses{Media: host + ":7563", State: host + ":11000", Merge: host + ":5210"}
 }
 
-// aSite is rec1 with hot standby fo1 and group east (fo1, fo2) and cameras a, b
-// (live only) and c (none); rec2 with group east and camera d; fo3 in group west.
+// aSite is an authority over what populate makes.
 func aSite(t testing.TB, store management.Store) *management.Management {
 	t.Helper()
 	m := New(t, store)
+	populate(t, m)
+	return m
+}
+
+// populate makes a site: rec1 with hot standby fo1 and group east (fo1, fo2) and cameras a, b
+// (live only) and c (none); rec2 with group east and camera d; fo3 in group west.
+func populate(t testing.TB, m *management.Management) {
+	t.Helper()
 	for _, id := range []us.ServerID{"fo1", "fo2", "fo3"} {
 		must[us.FailoverServer](t)(m.PutFailoverServer(background, us.FailoverServer{ID: id, Addresses: addresses(string(id))}))
 	}
@@ -160,7 +168,6 @@ func aSite(t testing.TB, store management.Store) *management.Management {
 		password := us.Secret("password of " + id)
 		must[us.Camera](t)(m.PutCamera(background, c, &password))
 	}
-	return m
 }
 
 func lease(t testing.TB, m *management.Management, camera us.CameraID) us.Lease {
