@@ -122,6 +122,7 @@ func (i Identity) VisibleStatus(all []ServerStatus) []ServerStatus {
 		}
 		state := *status.State
 		state.Cameras = slices.DeleteFunc(slices.Clone(state.Cameras), func(c CameraState) bool { return i.May(ActionStatus, c.Camera) != nil })
+		state.Short = slices.DeleteFunc(slices.Clone(state.Short), func(c CameraID) bool { return i.May(ActionStatus, c) != nil })
 		state.Transfers = slices.Clone(state.Transfers)
 		for k, t := range state.Transfers {
 			if t.Camera != "" && i.May(ActionStatus, t.Camera) != nil {

@@ -8,6 +8,15 @@ type AssignedCamera struct {
 	Credentials Credentials `json:"credentials"`
 	Epoch       uint64      `json:"epoch"`
 	Record      bool        `json:"record" doc:"false: serve live only"`
+	Stream      StreamKind  `json:"stream,omitempty" enum:"main,sub" doc:"Which stream is taken; empty is the main one"`
+}
+
+// URL is the address of the stream that is to be taken.
+func (a AssignedCamera) URL() string {
+	if a.Stream == StreamSub && a.Camera.Sub != "" {
+		return a.Camera.Sub
+	}
+	return a.Camera.URL
 }
 
 // Assignment is all that a server needs to record a set of cameras. What runs

@@ -33,6 +33,7 @@ type Camera struct {
 	Name      string          `json:"name" doc:"Name for people" example:"Lobby, north door"`
 	Home      ServerID        `json:"home" doc:"Recording server that the camera belongs to"`
 	URL       string          `json:"url" doc:"rtsp://host[:port]/path, without credentials" example:"rtsp://10.0.0.8/stream1"`
+	Sub       string          `json:"sub,omitempty" doc:"rtsp address of a second stream with fewer bits, for a server that is short of capacity" example:"rtsp://10.0.0.8/stream2"`
 	Transport Transport       `json:"transport,omitempty" enum:"tcp,udp" default:"tcp" doc:"How RTP travels"`
 	Username  string          `json:"username,omitempty" doc:"User name on the camera"`
 	Failover  FailoverSupport `json:"failover,omitempty" enum:"full,live,none" default:"full" doc:"What a failover server does for it"`
@@ -68,12 +69,13 @@ func (c Camera) Validate() error {
 	if len(c.Name) > 200 {
 		return Errorf(CodeInvalid, "the name of camera %s may have 200 bytes, and has %d", c.ID, len(c.Name))
 	}
-	u, err := url.Parse(c.URL)
-	switch {
-	case err != nil || (u.Scheme != "rtsp" && u.Scheme != "rtsps") || u.Hostname() == "":
-		return Errorf(CodeInvalid, "camera %s needs a URL such as rtsp://host:554/path, and has %q", c.ID, c.URL)
-	case u.User != nil:
-		return Errorf(CodeInvalid, "the URL of camera %s carries credentials; give them as username and password, where they are encrypted", c.ID)
+	if err := validateStream(c.ID, c.URL); err != nil {
+		return err
+	}
+	if c.Sub != "" {
+		if err := validateStream(c.ID, c.Sub); err != nil {
+			return err
+		}
 	}
 	if c.Transport != TransportTCP && c.Transport != TransportUDP {
 		return Errorf(CodeInvalid, "camera %s: transport is tcp or udp, not %q", c.ID, c.Transport)
@@ -93,6 +95,17 @@ func (c Camera) Validate() error {
 	}
 	if err := c.Rule.Validate(); err != nil {
 		return Errorf(CodeInvalid, "camera %s: %w", c.ID, err)
+	}
+	return nil
+}
+
+func validateStream(camera CameraID, address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || (u.Scheme != "rtsp" && u.Scheme != "rtsps") || u.Hostname() == "":
+		return Errorf(CodeInvalid, "camera %s needs a URL such as rtsp://host:554/path, and has %q", camera, address)
+	case u.User != nil:
+		return Errorf(CodeInvalid, "the URL of camera %s carries credentials; give them as username and password, where they are encrypted", camera)
 	}
 	return nil
 }

@@ -70,6 +70,8 @@ type FailoverServer struct {
 	ID        ServerID  `json:"id"`
 	Name      string    `json:"name"`
 	Addresses Addresses `json:"addresses"`
+	// Capacity bounds what it carries; the cameras of the highest priority come first.
+	Capacity Capacity `json:"capacity,omitzero"`
 }
 
 // FailoverGroup is failover servers in the order in which they are asked.

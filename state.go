@@ -29,6 +29,9 @@ type State struct {
 	CutOff  uint64        `json:"cut_off" doc:"Readers of video that were cut off for slowness since the server started"`
 	Storage StorageState  `json:"storage"`
 	Cameras []CameraState `json:"cameras"`
+	// Short names cameras that this server holds or should take, and has no
+	// capacity for: whoever else may stand in for them takes them.
+	Short []CameraID `json:"short,omitempty" doc:"Cameras that it is short of capacity for"`
 	// Transfers are of footage on its way home, from here or to here.
 	Transfers []Transfer `json:"transfers,omitempty"`
 }
@@ -76,6 +79,9 @@ type CameraState struct {
 	Receiving bool     `json:"receiving" doc:"A frame came within the last seconds"`
 	Recording bool     `json:"recording" doc:"The watermark moves"`
 	Frames    uint64   `json:"frames" doc:"Frames received since the server started"`
+	// BitsPerSecond is 0 until the camera has sent for 10 s.
+	BitsPerSecond int64      `json:"bits_per_second,omitempty" doc:"Bit rate as received, over the last 10 to 20 s"`
+	Stream        StreamKind `json:"stream,omitempty" enum:"main,sub" doc:"Which stream is taken; empty is the main one"`
 	// Waiting: it is recorded on events, none is under way, and what an event
 	// needs of the time before it is there. Such a camera is served. Buffered
 	// moves from its first key frame on.

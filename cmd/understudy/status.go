@@ -64,7 +64,7 @@ func printStatus(cmd *cobra.Command, now siteStatus) error {
 		row(r.ID, "recording", standbyOf(now.Site, r))
 	}
 	for _, f := range now.Site.FailoverServers {
-		row(f.ID, "failover", "")
+		row(f.ID, "failover", "capacity: "+f.Capacity.String())
 	}
 	if err := table(cmd.OutOrStdout(), "SERVER\tROLE\tCAMERAS\tSTANDBY\tSTATE", rows); err != nil {
 		return err

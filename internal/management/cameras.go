@@ -72,8 +72,10 @@ func validateCamera(c understudy.Camera, password *understudy.Secret) error {
 	if err := validateName("camera", c.ID, c.Name); err != nil {
 		return err
 	}
-	if len(c.URL) > maxURL {
-		return understudy.Errorf(understudy.CodeInvalid, "the URL of camera %s may have %d bytes, and has %d", c.ID, maxURL, len(c.URL))
+	for _, address := range []string{c.URL, c.Sub} {
+		if len(address) > maxURL || !printable(address) {
+			return understudy.Errorf(understudy.CodeInvalid, "the URL of camera %s may have %d bytes without control characters, and has %d", c.ID, maxURL, len(address))
+		}
 	}
 	if len(c.Username) > maxUsername || !printable(c.Username) || !printable(c.URL) {
 		return understudy.Errorf(understudy.CodeInvalid, "the user name and URL of camera %s have no control characters, and the name at most %d bytes", c.ID, maxUsername)

@@ -126,8 +126,12 @@ func entitled(site understudy.Site, c understudy.Claim) error {
 func (m *Management) decide(tx *change, c understudy.Claim, digest [32]byte) (ClaimRecord, error) {
 	record := ClaimRecord{ID: c.ID, Digest: digest, At: tx.now, Granted: []understudy.Lease{}, Refused: []understudy.Refusal{}}
 	var changes []understudy.Change
-	for _, wanted := range c.Cameras {
+	room := roomFor(tx.site, c)
+	for _, wanted := range byPriority(tx.site, c.Cameras) {
 		lease, reason := grant(tx.site, c, wanted)
+		if reason == "" && lease.Holder != c.Claimant {
+			reason = room.take(wanted.Camera)
+		}
 		switch {
 		case reason != "":
 			record.Refused = append(record.Refused, understudy.Refusal{Camera: wanted.Camera, Reason: reason, Lease: lease})

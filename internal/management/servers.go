@@ -103,7 +103,7 @@ func (m *Management) PutFailoverServer(ctx context.Context, s understudy.Failove
 	if s.Name == "" {
 		s.Name = string(s.ID)
 	}
-	if err := validateServer(s.ID, s.Name, s.Addresses); err != nil {
+	if err := errors.Join(validateServer(s.ID, s.Name, s.Addresses), s.Capacity.Validate()); err != nil {
 		return s, err
 	}
 	return s, m.update(ctx, func(tx *change) error {

@@ -34,7 +34,7 @@ type settings struct {
 }
 
 func settingsOf(a understudy.AssignedCamera) settings {
-	s := settings{url: a.Camera.URL, transport: a.Camera.Transport, username: a.Credentials.Username, password: a.Credentials.Password}
+	s := settings{url: a.URL(), transport: a.Camera.Transport, username: a.Credentials.Username, password: a.Credentials.Password}
 	if s.username == "" {
 		s.username = a.Camera.Username
 	}
@@ -45,6 +45,7 @@ func settingsOf(a understudy.AssignedCamera) settings {
 type want struct {
 	epoch  uint64
 	record bool
+	stream understudy.StreamKind
 	rule   understudy.RecordingRule
 }
 
@@ -57,6 +58,7 @@ type camera struct {
 	hub      *stream.Hub
 	source   *rtsp.Source
 	progress progress
+	rate     rate
 	gaps     *gapNotes
 	want     atomic.Pointer[want]
 	fault    atomic.Pointer[string] // of the recorder; nil while it can write
@@ -72,7 +74,7 @@ type camera struct {
 }
 
 func wantOf(a understudy.AssignedCamera) *want {
-	return &want{epoch: a.Epoch, record: a.Record, rule: a.Camera.Rule}
+	return &want{epoch: a.Epoch, record: a.Record, stream: a.Stream, rule: a.Camera.Rule}
 }
 
 func (s *Server) newCamera(a understudy.AssignedCamera) *camera {

@@ -97,6 +97,9 @@ func (c *camera) state(now time.Time) understudy.CameraState {
 		Receiving: recent(now, c.source.Last(), receivingFor),
 		Recording: recent(now, moved, recordingFor),
 		Fault:     c.known(),
+
+		BitsPerSecond: c.rate.bitsPerSecond(now, c.source.Bytes()),
+		Stream:        c.want.Load().stream,
 	}
 	if want := c.want.Load(); state.Receiving && want.record && want.rule.Mode == understudy.RecordEvents {
 		state.Buffered, state.Waiting = c.preroll.state(now, want.rule.Before)
@@ -170,6 +173,7 @@ func (s *Server) watch(ctx context.Context) error {
 		}
 		last = now
 		for _, c := range *s.cameras.Load() {
+			c.rate.look(now, c.source.Bytes())
 			s.tell(c, now)
 			c.gaps.look(now, c.progress.away(now, c.source.Last()), c.known(), still, s.lease(c.id))
 		}

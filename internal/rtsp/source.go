@@ -29,7 +29,8 @@ type Source struct {
 	made   time.Time
 
 	frames atomic.Uint64
-	last   atomic.Int64 // since made, monotonically
+	bytes  atomic.Uint64 // of all tracks
+	last   atomic.Int64  // since made, monotonically
 	why    atomic.Pointer[understudy.Error]
 }
 
@@ -117,6 +118,7 @@ func (s *Source) Tracks(tracks []understudy.Track) { s.sink.Tracks(tracks) }
 
 // Sample implements Sink for Pull.
 func (s *Source) Sample(sample *understudy.Sample) {
+	s.bytes.Add(uint64(len(sample.Payload)))
 	if sample.Track == understudy.VideoTrack {
 		s.frames.Add(1)
 		s.last.Store(int64(time.Since(s.made)))
@@ -137,6 +139,9 @@ func (s *Source) Fault() string {
 
 // Frames returns how many video frames came since the source was made.
 func (s *Source) Frames() uint64 { return s.frames.Load() }
+
+// Bytes returns how many bytes of samples came since the source was made.
+func (s *Source) Bytes() uint64 { return s.bytes.Load() }
 
 // Last returns when the last video frame arrived; zero before the first. It is
 // on the monotonic clock: a wall clock that is set makes no camera silent, nor

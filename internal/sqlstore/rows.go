@@ -84,18 +84,19 @@ type cameraRow struct {
 	Mirror        understudy.ServerID
 	Sessions      int
 	Rule          understudy.RecordingRule
+	Sub           string
 }
 
 func cameraToRow(c understudy.Camera) cameraRow {
 	return cameraRow{ID: c.ID, Name: c.Name, Home: c.Home, URL: c.URL, Transport: c.Transport,
 		Username: c.Username, Failover: c.Failover, Priority: c.Priority, KeepFor: int64(c.KeepFor),
-		Mirror: c.Mirror, Sessions: c.Sessions, Rule: c.Rule}
+		Mirror: c.Mirror, Sessions: c.Sessions, Rule: c.Rule, Sub: c.Sub}
 }
 
 func (r cameraRow) camera() understudy.Camera {
 	return understudy.Camera{ID: r.ID, Name: r.Name, Home: r.Home, URL: r.URL, Transport: r.Transport,
 		Username: r.Username, Failover: r.Failover, Priority: r.Priority, KeepFor: time.Duration(r.KeepFor),
-		Mirror: r.Mirror, Sessions: r.Sessions, Rule: r.Rule}
+		Mirror: r.Mirror, Sessions: r.Sessions, Rule: r.Rule, Sub: r.Sub}
 }
 
 type passwordRow struct {
@@ -139,14 +140,19 @@ type failoverServerRow struct {
 	MediaAddress  string
 	StateAddress  string
 	MergeAddress  string
+	MaxCameras    int
+	MaxBitRate    int64
+	MinDiskTime   int64
 }
 
 func failoverServerToRow(s understudy.FailoverServer) failoverServerRow {
-	return failoverServerRow{ID: s.ID, Name: s.Name, MediaAddress: s.Addresses.Media, StateAddress: s.Addresses.State, MergeAddress: s.Addresses.Merge}
+	return failoverServerRow{ID: s.ID, Name: s.Name, MediaAddress: s.Addresses.Media, StateAddress: s.Addresses.State, MergeAddress: s.Addresses.Merge,
+		MaxCameras: s.Capacity.Cameras, MaxBitRate: s.Capacity.BitRate, MinDiskTime: int64(s.Capacity.DiskFor)}
 }
 
 func (r failoverServerRow) server() understudy.FailoverServer {
 	return understudy.FailoverServer{ID: r.ID, Name: r.Name,
+		Capacity:  understudy.Capacity{Cameras: r.MaxCameras, BitRate: r.MaxBitRate, DiskFor: time.Duration(r.MinDiskTime)},
 		Addresses: understudy.Addresses{Media: r.MediaAddress, State: r.StateAddress, Merge: r.MergeAddress}}
 }
 

@@ -9,6 +9,7 @@ import { gapKind, gapTitle, gapsSentence, howLong } from "../page/js/gaps.js";
 import { decide } from "../page/js/way.js";
 import { applyEvent, candidates, emptySite, standbys, wholeSite } from "../page/js/site.js";
 import { pieceAt, playable, ticks } from "../page/js/spans.js";
+import { capacity } from "../page/js/servers.js";
 import { ago, bytes, onTheWay, tileState } from "../page/js/words.js";
 
 const u32 = (n) => [n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255];
@@ -164,4 +165,10 @@ test("gaps are summed up by cause, without what was meant to be missing", () => 
   assert.equal(gapsSentence([{ milliseconds: 900, cause: "takeover" }, { milliseconds: 40, cause: "camera" }, { milliseconds: 80, cause: "camera" }, { milliseconds: 1e6, cause: "rule" }]),
     "Missing 900 ms: takeover; 120 ms in 2 gaps: the camera was away");
   assert.deepEqual([40, 12_340, 1_200_000, 86_400_000].map(howLong), ["40 ms", "12.3 s", "20 min", "24 h"]);
+});
+
+test("a failover server's bounds are written for people", () => {
+  assert.equal(capacity({ cameras: 40, bit_rate: 120_500_000, disk_for: 24 * 3600 * 1e9 }), "40 cameras, 121 Mbit/s, 24 hours of disk");
+  assert.equal(capacity({}), "");
+  assert.equal(capacity(undefined), "");
 });

@@ -51,6 +51,11 @@ func race(t *testing.T, s management.Store) {
 					if len(answer.Granted)+len(answer.Refused) != 2 || len(answer.Granted) == 1 {
 						t.Errorf("round %d: %s was answered %+v", round, id, answer)
 					}
+					for _, r := range answer.Refused { // and knows why
+						if !strings.HasPrefix(r.Reason, string(r.Lease.Holder)+" holds camera "+string(r.Camera)) {
+							t.Errorf("round %d: %s was refused with %q, and the lease is %+v", round, id, r.Reason, r.Lease)
+						}
+					}
 					if len(answer.Granted) == 2 {
 						mu.Lock()
 						defer mu.Unlock()

@@ -53,11 +53,11 @@ func fill(tx management.Tx) (everything, error) {
 	all := everything{
 		log: management.Log{Stream: "log-x", Floor: 2},
 		event: us.Event{At: aTime, Kind: us.EventConfig, Actor: "user:ada", Server: "rec1", Camera: "a", Sentence: l.Sentence, Decided: aTime.Add(-time.Second), Changes: []us.Change{
-			{Camera: &us.Camera{ID: "a", Name: "A'", Home: "rec1", URL: "rtsp://h/p?x=1", Transport: us.TransportUDP, Username: "u", Failover: us.SupportLive, Priority: -3, KeepFor: time.Hour, Mirror: "fo1", Sessions: 3,
+			{Camera: &us.Camera{ID: "a", Name: "A'", Home: "rec1", URL: "rtsp://h/p?x=1", Transport: us.TransportUDP, Username: "u", Failover: us.SupportLive, Priority: -3, KeepFor: time.Hour, Mirror: "fo1", Sessions: 3, Sub: "rtsp://h/sub",
 				Rule: us.RecordingRule{Mode: us.RecordBoth, Before: time.Second, After: time.Minute, Schedule: "night=daily 22:00-06:00", Events: "a,b", KeepEvents: 2 * time.Hour, KeepBytes: 7, ArchiveAfter: time.Hour}}},
 			{RecordingServer: &us.RecordingServer{ID: "rec1", Name: "R", Addresses: addresses("rec1"), MirrorStandby: "fo2", HotStandby: "fo1", PrimaryGroup: "g", SecondaryGroup: "h",
 				Merge: us.MergePolicy{BytesPerSecond: 5000, Windows: "daily 20:00-06:00 1MB/s", Grace: 3 * time.Second}}},
-			{FailoverServer: &us.FailoverServer{ID: "fo1", Name: "F", Addresses: addresses("fo1")}},
+			{FailoverServer: &us.FailoverServer{ID: "fo1", Name: "F", Addresses: addresses("fo1"), Capacity: us.Capacity{Cameras: 40, BitRate: 200_000_000, DiskFor: 24 * time.Hour}}},
 			{Group: &us.FailoverGroup{ID: "g", Name: "G", Members: []us.ServerID{"fo1"}}},
 			{Lease: &l},
 			{Lock: &us.Lock{ID: "lock-1", Camera: "a", From: aTime, To: aTime.Add(time.Hour), Owner: "ada", Reason: "it's a case", Until: aTime.Add(24 * time.Hour)}},

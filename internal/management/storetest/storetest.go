@@ -39,6 +39,7 @@ func Run(t *testing.T, open Open) {
 		{"servers and groups", servers},
 		{"references are checked", references},
 		{"racing claims have one winner", race},
+		{"a claim finds capacity or is told why not", capacity},
 		{"a repeated claim is answered alike", repeatedClaim},
 		{"claims decide each camera by itself", claims},
 		{"the log is restored", ratchet},

@@ -95,6 +95,15 @@ function fill(element, s, { site, status }, process) {
   }
 }
 
+/** capacity writes the bounds of a failover server; "" when it has none. Pure. */
+export function capacity(c) {
+  const bounds = [];
+  if (c?.cameras) bounds.push(`${c.cameras} cameras`);
+  if (c?.bit_rate) bounds.push(`${+(c.bit_rate / 1e6).toPrecision(3)} Mbit/s`);
+  if (c?.disk_for) bounds.push(`${+(c.disk_for / 3.6e12).toPrecision(3)} hours of disk`);
+  return bounds.join(", ");
+}
+
 function facts(site, s, seen) {
   const all = [];
   const n = held(site, s.id).length;
@@ -103,6 +112,10 @@ function facts(site, s, seen) {
     const by = standbys(site, s.id);
     all.push(by.length === 0 ? "no standby" : `standby ${by.map((id) => (id === s.mirror_standby ? `${id} (mirror)` : id === s.hot_standby ? `${id} (hot)` : id)).join(", ")}`);
   }
+  const may = capacity(s.capacity);
+  if (may) all.push(`carries up to ${may}`);
+  const short = seen?.state?.short?.length ?? 0;
+  if (short > 0) all.push(`has no room for ${short === 1 ? "1 camera" : `${short} cameras`}`);
   const storage = seen?.state?.storage;
   if (storage) all.push(`${bytes(storage.used_bytes)} stored, ${bytes(storage.free_bytes)} free`);
   if (storage?.unmerged_segments > 0) all.push(`${bytes(storage.unmerged_bytes)} not home yet`);
