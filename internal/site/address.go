@@ -9,17 +9,28 @@ import (
 	"understudy"
 )
 
+// Place is the machine that a process runs on.
+type Place struct {
+	Address string   // its own, all ports free
+	Enter   []string // comes before the program: what enters a network namespace, as nsenter does; empty is this machine
+}
+
 // addresses gives out loopback addresses, one for each server, so that each has
 // the real ports; where the machine has only 127.0.0.1, or a port is taken,
 // free ports there.
 type addresses struct {
 	network string // "127.0.0." of an address such as 127.0.0.11
 	next    int
+	place   func(name string) Place // nil unless each process has a machine of its own
 }
 
-// host returns the next address of the network on which all ports are free, or
-// 127.0.0.1 with free ports instead.
-func (a *addresses) host(ctx context.Context, ports ...int) (string, []int, error) {
+// host returns the address of a process's own machine; where there is none, the
+// next one of the network on which all ports are free, or 127.0.0.1 with free
+// ports instead.
+func (a *addresses) host(ctx context.Context, name string, ports ...int) (string, []int, error) {
+	if a.place != nil {
+		return a.place(name).Address, ports, nil
+	}
 	host := a.network + strconv.Itoa(a.next)
 	a.next++
 	if allFree(ctx, host, ports) {

@@ -51,7 +51,7 @@ func (s *Site) startCameras(ctx context.Context, hosts *addresses) error {
 	host := ""
 	if count > 0 {
 		s.options.Say(fmt.Sprintf("starting %d test cameras", count))
-		at, ports, err := hosts.host(ctx, rtspPort)
+		at, ports, err := hosts.host(ctx, TestCameras, rtspPort)
 		if err != nil {
 			return err
 		}

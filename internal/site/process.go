@@ -20,13 +20,18 @@ import (
 type Process struct {
 	Name string
 
-	binary string
-	args   []string
-	log    string // path; appended to at each start
+	command []string
+	log     string // path; appended to at each start
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when cmd has ended
+}
+
+// NewProcess returns a process that is not started yet. What it says is
+// appended to the log at each start.
+func NewProcess(name, log string, command ...string) *Process {
+	return &Process{Name: name, command: command, log: log}
 }
 
 // starts runs functions on one operating system thread that never ends. The
@@ -55,7 +60,7 @@ func (p *Process) Start() error {
 		return understudy.Errorf(understudy.CodeUnavailable, "the log of %s could not be opened: %w", p.Name, err)
 	}
 	defer log.Close()
-	cmd := exec.Command(p.binary, p.args...)
+	cmd := exec.Command(p.command[0], p.command[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	started := make(chan error, 1)

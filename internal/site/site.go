@@ -47,8 +47,10 @@ type Options struct {
 	Plain     bool // also serve media without TLS
 	// Settings are added to the files of all recording and failover servers.
 	Settings map[string]any
-	Demo     string       // address of the demo's control, for the page's button
-	Say      func(string) // progress, a sentence each
+	// Place puts each process on a machine of its own; nil is this one for all.
+	Place func(name string) Place
+	Demo  string       // address of the demo's control, for the page's button
+	Say   func(string) // progress, a sentence each
 }
 
 // Site is a running installation.
@@ -99,7 +101,7 @@ func Up(ctx context.Context, o Options) (_ *Site, err error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, "logs"), 0o700); err != nil {
 		return nil, understudy.Errorf(understudy.CodeUnavailable, "the folder of the site could not be made: %w", err)
 	}
-	hosts := &addresses{network: o.Network, next: 1}
+	hosts := &addresses{network: o.Network, next: 1, place: o.Place}
 	for _, step := range []func(context.Context, *addresses) error{s.startManagement, s.startServers, s.startCameras} {
 		if err := step(ctx, hosts); err != nil {
 			return nil, err
@@ -143,7 +145,11 @@ func (s *Site) Down() {
 
 // start starts a subcommand as a process with a log of its own.
 func (s *Site) start(name string, args ...string) (*Process, error) {
-	p := &Process{Name: name, binary: s.options.Binary, args: args, log: filepath.Join(s.options.Dir, "logs", name+".log")}
+	command := append([]string{s.options.Binary}, args...)
+	if s.options.Place != nil {
+		command = append(slices.Clone(s.options.Place(name).Enter), command...)
+	}
+	p := NewProcess(name, filepath.Join(s.options.Dir, "logs", name+".log"), command...)
 	s.mu.Lock()
 	s.processes[name] = p
 	s.mu.Unlock()
@@ -155,7 +161,7 @@ func (s *Site) Folder(name string) string { return filepath.Join(s.options.Dir, 
 
 func (s *Site) startManagement(ctx context.Context, hosts *addresses) error {
 	s.options.Say("starting the management server")
-	host, ports, err := hosts.host(ctx, s.options.Ports[0], s.options.Ports[1])
+	host, ports, err := hosts.host(ctx, Management, s.options.Ports[0], s.options.Ports[1])
 	if err != nil {
 		return err
 	}
@@ -234,7 +240,7 @@ func (s *Site) startServers(ctx context.Context, hosts *addresses) error {
 // startServer starts a recording or failover server and waits until it has joined.
 func (s *Site) startServer(ctx context.Context, hosts *addresses, role understudy.Role, id understudy.ServerID, into *understudy.Addresses) error {
 	s.options.Say(fmt.Sprintf("starting %s server %s", role, id))
-	host, ports, err := hosts.host(ctx, understudy.PortMedia, understudy.PortState, understudy.PortMerge)
+	host, ports, err := hosts.host(ctx, string(id), understudy.PortMedia, understudy.PortState, understudy.PortMerge)
 	if err != nil {
 		return err
 	}
