@@ -32,7 +32,12 @@ type Disk struct {
 
 // Mount mounts an empty disk. after must not wait for an operation of the disk.
 func Mount(dir string, after func(n int)) (*Disk, error) {
-	d := &Disk{memory: memory.NewMemory(), after: after}
+	return MountWith(dir, memory.NewMemory(), after)
+}
+
+// MountWith mounts a disk that has something: what another one had when its power was cut.
+func MountWith(dir string, content *memory.Memory, after func(n int)) (*Disk, error) {
+	d := &Disk{memory: content, after: after}
 	server, err := fs.Mount(dir, &node{disk: d}, &fs.Options{MountOptions: fuse.MountOptions{DirectMount: true, FsName: "crash"}})
 	if err != nil {
 		return nil, err
@@ -54,6 +59,9 @@ func (d *Disk) Cut() *memory.Memory {
 
 // Fail is that of the memory.
 func (d *Disk) Fail(f func(op memory.Op, name string) error) { d.memory.Fail(f) }
+
+// SetFree is that of the memory.
+func (d *Disk) SetFree(n int64) { d.memory.SetFree(n) }
 
 // do runs one operation, if there is power.
 func (d *Disk) do(f func() error) syscall.Errno {
