@@ -3,7 +3,7 @@
 GO ?= go
 LINT = bin/golangci-lint
 
-.PHONY: help demo test tools lint race script browser drills faults crash fuzz build clean
+.PHONY: help demo test tools lint race script browser drills sample campaign faults crash fuzz build clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,7 +14,7 @@ demo: build ## a whole site on this machine: cameras, servers, page; kill a serv
 build: ## the one binary, bin/understudy
 	@$(GO) build -trimpath -o bin/understudy ./cmd/understudy
 
-test: tools lint race script browser drills ## everything: vet, lint, race-enabled tests, the page in a browser, two drills
+test: tools lint race script browser drills sample ## everything: vet, lint, race-enabled tests, the page in a browser, two drills, a handful of faults
 
 tools: ## install or build what the tests need and this machine lacks
 	@scripts/install-test-tools.sh && scripts/build-versitygw.sh
@@ -43,6 +43,12 @@ browser: build ## kill a recording server under a signed-in page, in Chromium
 
 drills: build ## rehearse two failures with real processes and account for each frame
 	scripts/drills.sh
+
+sample: ## a handful of the campaign's kinds of fault (half a minute; needs root)
+	UNDERSTUDY_CAMPAIGN=1 $(GO) test -count=1 -timeout 5m -v -run TestAHandfulOfKinds ./test/campaign
+
+campaign: ## RUNS=40 [KINDS=a,b] [MODES=hot] [MINUTES=m] [SEED=s]: faults on machines of their own, each frame accounted for (needs root)
+	@scripts/campaign.sh
 
 fuzz: ## fuzz each parser of untrusted bytes for a while
 	scripts/fuzz.sh

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks, and says so. The tests
 # judge our files with ffprobe, our page with Chromium, our camera side with an
-# RTSP server and our MQTT side with a broker that we did not write; nothing here is needed to run Understudy.
+# RTSP server and our MQTT side with a broker that we did not write, and make
+# machines out of namespaces; nothing here is needed to run Understudy.
 set -euo pipefail
 
 missing=()
@@ -17,6 +18,9 @@ need chromium chromium
 need certutil libnss3-tools
 need node nodejs
 need strace strace
+need ip iproute2
+need nft nftables
+need nsenter util-linux
 need /usr/sbin/mosquitto mosquitto
 if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer' 2>/dev/null; then
 	missing+=(python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)

@@ -12,6 +12,7 @@ type frame struct {
 	Hash understudy.SampleHash
 	// Number is the counter that our test cameras stamp into each access unit.
 	Number uint64
+	Key    bool
 	// Stamped: it carries a stamp, and of this camera.
 	Stamped bool
 }

@@ -152,7 +152,7 @@ func readFrames(file io.Reader, camera understudy.CameraID) ([]frame, error) {
 				continue
 			}
 			stamp, ok := testcam.ParseStamp(s.Payload)
-			frames = append(frames, frame{At: s.At, Hash: s.Hash, Number: stamp.Frame, Stamped: ok && stamp.Camera == string(camera)})
+			frames = append(frames, frame{At: s.At, Hash: s.Hash, Number: stamp.Frame, Key: s.Key, Stamped: ok && stamp.Camera == string(camera)})
 		}
 	}
 }
