@@ -58,7 +58,10 @@ func (r *rehearsal) strike(context.Context) error {
 func (r *rehearsal) awaitTakeover(ctx context.Context) error {
 	err := wait(ctx, patience, "the first durable sample of each camera on "+string(standby), func(ctx context.Context) bool {
 		for _, w := range r.watchers {
-			if _, ok := r.durable[w.camera]; !ok && r.footage(ctx, standby, w.camera) > 0 {
+			// Who asks for hundreds of cameras all the time measures the asking:
+			// a camera is looked for once a client sees it.
+			_, seen := w.sawFrom(standby)
+			if _, ok := r.durable[w.camera]; !ok && seen && r.footage(ctx, standby, w.camera) > 0 {
 				r.durable[w.camera] = time.Now()
 			}
 		}

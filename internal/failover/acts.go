@@ -145,7 +145,22 @@ func (s *Server) keep(ctx context.Context) {
 			return
 		case next := <-s.keeps:
 			last = s.seal(next, last)
+			s.makeReady(next.Duties)
 		}
+	}
+}
+
+// makeReady lets the store prepare for the cameras that may have to be recorded
+// here. Those it has prepared for already cost nothing.
+func (s *Server) makeReady(duties []understudy.Duty) {
+	var cameras []understudy.CameraID
+	for _, d := range duties {
+		for _, c := range d.Cameras {
+			cameras = append(cameras, c.Camera.ID)
+		}
+	}
+	if err := s.config.Store.Prepare(cameras); err != nil {
+		s.log.Warn("the store could not prepare for a takeover, which will take a little longer", slog.Any("error", err))
 	}
 }
 

@@ -68,6 +68,8 @@ type Footage interface {
 	ForeignNotes() []understudy.Note
 	// State never waits for the disk.
 	State() understudy.StorageState
+	// Prepare makes ready for cameras that may have to be recorded in one moment. It waits for the disk.
+	Prepare(cameras []understudy.CameraID) error
 }
 
 // Node is who this server is, and what keeps its secrets: *identity.Node.

@@ -156,6 +156,8 @@ type emptyDisk struct{ merge.Source }
 func (emptyDisk) Segments(context.Context, understudy.CameraID, time.Time, time.Time, bool) ([]understudy.Segment, error) {
 	return nil, nil
 }
+func (emptyDisk) Prepare([]understudy.CameraID) error { return nil }
+
 func (emptyDisk) Foreign() []understudy.Segment   { return nil }
 func (emptyDisk) ForeignNotes() []understudy.Note { return nil }
 func (emptyDisk) State() understudy.StorageState  { return understudy.StorageState{Writable: true} }

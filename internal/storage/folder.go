@@ -268,6 +268,31 @@ func (f *folder) makeCameraDir(camera understudy.CameraID) error {
 	return f.makeDir(cameraDir(camera), camerasDir)
 }
 
+// makeReady makes the folders of cameras that have none, with one sync for all:
+// many cameras that begin in one moment would else wait for one another's.
+func (f *folder) makeReady(cameras []understudy.CameraID) error {
+	f.madeMu.Lock()
+	missing := slices.DeleteFunc(slices.Clone(cameras), func(c understudy.CameraID) bool { return f.made[cameraDir(c)] && f.made[cameraIndexDir(c)] })
+	f.madeMu.Unlock()
+	if len(missing) == 0 {
+		return nil
+	}
+	for _, c := range missing {
+		if err := errors.Join(f.fs.MkdirAll(cameraDir(c)), f.fs.MkdirAll(cameraIndexDir(c))); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(f.fs.SyncDir(camerasDir), f.fs.SyncDir(indexDir)); err != nil {
+		return err
+	}
+	f.madeMu.Lock()
+	defer f.madeMu.Unlock()
+	for _, c := range missing {
+		f.made[cameraDir(c)], f.made[cameraIndexDir(c)] = true, true
+	}
+	return nil
+}
+
 // explain makes a sentence of an error of the disk.
 func (f *folder) explain(err error) error {
 	if _, ok := errors.AsType[*understudy.Error](err); ok || errors.Is(err, context.Canceled) {

@@ -227,3 +227,28 @@ func TestRetentionByAge(t *testing.T) {
 		s.stop()
 	})
 }
+
+// Cameras that begin together after a preparation wait for no folder of the
+// store: each syncs its own files only.
+func TestPreparedCamerasNeedNoFolders(t *testing.T) {
+	disk := fs.NewMemory()
+	s := open(t, "", func(c *storage.Config) { c.Folders = []storage.FolderConfig{{FS: disk, MinFreeBytes: 1}} })
+	for range 2 { // the second time there is nothing to do
+		if err := s.Prepare([]understudy.CameraID{"lobby", "gate"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disk.Fail(func(op fs.Op, name string) error {
+		if op == fs.OpMkdir || op == fs.OpSyncDir && (name == "cameras" || name == "index") {
+			t.Errorf("%s of %s after the preparation", op, name)
+		}
+		return nil
+	})
+	tracks, samples := fmp4test.Clip(t, "h264", 1)
+	for _, camera := range []understudy.CameraID{"lobby", "gate"} {
+		record(t, s, camera, 1, tracks, samples)
+		if len(segments(t, s, camera)) != 1 {
+			t.Errorf("%s was not recorded", camera)
+		}
+	}
+}

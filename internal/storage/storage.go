@@ -263,6 +263,19 @@ func (s *Store) Watermark(camera understudy.CameraID) understudy.Watermark {
 	return s.watermarks[camera].Watermark
 }
 
+// Prepare makes ready for cameras that may have to be recorded in one moment,
+// all of them: a takeover waits for no folder. It waits for the disk. The error
+// is of the first folder of the store that could not be made ready; nothing is
+// lost by it.
+func (s *Store) Prepare(cameras []understudy.CameraID) error {
+	for _, f := range s.folders {
+		if err := f.health.do("the creation of folders", func() error { return f.makeReady(cameras) }); err != nil {
+			return f.explain(err)
+		}
+	}
+	return nil
+}
+
 // Cameras returns those of which there is footage, by id.
 func (s *Store) Cameras() []understudy.CameraID {
 	s.mu.Lock()

@@ -122,6 +122,9 @@ func (d *disk) setUnwritable(is bool) {
 	d.unwritable = is
 }
 
+// Prepare implements failover.Footage: a disk that is a model has no folders.
+func (d *disk) Prepare([]understudy.CameraID) error { return nil }
+
 // State implements failover.Footage.
 func (d *disk) State() understudy.StorageState {
 	d.mu.Lock()
