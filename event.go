@@ -15,15 +15,16 @@ type EventKind string
 const (
 	EventTakeover EventKind = "takeover"
 	EventFailback EventKind = "failback"
-	EventRefused  EventKind = "refused" // a claim, or a part of one, was refused
-	EventMerge    EventKind = "merge"   // footage came home
-	EventConfig   EventKind = "config"  // cameras, servers, groups, users
-	EventServer   EventKind = "server"  // a server joined, came, went
-	EventCamera   EventKind = "camera"  // a camera was lost or came back
-	EventStorage  EventKind = "storage" // disk full, failing, repaired, footage deleted
-	EventAccess   EventKind = "access"  // sign-ins, refusals
-	EventTrigger  EventKind = "trigger" // something happened at a camera
-	EventLock     EventKind = "lock"    // footage was locked, or a lock was removed
+	EventRefused  EventKind = "refused"  // a claim, or a part of one, was refused
+	EventMerge    EventKind = "merge"    // footage came home
+	EventConfig   EventKind = "config"   // cameras, servers, groups, users
+	EventServer   EventKind = "server"   // a server joined, came, went
+	EventCamera   EventKind = "camera"   // a camera was lost or came back
+	EventStorage  EventKind = "storage"  // disk full, failing, repaired, footage deleted
+	EventAccess   EventKind = "access"   // sign-ins, refusals
+	EventTrigger  EventKind = "trigger"  // something happened at a camera
+	EventLock     EventKind = "lock"     // footage was locked, or a lock was removed
+	EventIncident EventKind = "incident" // an incident is over, and what it cost is known
 )
 
 // Event is one row of the log: what happened, in a sentence, and what it
@@ -61,6 +62,8 @@ type Change struct {
 	Lease           *Lease           `json:"lease,omitempty"`
 	Trigger         *Trigger         `json:"trigger,omitempty"` // told to those who record; the site stays as it is
 	Lock            *Lock            `json:"lock,omitempty"`
+	Milestone       *Milestone       `json:"milestone,omitempty"` // of a failover; the site stays as it is
+	Account         *CameraAccount   `json:"account,omitempty"`   // of an incident that is over
 	GoneCamera      CameraID         `json:"gone_camera,omitempty"`
 	GoneServer      ServerID         `json:"gone_server,omitempty"`
 	GoneGroup       GroupID          `json:"gone_group,omitempty"`
@@ -72,6 +75,8 @@ type Report struct {
 	Kind     EventKind `json:"kind" enum:"server,camera,storage,merge,refused"`
 	Camera   CameraID  `json:"camera,omitempty"`
 	Sentence string    `json:"sentence" maxLength:"2000"`
+	// Milestones of failovers that it tells of.
+	Milestones []Milestone `json:"milestones,omitempty" maxItems:"500" doc:"Moments of failovers that it tells of"`
 }
 
 // EventQuery selects rows of the log.

@@ -44,6 +44,8 @@ type Claim struct {
 	Sentence string `json:"sentence" maxLength:"2000"`
 	// Decided is when the claimant decided, by its own clock.
 	Decided time.Time `json:"decided"`
+	// Milestones are what led to it: the last answer, the suspicion.
+	Milestones []Milestone `json:"milestones,omitempty" maxItems:"16" doc:"What led to it: the last answer, the suspicion"`
 }
 
 // Refusal says why one camera of a claim was not granted, and how its lease stands.

@@ -37,6 +37,9 @@ type Span struct {
 	To     time.Time `json:"to"`
 	// Archived: the server reads it from its archive.
 	Archived bool `json:"archived,omitempty" doc:"Its bytes lie in that server's archive"`
+	// Joined: equal samples prove that it follows the span before without a loss,
+	// although another server recorded that.
+	Joined bool `json:"joined,omitempty" doc:"Equal samples prove that nothing is missing between it and the span before, which another server recorded"`
 }
 
 // Timeline is what is recorded of a camera in a range, over all servers.

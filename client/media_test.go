@@ -331,7 +331,7 @@ func TestTimeline(t *testing.T) {
 	want := []understudy.Span{
 		{Holder: "rec-1", At: "rec-1", Epoch: 1, From: noon.Add(2 * time.Second), To: samples[310].At},
 		{Holder: "fo-1", At: "fo-1", Epoch: 2, From: samples[325].At.Add(skew), To: samples[450].At},
-		{Holder: "rec-1", At: "rec-1", Epoch: 3, From: samples[450].At, To: noon.Add(24 * time.Second)},
+		{Holder: "rec-1", At: "rec-1", Epoch: 3, From: samples[450].At, To: noon.Add(24 * time.Second), Joined: true},
 	}
 	if !slices.Equal(line.Spans, want) {
 		t.Errorf("spans %+v\nwant  %+v", line.Spans, want)

@@ -27,7 +27,7 @@ const (
 // call is one request to the management servers. in and out may be nil.
 type call struct {
 	method, path string
-	in, out      any
+	in, out      any                // out may be a *[]byte: a document that is no JSON
 	token        *understudy.Secret // instead of the client's own
 }
 
@@ -95,10 +95,20 @@ func (c *Client) once(ctx context.Context, base *url.URL, q call, body []byte) (
 	if q.out == nil {
 		return false, nil
 	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(q.out); err != nil {
+	if err := read(response.Body, q.out); err != nil {
 		return harmless, understudy.Errorf(understudy.CodeUnavailable, "the answer of the management server %s could not be read: %w", base.Host, err)
 	}
 	return false, nil
+}
+
+// read takes an answer in: JSON, or a document as it is.
+func read(body io.Reader, out any) (err error) {
+	limited := io.LimitReader(body, maxAnswer)
+	if document, ok := out.(*[]byte); ok {
+		*document, err = io.ReadAll(limited)
+		return err
+	}
+	return json.NewDecoder(limited).Decode(out)
 }
 
 // notSent reports that the request cannot have reached anyone.

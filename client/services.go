@@ -165,6 +165,23 @@ func (c *Client) Report(ctx context.Context, server understudy.ServerID, r under
 	return c.do(ctx, http.MethodPost, "/servers/"+name+"/events", r, nil)
 }
 
+// Incidents implements understudy.IncidentService.
+func (c *Client) Incidents(ctx context.Context, limit int) ([]understudy.Incident, error) {
+	return ask[[]understudy.Incident](ctx, c, call{method: http.MethodGet, path: "/incidents?limit=" + strconv.Itoa(limit)})
+}
+
+// Incident implements understudy.IncidentService.
+func (c *Client) Incident(ctx context.Context, id string) (understudy.Incident, error) {
+	return ask[understudy.Incident](ctx, c, call{method: http.MethodGet, path: "/incidents/" + url.PathEscape(id)})
+}
+
+// IncidentReport returns an incident as one HTML page that needs nothing else.
+func (c *Client) IncidentReport(ctx context.Context, id string) ([]byte, error) {
+	var page []byte
+	err := c.send(ctx, call{method: http.MethodGet, path: "/incidents/" + url.PathEscape(id) + "/report", out: &page})
+	return page, err
+}
+
 // Status returns what the management server last saw of each server.
 func (c *Client) Status(ctx context.Context) ([]understudy.ServerStatus, error) {
 	return ask[[]understudy.ServerStatus](ctx, c, call{method: http.MethodGet, path: "/status"})

@@ -126,6 +126,7 @@ func uncovered(span understudy.Span, others []understudy.Span) []understudy.Span
 func clip(spans []understudy.Span, from, to time.Time) []understudy.Span {
 	var kept []understudy.Span
 	for _, s := range spans {
+		s.Joined = s.Joined && !s.From.Before(from) // else what it follows is cut off
 		s.From, s.To = latest(s.From, from), earliest(s.To, to)
 		if s.To.After(s.From) {
 			kept = append(kept, s)
@@ -203,6 +204,7 @@ func (f *footage) played(home understudy.ServerID, segments []understudy.Segment
 			apart := next[0].From.Sub(spans[n].To)
 			if p.Joined || apart < 0 || spans[n].Holder != next[0].Holder && apart <= min(marks[0].Duration/2, maxHalfFrame) {
 				spans[n].To = next[0].From // two clocks, and nothing is missing
+				next[0].Joined = p.Joined
 			}
 		}
 		spans = append(spans, next...)

@@ -17,6 +17,7 @@ import (
 	"understudy/internal/channel"
 	"understudy/internal/config"
 	"understudy/internal/identity"
+	"understudy/internal/incident"
 	"understudy/internal/management"
 	"understudy/internal/sqlstore"
 )
@@ -60,6 +61,7 @@ type managementServer struct {
 	service   *management.Management
 	self      *client.Client // looks at all servers for timelines
 	channel   *channel.Hub
+	incidents *incident.Book
 	listeners []net.Listener // http, https
 }
 
@@ -97,6 +99,7 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 		return nil, err
 	}
 	m.channel = channel.NewHub(channel.Config{Feed: channel.Tail(m.service), History: m.service, Identify: m.identifier().Identify, Log: m.log})
+	m.incidents = incident.NewBook(incident.Config{Site: m.service, Timelines: m.self, Status: m.self.LastStatus, Log: m.log})
 	return m, nil
 }
 
@@ -117,6 +120,7 @@ func (m *managementServer) run(ctx context.Context) error {
 	g.Go(func() error { return m.channel.Run(ctx) })
 	g.Go(func() error { return m.self.Run(ctx) })
 	g.Go(func() error { return m.watchServers(ctx) })
+	g.Go(func() error { return m.incidents.Run(ctx) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

@@ -8,6 +8,7 @@ import (
 
 	"understudy"
 	"understudy/internal/api"
+	"understudy/internal/incident"
 	"understudy/web"
 )
 
@@ -20,6 +21,7 @@ func (m *managementServer) handler() http.Handler {
 		Services: m.service, Authority: m.authority, Identify: m.identifier(), Channel: m.channel,
 		Trust:     func() (json.RawMessage, error) { return json.Marshal(m.authority.Trust()) },
 		JoinToken: m.joinToken, Status: m.self.LastStatus, Timelines: m.self, TLS: m.node.ClientTLS,
+		Incidents: m.incidents, Report: incident.Report,
 		Web: web.Files, Demo: demo, HTTPS: portOf(m.listeners[1]), Version: version(), Log: m.log,
 	})
 }

@@ -90,6 +90,9 @@ var rules = map[string]rule{
 	"GET /api/v1/locks":                     {allowed: known},
 	"POST /api/v1/locks":                    {body: `{"camera":"lobby","from":"2026-01-01T00:00:00Z","to":"2026-01-01T01:00:00Z","reason":"case"}`, allowed: []string{olga, ada}},
 	"DELETE /api/v1/locks/{name}":           {path: "DELETE /api/v1/locks/none-such", allowed: []string{olga, ada}},
+	"GET /api/v1/incidents":                 {allowed: known},
+	"GET /api/v1/incidents/{name}":          {path: "GET /api/v1/incidents/rec-1-1", allowed: known},
+	"GET /api/v1/incidents/{name}/report":   {path: "GET /api/v1/incidents/rec-1-1/report", allowed: known},
 	"POST /api/v1/leases/claim":             {body: `{"id":"12345678","claimant":"fo-1","home":"none-such","kind":"takeover","cameras":[],"sentence":"x"}`, allowed: []string{fo1}},
 }
 
@@ -229,7 +232,20 @@ func TestObjects(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/site", "/cameras", "/events", "/status"} {
+	s.claim("claim-0001", understudy.ClaimTakeover, "fo-1", 1, "lobby", "yard")
+	s.claim("claim-0002", understudy.ClaimFailback, "rec-1", 2, "yard", "lobby")
+	told := s.incidents()
+	if len(told) != 1 || len(told[0].Cameras) != 2 {
+		t.Fatalf("a takeover of two cameras is one incident of two cameras, found %+v", told)
+	}
+	incident := "/incidents/" + told[0].ID
+	for _, who := range []string{vera, olga, ada} {
+		status, text := askers[who].ask(t, "GET", "https://"+s.address+base+incident, "")
+		if status != http.StatusOK || !strings.Contains(text, "lobby") || strings.Contains(text, `"account"`) != (who != vera) {
+			t.Errorf("%s by %s must tell of lobby, and what it cost to those who may play it, got %d %s", incident, who, status, text)
+		}
+	}
+	for _, path := range []string{"/site", "/cameras", "/events", "/status", "/incidents", incident, incident + "/report"} {
 		_, text := askers[vera].ask(t, "GET", "https://"+s.address+base+path, "")
 		if strings.Contains(text, "yard") {
 			t.Errorf("%s shows vera a camera that is not hers: %s", path, text)

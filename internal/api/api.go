@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -55,6 +56,10 @@ type Config struct {
 	Status func() []understudy.ServerStatus
 	// Timelines looks at all servers; nil where there is none.
 	Timelines understudy.TimelineService
+	// Incidents tells the stories of failovers; nil where nobody does.
+	Incidents understudy.IncidentService
+	// Report writes an incident as one page that needs nothing else.
+	Report func(w io.Writer, i understudy.Incident) error
 	// Channel serves the service channel; it identifies by itself, too.
 	Channel http.Handler
 	// TLS connects the relay to a server's media port. Certificates in it are not shown.
@@ -99,6 +104,7 @@ func newServer(c Config) *server {
 	s.serverRoutes()
 	s.logRoutes()
 	s.rulesRoutes()
+	s.incidentRoutes()
 	s.plainRoutes()
 	s.docsRoutes()
 	return s

@@ -15,6 +15,7 @@ import (
 	"understudy/client"
 	"understudy/internal/channel"
 	"understudy/internal/identity"
+	"understudy/internal/incident"
 	"understudy/internal/listen"
 	"understudy/internal/management"
 )
@@ -61,6 +62,8 @@ func newSite(t *testing.T) *site {
 		Web: fstest.MapFS{"index.html": {Data: []byte("<!doctype html>page")}},
 		Log: slog.New(slog.DiscardHandler),
 	}
+	s.config.Incidents = incident.NewBook(incident.Config{Site: m, Timelines: noTimeline{}, Status: s.config.Status})
+	s.config.Report = incident.Report
 	s.server = newServer(s.config)
 	s.handler = NewManagement(s.config)
 	s.run(s.hub.Run)

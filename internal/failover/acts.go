@@ -39,6 +39,7 @@ func (s *Server) claim(ctx context.Context, claims []understudy.Claim) {
 			continue
 		}
 		c.Decided = time.Now()
+		c.Milestones = s.evidence(c.Home, c.Decided)
 		claiming, cancel := context.WithCancel(ctx)
 		s.claims[c.Home] = &claimRun{id: c.ID, cancel: cancel}
 		s.start(func() {

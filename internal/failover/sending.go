@@ -145,7 +145,7 @@ func (s *Server) finish(home understudy.ServerID, run *sending) {
 	if run.sent.Expired > 0 {
 		expired = fmt.Sprintf("; %d more were deleted here because retention at home has taken them, or would at once", run.sent.Expired)
 	}
-	s.tell(Said{Server: home, Public: true, Report: understudy.Report{Kind: understudy.EventMerge, Sentence: fmt.Sprintf(
+	s.tell(Said{Server: home, Public: true, Report: understudy.Report{Kind: understudy.EventMerge, Milestones: []understudy.Milestone{{Kind: understudy.MilestoneMergeEnded, Home: home}}, Sentence: fmt.Sprintf(
 		"all that %s recorded for %s is home: %d segments in %s, %s over the line%s", s.self, home,
 		run.sent.Deleted, time.Since(run.begun).Round(100*time.Millisecond), humanize.IBytes(uint64(max(0, run.sent.Bytes))), expired)}})
 	run.begun, run.sent = time.Time{}, merge.Sent{}
@@ -185,7 +185,7 @@ func (s *Server) begin(ctx context.Context, home understudy.ServerID, address st
 		for _, segment := range segments {
 			bytes += segment.Size
 		}
-		s.tell(Said{Server: home, Public: true, Report: understudy.Report{Kind: understudy.EventMerge, Sentence: fmt.Sprintf(
+		s.tell(Said{Server: home, Public: true, Report: understudy.Report{Kind: understudy.EventMerge, Milestones: []understudy.Milestone{{Kind: understudy.MilestoneMergeBegun, Home: home}}, Sentence: fmt.Sprintf(
 			"%s begins to bring home what it recorded for %s: %d segments, %s", s.self, home, len(segments), humanize.IBytes(uint64(max(0, bytes))))}})
 	}
 	sending, cancel := context.WithCancel(ctx)

@@ -123,6 +123,7 @@ type Server struct {
 	claims   map[understudy.ServerID]*claimRun
 	sends    map[understudy.ServerID]*sending
 	marks    marks
+	firsts   firsts
 	kept     kept
 
 	transfers atomic.Pointer[[]understudy.Transfer] // as of the last look
@@ -160,6 +161,7 @@ func New(c Config) *Server {
 		claims:   map[understudy.ServerID]*claimRun{},
 		sends:    map[understudy.ServerID]*sending{},
 		marks:    marks{},
+		firsts:   firsts{told: map[understudy.CameraID]uint64{}, waiting: map[understudy.ServerID][]understudy.Milestone{}},
 	}
 	s.transfers.Store(&[]understudy.Transfer{})
 	c.Recorder.ShowTransfers(func() []understudy.Transfer { return *s.transfers.Load() })
@@ -294,7 +296,9 @@ func (s *Server) loop(ctx context.Context) {
 				foreign, looked = s.foreignHomes(), time.Now()
 				s.look(foreign)
 			}
-			o.Own = &Own{Covered: s.config.Recorder.Covered(), Busy: s.config.Recorder.Busy(), Foreign: foreign, Writable: s.config.Store.State().Writable}
+			covered := s.config.Recorder.Covered()
+			s.notice(covered, time.Now())
+			o.Own = &Own{Covered: covered, Busy: s.config.Recorder.Busy(), Foreign: foreign, Writable: s.config.Store.State().Writable}
 		}
 		s.step(ctx, o)
 	}
@@ -365,6 +369,7 @@ func (s *Server) tell(said Said) {
 	if !said.Public {
 		return
 	}
+	said.Milestones = s.dated(said.Milestones)
 	select {
 	case s.reports <- said.Report:
 	default: // it is in the log

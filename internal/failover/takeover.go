@@ -152,6 +152,7 @@ func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool
 // none costs evidence.
 func (s *State) release() {
 	put := map[string][]understudy.CameraID{}
+	moments := map[string][]understudy.Milestone{}
 	for _, camera := range sorted(s.held) {
 		h := s.held[camera]
 		if h.wanted {
@@ -165,10 +166,18 @@ func (s *State) release() {
 		if reason != "" {
 			delete(s.held, camera)
 			put[reason] = append(put[reason], camera)
+			kind := understudy.MilestoneReleased
+			if h.proven {
+				kind = understudy.MilestoneProven
+			}
+			if !h.trial {
+				moments[reason] = append(moments[reason], understudy.Milestone{Kind: kind, Home: h.home, Camera: camera})
+			}
 		}
 	}
 	for _, reason := range sorted(put) {
 		s.say(understudy.EventServer, s.self, true, "%s stops recording %s: %s", s.self, naming(put[reason]), reason)
+		s.milestones(moments[reason]...)
 	}
 }
 

@@ -241,10 +241,14 @@ func (s *State) judge() {
 			continue
 		}
 		verdict.Since = s.at
+		moment := s.moment(id, w.verdict, verdict)
 		w.verdict = verdict
 		s.watches[id] = w
-		public := verdict.Condition == Blind || verdict.Condition == Restarted || verdict.Condition == Sick
+		public := moment != "" || verdict.Condition == Restarted || verdict.Condition == Sick
 		s.say(understudy.EventServer, id, public, "%s", verdict.Sentence)
+		if moment != "" {
+			s.milestones(understudy.Milestone{Kind: moment, Home: id})
+		}
 	}
 }
 

@@ -17,6 +17,11 @@ func (s *State) say(kind understudy.EventKind, server understudy.ServerID, publi
 	})
 }
 
+// milestones adds moments of a failover to what was said last.
+func (s *State) milestones(told ...understudy.Milestone) {
+	s.said[len(s.said)-1].Milestones = told
+}
+
 // seconds writes a duration as people time a failover.
 func seconds(d time.Duration) string {
 	if d >= 10*time.Second {

@@ -52,10 +52,14 @@ func (m *Management) Report(ctx context.Context, server understudy.ServerID, r u
 	if !m.reports.allow(string(server), now()) {
 		return understudy.Errorf(understudy.CodeUnavailable, "%s reports faster than the log can be read; report again in a second, and less", server)
 	}
+	changes, err := milestones(server, r.Milestones, maxMilestones)
+	if err != nil {
+		return err
+	}
 	return m.update(ctx, func(tx *change) error {
 		return tx.record(understudy.Event{
 			Kind: r.Kind, Server: server, Camera: r.Camera, Sentence: oneSentence(r.Sentence),
-			Actor: understudy.Identity{Server: server}.String(),
+			Actor: understudy.Identity{Server: server}.String(), Changes: changes,
 		})
 	})
 }

@@ -144,7 +144,13 @@ func (m *Management) decide(tx *change, c understudy.Claim, digest [32]byte) (Cl
 		}
 	}
 	if len(changes) > 0 {
-		if err := tx.record(movedEvent(c, changes)); err != nil {
+		e := movedEvent(c, changes)
+		told, err := milestones(c.Claimant, c.Milestones, maxClaimMilestones)
+		if err != nil {
+			return record, err
+		}
+		e.Changes = append(e.Changes, told...)
+		if err := tx.record(e); err != nil {
 			return record, err
 		}
 	}

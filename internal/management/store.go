@@ -143,6 +143,10 @@ func CamerasOf(e understudy.Event) []understudy.CameraID {
 			cameras = append(cameras, c.Trigger.Camera)
 		case c.Lock != nil:
 			cameras = append(cameras, c.Lock.Camera)
+		case c.Milestone != nil && c.Milestone.Camera != "":
+			cameras = append(cameras, c.Milestone.Camera)
+		case c.Account != nil:
+			cameras = append(cameras, c.Account.Camera)
 		}
 	}
 	slices.Sort(cameras)

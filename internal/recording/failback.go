@@ -96,6 +96,7 @@ type situation struct {
 type decision struct {
 	Cameras  []understudy.CameraEpoch
 	Sentence string
+	Waiting  bool // it records again, and only has to be steady
 }
 
 // decide says whether home takes its cameras back now. Each camera must have
@@ -143,7 +144,7 @@ func decide(s situation) decision {
 	case len(ready) == 0 && soon == 0:
 		return decision{Sentence: fmt.Sprintf("%s does not record %s again yet", s.self, named(silent))}
 	case len(ready) == 0, others > 0 && longest < hold+straggle:
-		return decision{Sentence: fmt.Sprintf("%s records again and waits to take %s back: %s", s.self, counted(len(away), "camera"), why)}
+		return decision{Waiting: true, Sentence: fmt.Sprintf("%s records again and waits to take %s back: %s", s.self, counted(len(away), "camera"), why)}
 	}
 	return decision{Cameras: epochs(ready), Sentence: claimSentence(s.self, ready, longest, why)}
 }

@@ -341,6 +341,7 @@ type claimer struct {
 	next     time.Time        // when to ask again
 	wait     time.Duration    // after the next refusal
 	said     string
+	waiting  bool // the last decision was that cameras only have to be steady
 }
 
 func (c *claimer) step(ctx context.Context) {
@@ -352,6 +353,11 @@ func (c *claimer) step(ctx context.Context) {
 	if d.Sentence != c.said && d.Sentence != "" {
 		c.home.log.Info(d.Sentence)
 	}
+	if d.Waiting && !c.waiting {
+		c.home.config.Server.config.Report(understudy.Report{Kind: understudy.EventServer, Sentence: d.Sentence,
+			Milestones: []understudy.Milestone{{Kind: understudy.MilestoneWaiting, Home: s.self, Server: s.self, At: s.now}}})
+	}
+	c.waiting = d.Waiting
 	c.said = d.Sentence
 	switch {
 	case d.Sentence == "":

@@ -1,0 +1,106 @@
+package incident
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"understudy"
+)
+
+// around is how much before and after an incident is looked at: what came
+// before its first seam and behind its last.
+const around = 10 * time.Second
+
+// Range returns what is counted of an incident, now.
+func Range(i understudy.Incident, now time.Time) (from, to time.Time) {
+	to = now
+	if !i.Back.IsZero() {
+		to = earliest(i.Back.Add(around), now)
+		for _, s := range i.Steps { // who stood in records on until home surely does
+			if s.Kind == string(understudy.MilestoneProven) || s.Kind == string(understudy.MilestoneReleased) {
+				to = latest(to, earliest(s.At.Add(around), now))
+			}
+		}
+	}
+	return i.Begun.Add(-around), to
+}
+
+// meant says whether nobody failed to record a gap.
+func meant(c understudy.GapCause) bool {
+	return c == understudy.GapRule || c == understudy.GapRetention
+}
+
+// Account says what is missing of one camera in the range of its timeline.
+func Account(i understudy.Incident, line understudy.Timeline) understudy.CameraAccount {
+	a := understudy.CameraAccount{Incident: i.ID, Camera: line.Camera, From: line.From, To: line.To, Gaps: []understudy.Gap{}, Missing: line.Missing}
+	causes := map[understudy.GapCause]bool{}
+	var why []string
+	for _, g := range line.Gaps {
+		// What is before the first recording, and behind the last one, is no part of it.
+		if !g.From.After(line.From) && len(line.Spans) > 0 {
+			continue
+		}
+		a.Gaps = append(a.Gaps, g)
+		if meant(g.Cause) {
+			continue
+		}
+		a.Milliseconds += g.Milliseconds
+		if !causes[g.Cause] {
+			causes[g.Cause] = true
+			why = append(why, cause(g.Cause))
+		}
+	}
+	for n := 1; n < len(line.Spans); n++ {
+		if s := line.Spans[n]; s.Holder != line.Spans[n-1].Holder {
+			a.Seams++
+			if s.Joined {
+				a.Proven++
+			}
+		}
+	}
+	a.Complete = a.Milliseconds == 0 && len(a.Missing) == 0 && len(line.Spans) > 0
+	a.Sentence = sentence(a, why, len(line.Spans) > 0)
+	return a
+}
+
+func sentence(a understudy.CameraAccount, why []string, recorded bool) string {
+	switch {
+	case len(a.Missing) > 0:
+		return fmt.Sprintf("cannot be said: %s did not answer, and may hold what looks like %d ms missing", join(a.Missing), a.Milliseconds)
+	case !recorded:
+		return "nothing is recorded of it"
+	case a.Milliseconds > 0:
+		return fmt.Sprintf("%d ms missing: %s", a.Milliseconds, strings.Join(why, "; "))
+	case a.Seams == 0:
+		return "complete: one server recorded all of it"
+	case a.Proven == a.Seams:
+		return "complete: equal samples on both sides of each change of server prove it"
+	}
+	return fmt.Sprintf("complete by time: no frame is missing by the clocks, but %d of %d changes of server have no equal samples that prove it", a.Seams-a.Proven, a.Seams)
+}
+
+func join(list []understudy.ServerID) string {
+	names := make([]string, len(list))
+	for i, s := range list {
+		names[i] = string(s)
+	}
+	return strings.Join(names, " and ")
+}
+
+// cause says why a stretch is missing.
+func cause(c understudy.GapCause) string {
+	switch c {
+	case understudy.GapTakeover:
+		return "between the last frame of one server and the first of the next"
+	case understudy.GapCamera:
+		return "the camera was away"
+	case understudy.GapServer:
+		return "no server recorded"
+	case understudy.GapDisk:
+		return "the disk failed or was too slow"
+	case understudy.GapDamage:
+		return "recorded, and damaged since"
+	}
+	return "nobody noted why"
+}

@@ -1,0 +1,367 @@
+// Package incident tells the story of a failover: who saw what and when, who
+// took over, what it cost, and when it was all over. The stories are derived
+// from the event log each time anybody asks, so that there is no second truth
+// that could disagree with it; what an incident cost is counted once more when
+// it is over, and written into the log while the footage can still be counted.
+package incident
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"understudy"
+)
+
+const (
+	// before is how long before an incident what was seen of the home belongs to it.
+	before = 30 * time.Second
+	// slack is how far the clocks of two servers may lie apart.
+	slack = 2 * time.Second
+)
+
+// draft is an incident as far as the log was read.
+type draft struct {
+	understudy.Incident
+	cameras map[understudy.CameraID]*understudy.IncidentCamera
+	away    map[understudy.CameraID]bool
+	holders map[understudy.ServerID]bool
+	verdict string // of the first takeover
+}
+
+// reading is all that is remembered while the log is read.
+type reading struct {
+	drafts []*draft
+	open   map[understudy.ServerID]*draft // by home: of which somebody holds cameras now
+}
+
+// Derive makes the incidents of the events of a log, which come in order, the
+// oldest first. An incident whose first takeover the log has forgotten is not
+// told. It is a pure function: the same events make the same incidents.
+func Derive(events []understudy.Event) []understudy.Incident {
+	r := &reading{open: map[understudy.ServerID]*draft{}}
+	for _, e := range events {
+		r.leases(e)
+	}
+	// A report may come late, and before the grant of what it tells of.
+	for _, e := range events {
+		r.milestones(e)
+		if e.Kind == understudy.EventRefused {
+			r.refusal(e)
+		}
+		r.accounts(e)
+	}
+	incidents := make([]understudy.Incident, len(r.drafts))
+	for i, d := range r.drafts {
+		incidents[i] = d.finish()
+	}
+	return incidents
+}
+
+// leases follows who holds what.
+func (r *reading) leases(e understudy.Event) {
+	var taken, back []understudy.Lease
+	for _, c := range e.Changes {
+		switch {
+		case c.Lease != nil && e.Kind == understudy.EventTakeover && c.Lease.Holder != e.Server:
+			taken = append(taken, *c.Lease)
+		case c.Lease != nil && e.Kind == understudy.EventFailback:
+			back = append(back, *c.Lease)
+		case c.Lease != nil:
+			r.moved(e, *c.Lease)
+		case c.GoneCamera != "":
+			if d := r.holding(c.GoneCamera); d != nil {
+				r.close(d, c.GoneCamera, e.At)
+			}
+		}
+	}
+	if len(taken) > 0 {
+		r.take(e, taken)
+	}
+	if len(back) > 0 {
+		r.giveBack(e, back)
+	}
+}
+
+// take adds a takeover to the incident of its home, or begins one.
+func (r *reading) take(e understudy.Event, leases []understudy.Lease) {
+	d := r.open[e.Server]
+	if d == nil {
+		d = &draft{
+			Incident: understudy.Incident{ID: fmt.Sprintf("%s-%d", e.Server, e.Seq), Home: e.Server, Seq: e.Seq, Begun: earliest(e.Decided, e.At)},
+			cameras:  map[understudy.CameraID]*understudy.IncidentCamera{}, away: map[understudy.CameraID]bool{},
+			holders: map[understudy.ServerID]bool{}, verdict: leases[0].Sentence,
+		}
+		r.open[e.Server] = d
+		r.drafts = append(r.drafts, d)
+	}
+	holder := leases[0].Holder
+	for _, l := range leases {
+		c := d.cameras[l.Camera]
+		if c == nil {
+			c = &understudy.IncidentCamera{Camera: l.Camera}
+			d.cameras[l.Camera] = c
+		}
+		end(c, l.Since)
+		c.Tenures = append(c.Tenures, understudy.Tenure{Server: l.Holder, Epoch: l.Epoch, Decided: e.Decided, Since: l.Since})
+		d.away[l.Camera], d.holders[l.Holder] = true, true
+	}
+	cameras := camerasOf(leases)
+	if !e.Decided.IsZero() {
+		d.step(e, "decided", e.Decided, holder, cameras, leases[0].Sentence)
+	}
+	d.step(e, "granted", e.At, holder, cameras, granted(e, holder, cameras))
+}
+
+// giveBack takes cameras back to their home.
+func (r *reading) giveBack(e understudy.Event, leases []understudy.Lease) {
+	d := r.open[e.Server]
+	if d == nil {
+		return // the log has forgotten how it began
+	}
+	cameras := camerasOf(leases)
+	if !e.Decided.IsZero() {
+		d.step(e, "failback_decided", e.Decided, e.Server, cameras, leases[0].Sentence)
+	}
+	d.step(e, "failback", e.At, e.Server, cameras, fmt.Sprintf("%s holds %s again; clients are told to go there", e.Server, naming(cameras)))
+	for _, camera := range cameras {
+		r.close(d, camera, e.At)
+	}
+}
+
+// moved follows a lease that changed for another reason: the camera went to
+// another home, or all epochs were raised.
+func (r *reading) moved(e understudy.Event, l understudy.Lease) {
+	d := r.holding(l.Camera)
+	if d == nil {
+		return
+	}
+	tenures := d.cameras[l.Camera].Tenures
+	if last := &tenures[len(tenures)-1]; last.Server == l.Holder {
+		last.Epoch = l.Epoch
+		return
+	}
+	r.close(d, l.Camera, e.At)
+}
+
+// holding returns the incident in which a camera is held by others now.
+func (r *reading) holding(camera understudy.CameraID) *draft {
+	for _, d := range r.open {
+		if d.away[camera] {
+			return d
+		}
+	}
+	return nil
+}
+
+// close ends what is held of a camera; with the last one, home has all back.
+func (r *reading) close(d *draft, camera understudy.CameraID, at time.Time) {
+	if !d.away[camera] {
+		return
+	}
+	end(d.cameras[camera], at)
+	delete(d.away, camera)
+	if len(d.away) == 0 {
+		d.Back = at
+		delete(r.open, d.Home)
+	}
+}
+
+func end(c *understudy.IncidentCamera, at time.Time) {
+	if n := len(c.Tenures); n > 0 && c.Tenures[n-1].Until.IsZero() {
+		c.Tenures[n-1].Until = at
+	}
+}
+
+// milestones adds what servers told of a failover to the incident it belongs to.
+func (r *reading) milestones(e understudy.Event) {
+	type group struct {
+		kind   understudy.MilestoneKind
+		home   understudy.ServerID
+		server understudy.ServerID
+	}
+	var order []group
+	told := map[group][]understudy.Milestone{}
+	for _, c := range e.Changes {
+		if m := c.Milestone; m != nil {
+			g := group{m.Kind, m.Home, m.Server}
+			if _, ok := told[g]; !ok {
+				order = append(order, g)
+			}
+			told[g] = append(told[g], *m)
+		}
+	}
+	for _, g := range order {
+		r.milestone(e, told[g])
+	}
+}
+
+// milestone adds milestones of one kind, server and home.
+func (r *reading) milestone(e understudy.Event, told []understudy.Milestone) {
+	first := told[0]
+	d := r.about(first)
+	if d == nil {
+		return
+	}
+	var cameras []understudy.CameraID
+	at := first.At
+	for _, m := range told {
+		at = latest(at, m.At)
+		if m.Camera == "" {
+			continue
+		}
+		if c := d.cameras[m.Camera]; c != nil {
+			cameras = append(cameras, m.Camera)
+			mark(c, m)
+		}
+	}
+	if first.Camera != "" && len(cameras) == 0 {
+		return
+	}
+	slices.Sort(cameras)
+	switch first.Kind {
+	case understudy.MilestoneHeard:
+		d.Begun = earliest(d.Begun, at)
+	case understudy.MilestoneLeaving:
+		d.Planned = true
+	}
+	d.step(e, string(first.Kind), at, first.Server, cameras, seen(e, first, cameras))
+}
+
+// about returns the incident that a milestone belongs to: the last one of its
+// home that had begun by then.
+func (r *reading) about(m understudy.Milestone) *draft {
+	for _, d := range slices.Backward(r.drafts) {
+		if d.Home != m.Home || m.At.Before(d.Begun.Add(-before)) {
+			continue
+		}
+		// What is seen of a home that has everything is of the next incident, or of none.
+		if over := d.finished(m); over && !d.Back.IsZero() && m.At.After(d.Back.Add(slack)) {
+			return nil
+		}
+		if m.Camera == "" || d.cameras[m.Camera] != nil {
+			return d
+		}
+	}
+	return nil
+}
+
+// finished reports whether such a milestone cannot come after the failback.
+func (d *draft) finished(m understudy.Milestone) bool {
+	switch m.Kind {
+	case understudy.MilestoneHeard, understudy.MilestoneSuspected, understudy.MilestoneVeto, understudy.MilestoneBack, understudy.MilestoneWaiting, understudy.MilestoneLeaving:
+		return true
+	case understudy.MilestoneMergeBegun, understudy.MilestoneMergeEnded:
+		return !d.holders[m.Server]
+	}
+	return false
+}
+
+// mark writes a milestone to the tenure that it is about.
+func mark(c *understudy.IncidentCamera, m understudy.Milestone) {
+	for i := range slices.Backward(c.Tenures) {
+		t := &c.Tenures[i]
+		if t.Server != m.Server || m.At.Before(earliest(t.Decided, t.Since).Add(-before)) {
+			continue
+		}
+		switch {
+		case m.Kind == understudy.MilestoneDurable && (t.Durable.IsZero() || m.At.Before(t.Durable)):
+			t.Durable = m.At
+		case m.Kind == understudy.MilestoneProven:
+			t.Proven = true
+		}
+		return
+	}
+}
+
+// refusal adds a claim that was refused while an incident went on, or just before.
+func (r *reading) refusal(e understudy.Event) {
+	for _, d := range slices.Backward(r.drafts) {
+		if d.Home != e.Server || e.At.Before(d.Begun.Add(-before)) {
+			continue
+		}
+		if d.Back.IsZero() || e.At.Before(d.Back) {
+			d.step(e, "refused", e.At, "", nil, e.Sentence)
+		}
+		return
+	}
+}
+
+// accounts ends the incident that an event concludes.
+func (r *reading) accounts(e understudy.Event) {
+	told := false
+	for _, c := range e.Changes {
+		a := c.Account
+		if a == nil {
+			continue
+		}
+		for _, d := range r.drafts {
+			if d.ID != a.Incident {
+				continue
+			}
+			if camera := d.cameras[a.Camera]; camera != nil {
+				camera.Account = a
+			}
+			if !told {
+				d.Over, d.Sentence, told = e.At, e.Sentence, true
+				d.step(e, "over", e.At, "", nil, e.Sentence)
+			}
+		}
+	}
+}
+
+func (d *draft) step(e understudy.Event, kind string, at time.Time, server understudy.ServerID, cameras []understudy.CameraID, sentence string) {
+	d.Steps = append(d.Steps, understudy.IncidentStep{At: at, Kind: kind, Server: server, Cameras: cameras, Sentence: sentence, Seq: e.Seq})
+}
+
+// finish orders what was found, and says how far it is.
+func (d *draft) finish() understudy.Incident {
+	for _, camera := range slices.Sorted(maps.Keys(d.cameras)) {
+		d.Cameras = append(d.Cameras, *d.cameras[camera])
+	}
+	slices.SortStableFunc(d.Steps, func(a, b understudy.IncidentStep) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Seq, b.Seq)) })
+	// The end of the way home is when the last footage was there, not when it was counted.
+	if !d.Over.IsZero() {
+		for _, s := range slices.Backward(d.Steps) {
+			if s.Kind == string(understudy.MilestoneMergeEnded) && !s.At.Before(d.Back) {
+				d.Over = earliest(d.Over, s.At)
+				break
+			}
+		}
+	}
+	switch {
+	case len(d.away) > 0:
+		d.Phase, d.Sentence = understudy.IncidentStandingIn, standingIn(d)
+	case d.Over.IsZero():
+		d.Phase, d.Sentence = understudy.IncidentComingHome, comingHome(d)
+	default:
+		d.Phase = understudy.IncidentOver
+	}
+	return d.Incident
+}
+
+func camerasOf(leases []understudy.Lease) []understudy.CameraID {
+	cameras := make([]understudy.CameraID, len(leases))
+	for i, l := range leases {
+		cameras[i] = l.Camera
+	}
+	slices.Sort(cameras)
+	return cameras
+}
+
+// earliest returns the earlier of two times that are known.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,257 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"understudy"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// teller writes a log, an event a second.
+type teller struct {
+	events []understudy.Event
+	epochs map[understudy.CameraID]uint64
+}
+
+func (l *teller) add(e understudy.Event) understudy.Event {
+	e.Seq = uint64(len(l.events) + 1)
+	e.At = noon.Add(time.Duration(e.Seq) * time.Second)
+	if e.Sentence == "" {
+		e.Sentence = fmt.Sprintf("event %d", e.Seq)
+	}
+	l.events = append(l.events, e)
+	return e
+}
+
+func (l *teller) move(kind understudy.EventKind, home, holder understudy.ServerID, cameras ...understudy.CameraID) understudy.Event {
+	if l.epochs == nil {
+		l.epochs = map[understudy.CameraID]uint64{}
+	}
+	e := understudy.Event{Kind: kind, Server: home}
+	at := noon.Add(time.Duration(len(l.events)+1) * time.Second)
+	e.Decided = at.Add(-3 * time.Millisecond)
+	for _, c := range cameras {
+		l.epochs[c]++
+		e.Changes = append(e.Changes, understudy.Change{Lease: &understudy.Lease{Camera: c, Holder: holder, Epoch: l.epochs[c], Since: at, Sentence: "why " + string(holder)}})
+	}
+	return l.add(e)
+}
+
+func (l *teller) take(home, holder understudy.ServerID, cameras ...understudy.CameraID) understudy.Event {
+	return l.move(understudy.EventTakeover, home, holder, cameras...)
+}
+
+func (l *teller) back(home understudy.ServerID, cameras ...understudy.CameraID) understudy.Event {
+	return l.move(understudy.EventFailback, home, home, cameras...)
+}
+
+// tell reports a milestone, ago before the report.
+func (l *teller) tell(kind understudy.MilestoneKind, home, server understudy.ServerID, ago time.Duration, cameras ...understudy.CameraID) {
+	at := noon.Add(time.Duration(len(l.events)+1)*time.Second - ago)
+	e := understudy.Event{Kind: understudy.EventServer, Server: server}
+	if len(cameras) == 0 {
+		cameras = []understudy.CameraID{""}
+	}
+	for _, c := range cameras {
+		e.Changes = append(e.Changes, understudy.Change{Milestone: &understudy.Milestone{Kind: kind, Home: home, Server: server, Camera: c, At: at}})
+	}
+	l.add(e)
+}
+
+func (l *teller) conclude(id string, cameras ...understudy.CameraID) {
+	e := understudy.Event{Kind: understudy.EventIncident, Sentence: "it cost nothing"}
+	for _, c := range cameras {
+		e.Changes = append(e.Changes, understudy.Change{Account: &understudy.CameraAccount{Incident: id, Camera: c, Complete: true}})
+	}
+	l.add(e)
+}
+
+// told writes an incident in a line a step, for comparison.
+func told(i understudy.Incident) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", i.ID, i.Phase)
+	if i.Planned {
+		b.WriteString(" planned")
+	}
+	for _, c := range i.Cameras {
+		fmt.Fprintf(&b, "\n%s:", c.Camera)
+		for _, t := range c.Tenures {
+			fmt.Fprintf(&b, " %s/%d", t.Server, t.Epoch)
+			if !t.Until.IsZero() {
+				fmt.Fprintf(&b, " %s", t.Until.Sub(t.Since))
+			}
+			if !t.Durable.IsZero() {
+				b.WriteString(" durable")
+			}
+			if t.Proven {
+				b.WriteString(" proven")
+			}
+		}
+		if c.Account != nil {
+			b.WriteString(" counted")
+		}
+	}
+	for _, s := range i.Steps {
+		fmt.Fprintf(&b, "\n%.1f %s %s %v", s.At.Sub(noon).Seconds(), s.Kind, s.Server, s.Cameras)
+	}
+	return b.String()
+}
+
+func TestDerive(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		log  func(*teller)
+		want []string
+	}{
+		{"a takeover that goes on", func(l *teller) { l.take("rec1", "fo1", "a", "b") }, []string{
+			"rec1-1 standing_in\na: fo1/1\nb: fo1/1\n1.0 decided fo1 [a b]\n1.0 granted fo1 [a b]"}},
+		{"the whole of one", func(l *teller) {
+			l.take("rec1", "fo1", "a")
+			l.tell(understudy.MilestoneDurable, "rec1", "fo1", 500*time.Millisecond, "a")
+			l.tell(understudy.MilestoneBack, "rec1", "fo1", 0)
+			l.back("rec1", "a")
+			l.tell(understudy.MilestoneProven, "rec1", "fo1", 0, "a")
+			l.tell(understudy.MilestoneMergeEnded, "rec1", "fo1", 0)
+			l.conclude("rec1-1", "a")
+		}, []string{"rec1-1 over\na: fo1/1 3s durable proven counted\n1.0 decided fo1 [a]\n1.0 granted fo1 [a]\n1.5 durable fo1 [a]\n3.0 back fo1 []\n" +
+			"4.0 failback_decided rec1 [a]\n4.0 failback rec1 [a]\n5.0 proven fo1 [a]\n6.0 merge_ended fo1 []\n7.0 over  []"}},
+		{"one camera, then the others: one incident", func(l *teller) {
+			l.take("rec1", "fo1", "a")
+			l.take("rec1", "fo1", "b")
+			l.back("rec1", "a")
+			l.back("rec1", "b")
+		}, []string{"rec1-1 coming_home\na: fo1/1 2s\nb: fo1/1 2s\n1.0 decided fo1 [a]\n1.0 granted fo1 [a]\n2.0 decided fo1 [b]\n2.0 granted fo1 [b]\n" +
+			"3.0 failback_decided rec1 [a]\n3.0 failback rec1 [a]\n4.0 failback_decided rec1 [b]\n4.0 failback rec1 [b]"}},
+		{"a failover server that is replaced while it stands in", func(l *teller) {
+			l.take("rec1", "fo1", "a")
+			l.take("rec1", "fo2", "a")
+			l.tell(understudy.MilestoneDurable, "rec1", "fo2", 0, "a")
+			l.back("rec1", "a")
+		}, []string{"rec1-1 coming_home\na: fo1/1 1s fo2/2 2s durable\n1.0 decided fo1 [a]\n1.0 granted fo1 [a]\n2.0 decided fo2 [a]\n2.0 granted fo2 [a]\n" +
+			"3.0 durable fo2 [a]\n4.0 failback_decided rec1 [a]\n4.0 failback rec1 [a]"}},
+		{"two recording servers at once: two incidents", func(l *teller) {
+			l.take("rec1", "fo1", "a")
+			l.take("rec2", "fo1", "b")
+			l.tell(understudy.MilestoneBack, "rec2", "fo1", 0)
+		}, []string{"rec1-1 standing_in\na: fo1/1\n1.0 decided fo1 [a]\n1.0 granted fo1 [a]",
+			"rec2-2 standing_in\nb: fo1/1\n2.0 decided fo1 [b]\n2.0 granted fo1 [b]\n3.0 back fo1 []"}},
+		{"again, while footage of the first one is on its way", func(l *teller) {
+			l.take("rec1", "fo1", "a")
+			l.back("rec1", "a")
+			l.take("rec1", "fo1", "a")
+			l.conclude("rec1-1", "a")
+		}, []string{"rec1-1 over\na: fo1/1 1s counted\n1.0 decided fo1 [a]\n1.0 granted fo1 [a]\n2.0 failback_decided rec1 [a]\n2.0 failback rec1 [a]\n4.0 over  []",
+			"rec1-3 standing_in\na: fo1/3\n3.0 decided fo1 [a]\n3.0 granted fo1 [a]"}},
+		{"what was seen before it was granted, and told before", func(l *teller) {
+			l.tell(understudy.MilestoneDurable, "rec1", "fo1", 0, "a")
+			l.tell(understudy.MilestoneLeaving, "rec1", "fo1", 0)
+			l.take("rec1", "fo1", "a")
+		}, []string{"rec1-3 standing_in planned\na: fo1/1 durable\n1.0 durable fo1 [a]\n2.0 leaving fo1 []\n3.0 decided fo1 [a]\n3.0 granted fo1 [a]"}},
+		{"a camera that is deleted, and one whose epoch is raised", func(l *teller) {
+			l.take("rec1", "fo1", "a", "b")
+			l.move(understudy.EventConfig, "", "fo1", "b")
+			l.add(understudy.Event{Kind: understudy.EventConfig, Changes: []understudy.Change{{GoneCamera: "a"}}})
+			l.back("rec1", "b")
+		}, []string{"rec1-1 coming_home\na: fo1/1 2s\nb: fo1/2 3s\n1.0 decided fo1 [a b]\n1.0 granted fo1 [a b]\n4.0 failback_decided rec1 [b]\n4.0 failback rec1 [b]"}},
+		{"a failback whose takeover is forgotten", func(l *teller) { l.back("rec1", "a") }, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var l teller
+			c.log(&l)
+			var got []string
+			for _, i := range Derive(l.events) {
+				got = append(got, told(i))
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n\n"), strings.Join(c.want, "\n\n"))
+			}
+		})
+	}
+}
+
+// A takeover that was decided and carried out without the management server is
+// told when it was decided, and says that it was granted later.
+func TestDeriveProvisional(t *testing.T) {
+	var l teller
+	l.take("rec1", "fo1", "a")
+	l.events[0].Decided = noon.Add(-5 * time.Minute)
+	l.events = append(l.events, understudy.Event{Seq: 2, At: noon.Add(2 * time.Second), Kind: understudy.EventServer, Changes: []understudy.Change{
+		{Milestone: &understudy.Milestone{Kind: understudy.MilestoneDurable, Home: "rec1", Server: "fo1", Camera: "a", At: noon.Add(-5*time.Minute + time.Second)}}}})
+	i := Derive(l.events)[0]
+	if !i.Begun.Equal(noon.Add(-5*time.Minute)) || i.Cameras[0].Tenures[0].Durable.IsZero() || !strings.Contains(i.Steps[2].Sentence, "without the management server's word") {
+		t.Errorf("the incident began with its decision, is %+v", i)
+	}
+}
+
+// TestDeriveAnyLog: whatever leases do, an incident's cameras are those that
+// others held, each camera is held by others exactly while an incident that
+// stands in says so, and reading on changes only what goes on.
+func TestDeriveAnyLog(t *testing.T) {
+	homes := map[understudy.CameraID]understudy.ServerID{"a": "rec1", "b": "rec1", "c": "rec2", "d": "rec2"}
+	cameras := []understudy.CameraID{"a", "b", "c", "d"}
+	rapid.Check(t, func(r *rapid.T) {
+		var l teller
+		holders := map[understudy.CameraID]understudy.ServerID{}
+		for range rapid.IntRange(1, 40).Draw(r, "events") {
+			camera := rapid.SampledFrom(cameras).Draw(r, "camera")
+			home := homes[camera]
+			switch rapid.IntRange(0, 3).Draw(r, "what") {
+			case 0, 1:
+				holder := rapid.SampledFrom([]understudy.ServerID{"fo1", "fo2"}).Draw(r, "holder")
+				l.take(home, holder, camera)
+				holders[camera] = holder
+			case 2:
+				l.back(home, camera)
+				delete(holders, camera)
+			case 3:
+				kind := rapid.SampledFrom([]understudy.MilestoneKind{understudy.MilestoneDurable, understudy.MilestoneBack, understudy.MilestoneProven, understudy.MilestoneMergeEnded, understudy.MilestoneHeard}).Draw(r, "kind")
+				l.tell(kind, home, "fo1", time.Duration(rapid.IntRange(0, 60_000).Draw(r, "ago"))*time.Millisecond, camera)
+			}
+			check(r, Derive(l.events), homes, holders)
+		}
+	})
+}
+
+func check(r *rapid.T, all []understudy.Incident, homes map[understudy.CameraID]understudy.ServerID, holders map[understudy.CameraID]understudy.ServerID) {
+	held := map[understudy.CameraID]understudy.ServerID{}
+	ids := map[string]bool{}
+	for _, i := range all {
+		if ids[i.ID] {
+			r.Fatalf("two incidents are named %s", i.ID)
+		}
+		ids[i.ID] = true
+		if (i.Phase == understudy.IncidentStandingIn) != i.Back.IsZero() || i.Sentence == "" {
+			r.Fatalf("an incident stands in until home has all back: %+v", i)
+		}
+		if !slices.IsSortedFunc(i.Steps, func(a, b understudy.IncidentStep) int { return a.At.Compare(b.At) }) {
+			r.Fatalf("the steps are not in order: %+v", i.Steps)
+		}
+		for _, c := range i.Cameras {
+			if homes[c.Camera] != i.Home || len(c.Tenures) == 0 {
+				r.Fatalf("camera %s is in an incident of %s with %d tenures", c.Camera, i.Home, len(c.Tenures))
+			}
+			for n, tenure := range c.Tenures {
+				if open := tenure.Until.IsZero(); open && n < len(c.Tenures)-1 {
+					r.Fatalf("a tenure before the last one goes on: %+v", c.Tenures)
+				} else if open {
+					if held[c.Camera] != "" {
+						r.Fatalf("two incidents hold camera %s", c.Camera)
+					}
+					held[c.Camera] = tenure.Server
+				}
+			}
+		}
+	}
+	for camera := range homes {
+		if held[camera] != holders[camera] {
+			r.Fatalf("camera %s is held by %q, and the incidents say %q", camera, holders[camera], held[camera])
+		}
+	}
+}
