@@ -15,6 +15,11 @@ import (
 const (
 	watchInterval = time.Second
 	watchPatience = 2 * time.Second // for one answer
+	// watchSettle is how long after the questions of a second their answers are
+	// published. A failover server that has heard nothing for 1.75 s weighs the
+	// last of them as a witness: published with the next questions, they would be
+	// up to 2 s old, and it would take over from a server that is well.
+	watchSettle = 150 * time.Millisecond
 )
 
 // Watch polls every server once a second and publishes what was last seen of
@@ -23,13 +28,14 @@ const (
 // each. A server that has neither answered nor failed to yet is left out.
 func Watch(ctx context.Context, servers func() map[understudy.ServerID]string,
 	tlsFor func(understudy.ServerID) *tls.Config, publish func([]understudy.ServerStatus)) error {
-	w := watcher{tlsFor: tlsFor, interval: watchInterval, watched: map[understudy.ServerID]*watched{}}
+	w := watcher{tlsFor: tlsFor, interval: watchInterval, settle: watchSettle, watched: map[understudy.ServerID]*watched{}}
 	return w.run(ctx, servers, publish)
 }
 
 type watcher struct {
 	tlsFor   func(understudy.ServerID) *tls.Config
 	interval time.Duration
+	settle   time.Duration // less than the interval
 	watched  map[understudy.ServerID]*watched
 	running  sync.WaitGroup
 }
@@ -51,6 +57,11 @@ func (w *watcher) run(ctx context.Context, servers func() map[understudy.ServerI
 	defer ticker.Stop()
 	for {
 		w.follow(ctx, servers())
+		select { // the servers are asked at the same moments
+		case <-ctx.Done():
+			return nil
+		case <-time.After(w.settle):
+		}
 		publish(w.statuses())
 		select {
 		case <-ctx.Done():
