@@ -20,7 +20,6 @@ type kind struct {
 	disks     []string // servers whose footage lies on a disk that fails as it is told
 	sessions  int      // that a camera allows at a time; 0 is no limit
 	mergeRate int64    // bytes a second; 0 is no limit
-	settings  map[string]any
 }
 
 // The modes of standby, and which of them differ where the recording server does not fail.

@@ -152,7 +152,6 @@ func (r *run) up(ctx context.Context) (err error) {
 	}
 	r.site, err = site.Up(ctx, site.Options{
 		Dir: r.Dir, Binary: r.Binary, Layout: layout, Ports: [2]int{80, 443}, HoldDown: holdDown,
-		Settings: r.kind.settings,
 		Place: func(name string) site.Place {
 			return site.Place{Address: r.net.addresses[name], Enter: enter(name)}
 		},
