@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"slices"
 	"time"
 
 	"understudy"
@@ -30,13 +31,15 @@ type account struct {
 	// Foreign counts frames that the camera never sent, as far as stamps or the truth tell.
 	Foreign int
 	Losses  []loss
+	// Interval is the usual time from one frame to the next.
+	Interval time.Duration
 }
 
 // accountStamped accounts for frames by their counters: whatever counter lies
 // between the first and the last is there once, or it is lost, or it is a
 // duplicate. One without a stamp of this camera is foreign.
 func accountStamped(exported []frame) account {
-	a := account{Frames: len(exported)}
+	a := account{Frames: len(exported), Interval: interval(exported)}
 	var last frame
 	for _, f := range exported {
 		switch {
@@ -71,7 +74,7 @@ func accountHashed(truth, exported []frame) account {
 	for len(truth) > 0 && len(exported) > 0 && exported[0].At.Before(truth[0].At.Add(lateObserver)) && find(truth, 0, exported[0]) < 0 {
 		exported = exported[1:]
 	}
-	a := account{Frames: len(exported)}
+	a := account{Frames: len(exported), Interval: interval(exported)}
 	next, matched := 0, -1
 	for _, f := range exported {
 		at := find(truth, next, f)
@@ -109,6 +112,29 @@ func (a account) lostBetween(from, to time.Time) (frames int, longest time.Durat
 		}
 	}
 	return frames, longest
+}
+
+// missing sums how long nothing was recorded, of the losses that begin in [from, to).
+func (a account) missing(from, to time.Time) (length time.Duration) {
+	for _, l := range a.Losses {
+		if !l.After.Before(from) && l.After.Before(to) {
+			length += l.Before.Sub(l.After) - a.Interval
+		}
+	}
+	return length
+}
+
+// interval is the middle of the times from one frame to the next.
+func interval(frames []frame) time.Duration {
+	var apart []time.Duration
+	for i := 1; i < len(frames); i++ {
+		apart = append(apart, frames[i].At.Sub(frames[i-1].At))
+	}
+	if len(apart) == 0 {
+		return 0
+	}
+	slices.Sort(apart)
+	return apart[len(apart)/2]
 }
 
 func (a account) lost() (frames int) {

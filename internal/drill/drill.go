@@ -209,6 +209,11 @@ func (r *rehearsal) run(ctx context.Context) (Result, error) {
 		result.Why = err.Error()
 		return result, nil
 	}
+	r.options.Say("comparing the record of the incident with the frames")
+	if err := r.record(ctx, &result); err != nil {
+		result.Why = err.Error()
+		return result, nil
+	}
 	result.judge(r.options)
 	return result, nil
 }

@@ -41,6 +41,10 @@ type Result struct {
 	LostKills int   `json:"lost_frames_in_kills,omitempty"` // while home was dead in one of them: nobody had them
 	LineBytes int64 `json:"merge_line_bytes,omitempty"`     // that went home over the line, TLS and messages included
 
+	// Incident is the site's own record of it, which agrees with the frames that
+	// were counted to a frame.
+	Incident *understudy.Incident `json:"incident,omitempty"`
+
 	ExportedOK bool   `json:"exported_ok"`
 	Passed     bool   `json:"passed"`
 	Why        string `json:"why"`
@@ -117,6 +121,9 @@ func (r Result) Print(w io.Writer) {
 	if r.Cuts > 0 {
 		rows = append(rows, struct{ name, value string }{"the merge was cut", fmt.Sprintf(
 			"%d times, and its ends were killed %d times (%d frames while home was dead); %d bytes over the line", r.Cuts, r.Kills, r.LostKills, r.LineBytes)})
+	}
+	if r.Incident != nil {
+		rows = append(rows, struct{ name, value string }{"incident", r.Incident.ID + ": " + r.Incident.Sentence})
 	}
 	for _, row := range rows {
 		fmt.Fprintf(w, "  %-22s %s\n", row.name, row.value)

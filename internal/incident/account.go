@@ -52,7 +52,8 @@ func Account(i understudy.Incident, line understudy.Timeline) understudy.CameraA
 		}
 	}
 	for n := 1; n < len(line.Spans); n++ {
-		if s := line.Spans[n]; s.Holder != line.Spans[n-1].Holder {
+		// Where something is missing there is nothing to prove.
+		if s := line.Spans[n]; s.Holder != line.Spans[n-1].Holder && s.From.Sub(line.Spans[n-1].To) <= time.Millisecond {
 			a.Seams++
 			if s.Joined {
 				a.Proven++

@@ -291,22 +291,24 @@ func (r *reading) refusal(e understudy.Event) {
 
 // accounts ends the incident that an event concludes.
 func (r *reading) accounts(e understudy.Event) {
-	told := false
+	var accounts []understudy.CameraAccount
 	for _, c := range e.Changes {
-		a := c.Account
-		if a == nil {
-			continue
+		if c.Account != nil {
+			accounts = append(accounts, *c.Account)
 		}
+	}
+	told := false
+	for _, a := range accounts {
 		for _, d := range r.drafts {
 			if d.ID != a.Incident {
 				continue
 			}
 			if camera := d.cameras[a.Camera]; camera != nil {
-				camera.Account = a
+				camera.Account = &a
 			}
 			if !told {
 				d.Over, d.Sentence, told = e.At, e.Sentence, true
-				d.step(e, "over", e.At, "", nil, e.Sentence)
+				d.step(e, "over", e.At, "", nil, "all footage is home and was counted: "+cost(accounts))
 			}
 		}
 	}

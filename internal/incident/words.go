@@ -88,12 +88,22 @@ func cost(accounts []understudy.CameraAccount) string {
 		}
 		proven, seams = proven+a.Proven, seams+a.Seams
 	}
-	text := fmt.Sprintf("nothing is missing of %s", counted(len(accounts)))
+	text := "nothing is missing of " + counted(len(accounts))
 	if short > 0 {
-		text = fmt.Sprintf("%d ms are missing at most, of camera %s; %d of %s lack nothing", worst.Milliseconds, worst.Camera, len(accounts)-short, counted(len(accounts)))
+		text = fmt.Sprintf("at most %d ms are missing, of camera %s", worst.Milliseconds, worst.Camera)
 	}
-	if seams > 0 {
-		text += fmt.Sprintf("; %d of %d seams are proven by equal samples", proven, seams)
+	if whole := len(accounts) - short; short > 0 && whole > 0 {
+		text += fmt.Sprintf("; nothing of %d others", whole)
+	}
+	switch {
+	case seams > 0 && proven == seams:
+		which := "every change"
+		if short > 0 {
+			which = "every other change"
+		}
+		text += "; " + which + " of server is proven without a loss, by equal samples"
+	case seams > 0:
+		text += fmt.Sprintf("; %d of %d changes of server are proven without a loss by equal samples, the others by the clocks", proven, seams)
 	}
 	if unsure > 0 {
 		text += fmt.Sprintf("; of %s that cannot be said, because not every server answered", counted(unsure))
