@@ -19,6 +19,9 @@ type State struct {
 	Boot    string    `json:"boot"`
 	Started time.Time `json:"started"`
 	At      time.Time `json:"at" doc:"The server's own wall clock"`
+	// Running is how long the process has run, by a clock that nobody sets: two
+	// answers of one boot are put in order by it.
+	Running time.Duration `json:"running" doc:"Nanoseconds that the process has run, by a clock that nobody sets"`
 	// Epoch is the highest it has ever seen.
 	Epoch uint64 `json:"epoch"`
 	// Leaving, when not empty, says why the server is about to stop on purpose:

@@ -49,6 +49,7 @@ type story struct {
 	t     *testing.T
 	state State
 	now   time.Duration
+	set   time.Duration
 	last  map[string]string
 	out   strings.Builder
 	want  Want
@@ -99,8 +100,11 @@ func (s *story) do(words []string) {
 	case "management":
 		up := args[0] == "answers"
 		s.step(Observation{Reached: &up})
+	case "clock": // the wall clocks of the watched servers are set to that much later
+		s.set = parseSeconds(s.t, args[0])
 	case "status":
-		state := understudy.State{At: at(parseSeconds(s.t, args[1])), Storage: understudy.StorageState{Writable: true}}
+		seen := parseSeconds(s.t, args[1])
+		state := understudy.State{Boot: "1", At: at(seen + s.set), Running: seen + time.Minute, Storage: understudy.StorageState{Writable: true}}
 		s.step(Observation{Status: []understudy.ServerStatus{{Server: understudy.ServerID(args[0]), Reachable: true, State: &state}}})
 	case "granted", "denied":
 		s.claimed(command == "granted", understudy.ServerID(args[0]), args[1:])
@@ -142,7 +146,7 @@ func (s *story) until(end time.Duration, answering []string) {
 
 func (s *story) answer(args []string) {
 	id := understudy.ServerID(args[0])
-	state := understudy.State{Server: id, Boot: "1", At: at(s.now), Storage: understudy.StorageState{Writable: true}}
+	state := understudy.State{Server: id, Boot: "1", At: at(s.now + s.set), Running: s.now + time.Minute, Storage: understudy.StorageState{Writable: true}}
 	for _, word := range args[1:] {
 		key, value, set := strings.Cut(word, "=")
 		switch {

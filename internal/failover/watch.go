@@ -215,7 +215,17 @@ func (w watch) witnessed(at time.Duration) bool {
 		ahead = refusedAhead
 	}
 	return w.status.Reachable && state != nil && at-w.statusAt < statusFresh && w.known &&
-		state.Storage.Writable && state.Leaving == "" && state.At.Sub(w.state.At) >= ahead
+		state.Storage.Writable && state.Leaving == "" && later(*state, w.state) >= ahead
+}
+
+// later returns how much later one answer of a server is than another. Its wall
+// clock may have been set in between, so that only a process that does not tell
+// how long it has run is judged by that.
+func later(one, other understudy.State) time.Duration {
+	if one.Running > 0 && other.Running > 0 && one.Boot == other.Boot {
+		return one.Running - other.Running
+	}
+	return one.At.Sub(other.At)
 }
 
 // suspect notices silence.

@@ -130,7 +130,7 @@ func (s *Server) State() understudy.State {
 	now := time.Now()
 	cameras := *s.cameras.Load()
 	state := understudy.State{
-		Server: s.config.ID, Role: s.config.Role, Boot: s.boot, Started: s.started, At: now,
+		Server: s.config.ID, Role: s.config.Role, Boot: s.boot, Started: s.started, At: now, Running: now.Sub(s.started),
 		Epoch: s.epoch.Load(), CutOff: s.cutOff.Load(), Storage: s.config.Store.State(),
 		Cameras: make([]understudy.CameraState, len(cameras)),
 	}
