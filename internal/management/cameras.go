@@ -126,6 +126,9 @@ func (tx *change) nextEpoch(id understudy.CameraID) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if _, exists := tx.site.Camera(id); exists { // it moves: see decide
+		id = understudy.AllCameras
+	}
 	epoch, err := tx.Epoch(id)
 	return max(epoch, log.Floor) + 1, err
 }

@@ -126,9 +126,13 @@ func entitled(site understudy.Site, c understudy.Claim) error {
 func (m *Management) decide(tx *change, c understudy.Claim, digest [32]byte) (ClaimRecord, error) {
 	record := ClaimRecord{ID: c.ID, Digest: digest, At: tx.now, Granted: []understudy.Lease{}, Refused: []understudy.Refusal{}}
 	var changes []understudy.Change
+	highest, err := highestEpoch(tx)
+	if err != nil {
+		return record, err
+	}
 	room := roomFor(tx.site, c)
 	for _, wanted := range byPriority(tx.site, c.Cameras) {
-		lease, reason := grant(tx.site, c, wanted)
+		lease, reason := grant(tx.site, c, wanted, highest)
 		if reason == "" && lease.Holder != c.Claimant {
 			reason = room.take(wanted.Camera)
 		}
@@ -138,7 +142,9 @@ func (m *Management) decide(tx *change, c understudy.Claim, digest [32]byte) (Cl
 		case lease.Holder == c.Claimant:
 			record.Granted = append(record.Granted, lease)
 		default:
-			lease = understudy.Lease{Camera: wanted.Camera, Holder: c.Claimant, Epoch: lease.Epoch + 1, Since: tx.now, Sentence: c.Sentence}
+			// Above every epoch of the site, so that a database that was restored without
+			// this grant is found out by the highest that any server has seen (Ratchet).
+			lease = understudy.Lease{Camera: wanted.Camera, Holder: c.Claimant, Epoch: highest + 1, Since: tx.now, Sentence: c.Sentence}
 			record.Granted = append(record.Granted, lease)
 			changes = append(changes, understudy.Change{Lease: &lease})
 		}
@@ -167,7 +173,7 @@ func (m *Management) decide(tx *change, c understudy.Claim, digest [32]byte) (Cl
 }
 
 // grant returns the lease as it is, and why the claimant may not have it.
-func grant(site understudy.Site, c understudy.Claim, wanted understudy.CameraEpoch) (lease understudy.Lease, reason string) {
+func grant(site understudy.Site, c understudy.Claim, wanted understudy.CameraEpoch, highest uint64) (lease understudy.Lease, reason string) {
 	camera, ok := site.Camera(wanted.Camera)
 	if !ok {
 		return lease, fmt.Sprintf("there is no camera %s", wanted.Camera)
@@ -184,8 +190,8 @@ func grant(site understudy.Site, c understudy.Claim, wanted understudy.CameraEpo
 		return lease, fmt.Sprintf("%s is no standby of camera %s", c.Claimant, wanted.Camera)
 	case lease.Epoch != wanted.Epoch:
 		return lease, fmt.Sprintf("%s holds camera %s under epoch %d, and the claim expected %d", lease.Holder, wanted.Camera, lease.Epoch, wanted.Epoch)
-	case lease.Epoch >= maxEpoch:
-		return lease, fmt.Sprintf("camera %s has used up its epochs", wanted.Camera)
+	case highest >= maxEpoch:
+		return lease, fmt.Sprintf("the site has used up its epochs, and camera %s cannot be given to anybody", wanted.Camera)
 	}
 	return lease, ""
 }
