@@ -159,11 +159,14 @@ func (s *story) answer(args []string) {
 		case set:
 			s.t.Fatalf("no such word in an answer: %s", word)
 		default:
-			camera := understudy.CameraID(strings.TrimRight(word, "!-?~"))
+			camera := understudy.CameraID(strings.TrimRight(word, "!-?~<"))
 			if camera == understudy.CameraID(word) {
 				s.marks[camera] = s.now
 			}
-			c := understudy.CameraState{Camera: camera, Receiving: !strings.HasSuffix(word, "-")}
+			c := understudy.CameraState{Camera: camera, Receiving: !strings.HasSuffix(word, "-") && !strings.HasSuffix(word, "<")}
+			if strings.HasSuffix(word, "<") { // it was recorded since the last answer, and receives nothing now
+				s.marks[camera] = s.now - time.Second
+			}
 			if strings.HasSuffix(word, "?") { // it waits for an event
 				c.Waiting, c.Buffered.At = true, at(s.now)
 			}

@@ -34,8 +34,8 @@ const (
 	idleBound    = time.Minute      // of nobody getting a frame
 )
 
-// knownLeases are all leases as they were last heard of, by camera: ahead of the site after a claim.
-func (s State) knownLeases() []understudy.Lease {
+// Leases are all leases as they were last heard of, by camera: ahead of the site after a claim.
+func (s State) Leases() []understudy.Lease {
 	leases := make([]understudy.Lease, 0, len(s.leases))
 	for _, camera := range sorted(s.leases) {
 		leases = append(leases, s.leases[camera])
@@ -208,11 +208,13 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 	return ""
 }
 
-// recordedBy returns who else is seen recording a camera: the lease's holder, else its home.
+// recordedBy returns who else is seen recording a camera: the lease's holder,
+// else its home. A watermark that moved while nobody looked moves no more if no
+// frames come.
 func (s *State) recordedBy(camera understudy.CameraID, home understudy.ServerID) (understudy.ServerID, progress) {
 	for _, id := range []understudy.ServerID{s.lease(camera, home).Holder, home} {
 		w, watched := s.watches[id]
-		if p := w.cameras[camera]; watched && w.verdict.answers() && p.steady > 0 && s.at-p.moved <= moving {
+		if p := w.cameras[camera]; watched && w.verdict.answers() && p.receiving && p.steady > 0 && s.at-p.moved <= moving {
 			return id, p
 		}
 	}
