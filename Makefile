@@ -1,9 +1,11 @@
 # Each target is one line; what a line runs is in scripts/ or in the program itself.
 .DEFAULT_GOAL := help
 GO ?= go
+SEEDS ?= 10000
+FROM ?= 0
 LINT = bin/golangci-lint
 
-.PHONY: help demo test tools lint race script browser drills sample campaign faults crash fuzz build clean
+.PHONY: help demo test tools lint race script browser drills sample sim campaign faults crash fuzz build clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +33,9 @@ race: ## all tests but the long faults, with the race detector; many of them wai
 
 faults: build ## break a whole site in many ways: full disks, random kills, cameras that misbehave (5 minutes)
 	$(GO) test -count=1 -timeout 15m ./test/faults
+
+sim: ## play SEEDS stories of a site under faults on virtual time; SEED=n writes down one of them
+	@$(GO) run ./internal/sim/play $(if $(SEED),-seed $(SEED),-seeds $(SEEDS) -from $(FROM))
 
 crash: ## a million crash states of the store in memory, then real processes and disks that are broken (10 minutes)
 	scripts/crash.sh

@@ -1,0 +1,264 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"understudy"
+	"understudy/internal/merge"
+	"understudy/internal/recording"
+)
+
+// home is a recording server: recording.Failback decides when it takes its
+// cameras back; what records is a model.
+type home struct {
+	machine
+	rec      recorder
+	cameras  []*camera
+	failback recording.Failback
+	receiver *merge.Receiver
+	site     *understudy.Site
+	covers   map[understudy.ServerID]covering
+
+	leaving bool
+	left    time.Duration // began to leave
+
+	// Kept on the disk.
+	planned   bool
+	failbacks []time.Time
+
+	planning bool // this start follows a planned stop
+	last     understudy.Claim
+	claims   int
+	asking   bool
+	next     time.Duration
+	wait     time.Duration
+}
+
+// covering is what a standby said that it records.
+type covering struct {
+	at      time.Duration
+	cameras []understudy.CameraID
+}
+
+const (
+	decideEvery  = 250 * time.Millisecond
+	homePatience = 5 * time.Second
+	coverFresh   = 2 * time.Second
+	leaveBound   = 10 * time.Second
+)
+
+func newHome(s *story, id understudy.ServerID, place int) *home {
+	h := &home{machine: machine{s: s, id: id, place: place}}
+	h.disk = newDisk(&h.machine)
+	h.begin, h.finish = h.run, h.ended
+	return h
+}
+
+func (h *home) run() {
+	h.failback = recording.Failback{Self: h.id, HoldDown: h.s.o.HoldDown}
+	h.receiver = &merge.Receiver{Self: h.id, Sink: sink{&h.machine}}
+	h.site, h.covers = nil, map[understudy.ServerID]covering{}
+	h.leaving, h.asking, h.last, h.next, h.wait = false, false, understudy.Claim{}, 0, 0
+	h.planning, h.planned = h.planned, false
+	h.after(between(h.s.machines, 200*time.Millisecond, 1500*time.Millisecond), func() {
+		for _, c := range h.cameras {
+			h.rec.apply(c, max(1, h.highest))
+		}
+	})
+	h.s.authority.subscribe(&h.machine, h.told)
+	h.decide()
+}
+
+func (h *home) ended() { h.rec.forget(h.powered) }
+
+func (h *home) told(site *understudy.Site, _ []understudy.ServerStatus) {
+	if site == nil {
+		return
+	}
+	h.site = site
+	h.learn(site.Leases)
+}
+
+// learn takes in leases ahead of the service channel.
+func (h *home) learn(leases []understudy.Lease) {
+	if h.site == nil {
+		return
+	}
+	now := *h.site
+	now.Leases = slices.Clone(now.Leases)
+	for _, l := range leases {
+		c := h.s.camera(l.Camera)
+		if c.home != h {
+			continue
+		}
+		h.highest = max(h.highest, l.Epoch)
+		if s := h.rec.sessions[c.index]; s != nil {
+			s.epoch = max(s.epoch, l.Epoch)
+		}
+		for i, old := range now.Leases {
+			if old.Camera == l.Camera && old.Epoch < l.Epoch {
+				now.Leases[i] = l
+			}
+		}
+	}
+	h.site = &now
+}
+
+func (h *home) state() understudy.State {
+	state := understudy.State{Server: h.id, Boot: bootName(&h.machine), At: h.wall(), Running: h.s.now - h.began, Epoch: h.highest,
+		Storage: understudy.StorageState{Writable: h.disk.writable, Incarnation: h.disk.incarnation}, Cameras: h.rec.states()}
+	if h.leaving {
+		state.Leaving = "asked to stop"
+	}
+	return state
+}
+
+func bootName(m *machine) string { return fmt.Sprint(m.id, "#", m.boot) }
+
+// decide looks again and again whether cameras are to be taken back, and asks until reality agrees.
+func (h *home) decide() {
+	h.after(decideEvery, h.decide)
+	if h.leaving && h.mayStop() {
+		h.stopped()
+		return
+	}
+	if h.site == nil {
+		return
+	}
+	var leases []understudy.Lease
+	for _, c := range h.cameras {
+		if l, ok := h.site.Lease(c.id); ok {
+			leases = append(leases, l)
+		}
+	}
+	cameras, sentence := h.failback.Look(epoch.Add(h.s.now), h.state(), leases, h.planning, h.failbacks)
+	switch {
+	case sentence == "":
+		h.planning = false
+		return
+	case len(cameras) == 0 || h.asking || h.s.now < h.next:
+		return
+	}
+	if !slices.Equal(cameras, h.last.Cameras) {
+		h.claims++
+		h.last = understudy.Claim{ID: fmt.Sprintf("failback-%s-%d", h.id, h.claims), Claimant: h.id, Home: h.id,
+			Kind: understudy.ClaimFailback, Cameras: cameras, Sentence: sentence, Decided: h.wall()}
+	}
+	h.claim(h.last)
+}
+
+func (h *home) claim(c understudy.Claim) {
+	var answer understudy.ClaimAnswer
+	h.asking = true
+	h.s.tally.Claims++
+	h.s.authority.call(&h.machine, homePatience, func(m *authority) (err error) {
+		answer, err = m.claim(c)
+		return err
+	}, func(err error) {
+		h.asking = false
+		switch {
+		case err != nil && understudy.CodeOf(err) == understudy.CodeUnavailable:
+			h.next = h.s.now + 500*time.Millisecond
+			return
+		case err == nil:
+			leases := answer.Granted
+			for _, r := range answer.Refused {
+				leases = append(leases, r.Lease)
+			}
+			h.learn(leases)
+		}
+		if err != nil || len(answer.Granted) == 0 {
+			h.wait = min(max(2*h.wait, 2*time.Second), time.Minute)
+			h.next, h.last = h.s.now+h.wait, understudy.Claim{}
+			return
+		}
+		if !h.planning {
+			h.failbacks = append(h.failbacks, epoch.Add(h.s.now))
+		}
+		h.next, h.wait, h.last = h.s.now, 0, understudy.Claim{}
+	})
+}
+
+// leave is a planned stop: the process ends when it is covered.
+func (h *home) leave() {
+	if h.alive() && !h.leaving {
+		h.s.say("%s is asked to stop", h.id)
+		h.leaving, h.left = true, h.s.now
+	}
+}
+
+// mayStop is Server.Leave's question, without the clients.
+func (h *home) mayStop() bool {
+	if h.s.now-h.left >= leaveBound {
+		return true
+	}
+	watched, covered := false, map[understudy.CameraID]bool{}
+	for _, c := range h.covers {
+		if h.s.now-c.at <= coverFresh {
+			watched = true
+			for _, id := range c.cameras {
+				covered[id] = true
+			}
+		}
+	}
+	if !watched {
+		return true
+	}
+	for _, s := range h.rec.sessions {
+		if s != nil && !covered[s.cam.id] && s.state().Recording {
+			return false
+		}
+	}
+	return true
+}
+
+// stopped is the end of a planned stop: all is written and synced.
+func (h *home) stopped() {
+	h.s.say("%s stops", h.id)
+	h.planned = true
+	if !h.disk.broken {
+		for _, g := range h.disk.segments {
+			if g.last > g.durable {
+				h.s.oracle.durable(g, g.durable+1, g.last)
+				g.written, g.durable = g.last, g.last
+			}
+		}
+	}
+	h.kill()
+}
+
+// stateOf is what a server answers on its state port.
+func (s *story) stateOf(m *machine, p understudy.Poll) understudy.State {
+	for _, h := range s.homes {
+		if &h.machine == m {
+			if p.Observer != "" {
+				h.covers[p.Observer] = covering{at: s.now, cameras: p.Covered}
+			}
+			return h.state()
+		}
+	}
+	for _, f := range s.standbys {
+		if &f.machine == m {
+			return understudy.State{Server: f.id, Boot: bootName(m), At: m.wall(), Running: s.now - m.began, Epoch: m.highest, Cameras: f.rec.states(),
+				Storage: understudy.StorageState{Writable: f.disk.writable, Incarnation: f.disk.incarnation}}
+		}
+	}
+	return understudy.State{}
+}
+
+// recorder of whatever server the machine is.
+func (m *machine) recorder() *recorder {
+	for _, h := range m.s.homes {
+		if &h.machine == m {
+			return &h.rec
+		}
+	}
+	for _, f := range m.s.standbys {
+		if &f.machine == m {
+			return &f.rec
+		}
+	}
+	return &recorder{m: m}
+}

@@ -1,0 +1,207 @@
+package sim
+
+import (
+	"time"
+
+	"understudy"
+)
+
+// machine is a host with one server process on it.
+type machine struct {
+	s       *story
+	id      understudy.ServerID
+	place   int // in the network
+	powered bool
+	up      bool // the process runs
+	hung    bool // and stands still
+	boot    int
+	began   time.Duration // of this process
+	changed time.Duration // of up and hung
+	offset  time.Duration // of the wall clock
+	backlog []func()      // what a process that stands still will do when it goes on
+	peers   []*conn       // that others have opened to it
+	disk    *disk
+	highest uint64 // epoch that it has ever seen
+	begin   func() // starts the process
+	finish  func() // forgets what was in memory
+}
+
+func (m *machine) alive() bool { return m.up && !m.hung }
+
+// wall is the machine's own clock.
+func (m *machine) wall() time.Time { return epoch.Add(m.s.now + m.offset) }
+
+// epoch is when every story begins.
+var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// do runs f in the process: now, when it goes on, or never if it has ended since.
+func (m *machine) do(boot int, f func()) {
+	switch {
+	case m.boot != boot || !m.up:
+	case m.hung:
+		m.backlog = append(m.backlog, f)
+	default:
+		f()
+	}
+}
+
+// after plans what this process does later, if it still runs.
+func (m *machine) after(d time.Duration, f func()) {
+	boot := m.boot
+	m.s.after(d, func() { m.do(boot, f) })
+}
+
+func (m *machine) start() {
+	if m.up {
+		return
+	}
+	m.s.say("%s starts", m.id)
+	m.powered, m.up, m.hung = true, true, false
+	m.boot++
+	m.began, m.changed, m.backlog = m.s.now, m.s.now, nil
+	if m.disk != nil {
+		m.disk.open()
+	}
+	m.begin()
+}
+
+// kill ends the process. Its host says so to whoever is connected.
+func (m *machine) kill() {
+	if !m.up {
+		return
+	}
+	m.s.say("%s is killed", m.id)
+	m.stop()
+	for _, c := range m.peers {
+		m.s.net.send(m.place, c.from.place, c.end)
+	}
+	m.peers = nil
+	if m.disk != nil {
+		m.disk.lose(false)
+	}
+}
+
+// losePower ends the process and the host: nobody is told, and what was not synced is gone.
+func (m *machine) losePower() {
+	if m.powered {
+		m.s.say("%s loses power", m.id)
+	}
+	if m.up {
+		m.stop()
+	}
+	m.powered, m.peers = false, nil
+	if m.disk != nil {
+		m.disk.lose(true)
+	}
+}
+
+func (m *machine) stop() {
+	m.up, m.hung, m.changed, m.backlog = false, false, m.s.now, nil
+	m.s.breakPipes(m)
+	m.finish()
+}
+
+func (m *machine) hang(hung bool) {
+	if !m.up || m.hung == hung {
+		return
+	}
+	m.s.say("%s stands still: %v", m.id, hung)
+	m.hung, m.changed = hung, m.s.now
+	if hung {
+		return
+	}
+	backlog := m.backlog
+	m.backlog = nil
+	for _, f := range backlog {
+		m.do(m.boot, f)
+	}
+}
+
+// conn is a connection to a server's state port.
+type conn struct {
+	from   *machine
+	to     *machine
+	boot   int // of to
+	ended  bool
+	broken func() // told once
+}
+
+func (c *conn) end() {
+	if c.ended {
+		return
+	}
+	c.ended = true
+	if c.broken != nil {
+		c.broken()
+	}
+}
+
+// close gives a connection up from this end.
+func (c *conn) close() {
+	c.ended = true
+	for i, p := range c.to.peers {
+		if p == c {
+			c.to.peers = append(c.to.peers[:i], c.to.peers[i+1:]...)
+			return
+		}
+	}
+}
+
+// What came of dialling.
+const (
+	connected = iota
+	refused
+	unanswered
+)
+
+// connect dials the state port of to; done is called once, within patience.
+func (m *machine) connect(to *machine, patience time.Duration, done func(result int, c *conn)) {
+	boot, settled := m.boot, false
+	settle := func(result int, c *conn) {
+		if settled {
+			if c != nil {
+				c.close()
+			}
+			return
+		}
+		settled = true
+		m.do(boot, func() { done(result, c) })
+	}
+	m.s.net.send(m.place, to.place, func() {
+		switch {
+		case !to.powered:
+		case !to.up:
+			m.s.net.send(to.place, m.place, func() { settle(refused, nil) })
+		default:
+			to.do(to.boot, func() {
+				c := &conn{from: m, to: to, boot: to.boot}
+				to.peers = append(to.peers, c)
+				m.s.net.send(to.place, m.place, func() { settle(connected, c) })
+			})
+		}
+	})
+	m.s.after(patience, func() { settle(unanswered, nil) })
+}
+
+// ask polls over a connection; answered is called if an answer comes, broken if the other end says that it knows no such connection.
+func (c *conn) ask(poll understudy.Poll, answered func(understudy.State)) {
+	s, boot := c.from.s, c.from.boot
+	s.net.send(c.from.place, c.to.place, func() {
+		switch {
+		case !c.to.powered:
+		case !c.to.up || c.to.boot != c.boot:
+			s.net.send(c.to.place, c.from.place, func() { c.from.do(boot, c.end) })
+		default:
+			c.to.do(c.boot, func() {
+				state := s.stateOf(c.to, poll)
+				s.net.send(c.to.place, c.from.place, func() {
+					c.from.do(boot, func() {
+						if !c.ended {
+							answered(state)
+						}
+					})
+				})
+			})
+		}
+	})
+}

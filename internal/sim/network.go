@@ -1,0 +1,67 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// network carries messages between places. A message that meets a cut is lost;
+// a lost packet of an open connection is sent again, as TCP does.
+type network struct {
+	s       *story
+	dice    *rand.Rand
+	cut     [][]bool // from, to
+	since   [][]time.Duration
+	latency time.Duration
+	jitter  time.Duration
+	loss    float64
+}
+
+const resend = 200 * time.Millisecond // TCP's shortest
+
+func newNetwork(s *story, places int) *network {
+	n := &network{s: s, dice: dice(s.seed, ofNetwork), latency: s.o.Latency, jitter: s.o.Jitter, loss: s.o.Loss}
+	for range places {
+		n.cut = append(n.cut, make([]bool, places))
+		n.since = append(n.since, make([]time.Duration, places))
+	}
+	return n
+}
+
+func (n *network) delay() time.Duration {
+	d := n.latency
+	if n.jitter > 0 {
+		d += time.Duration(n.dice.Int64N(int64(n.jitter)))
+	}
+	if n.loss > 0 {
+		for again := resend; n.dice.Float64() < n.loss; again *= 2 {
+			d += again
+		}
+	}
+	return d
+}
+
+func (n *network) send(from, to int, f func()) {
+	if n.cut[from][to] {
+		return
+	}
+	n.s.after(n.delay(), func() {
+		if !n.cut[from][to] {
+			f()
+		}
+	})
+}
+
+// both reports whether two places reach each other.
+func (n *network) both(a, b int) bool { return !n.cut[a][b] && !n.cut[b][a] }
+
+// whole reports whether two places have reached each other for that long.
+func (n *network) whole(a, b int, d time.Duration) bool {
+	return n.both(a, b) && n.s.now-max(n.since[a][b], n.since[b][a]) > d
+}
+
+func (n *network) set(from, to int, cut bool) {
+	if n.cut[from][to] != cut {
+		n.cut[from][to], n.since[from][to] = cut, n.s.now
+	}
+}

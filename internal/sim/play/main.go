@@ -1,0 +1,52 @@
+// Command play plays stories of the simulator, by their seeds.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+
+	"understudy/internal/sim"
+)
+
+func main() {
+	from := flag.Uint64("from", 0, "first seed")
+	seeds := flag.Int("seeds", 10000, "how many seeds are played")
+	seed := flag.Int64("seed", -1, "play this one seed, and write its story down")
+	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "stories that are played at once")
+	asJSON := flag.Bool("json", false, "print what came of it as JSON")
+	profile := flag.String("cpuprofile", "", "write a profile of the processor's time to this file")
+	flag.Parse()
+	debug.SetGCPercent(800) // a story is short and leaves nothing behind
+	if *profile != "" {
+		file, err := os.Create(*profile)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		defer file.Close()
+		_ = pprof.StartCPUProfile(file)
+		defer pprof.StopCPUProfile()
+	}
+	if *seed >= 0 {
+		o := sim.Play(uint64(*seed), true)
+		fmt.Print(o.Log)
+		fmt.Println(o)
+		return
+	}
+	r := sim.PlayMany(*from, *seeds, *workers, func(o sim.Outcome) { fmt.Println(o) })
+	if *asJSON {
+		text, _ := json.MarshalIndent(r, "", "  ")
+		fmt.Println(string(text))
+	} else {
+		fmt.Println(r)
+	}
+	if r.Violations > 0 {
+		pprof.StopCPUProfile()
+		os.Exit(1)
+	}
+}

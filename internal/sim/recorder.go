@@ -1,0 +1,219 @@
+package sim
+
+import (
+	"time"
+
+	"understudy"
+)
+
+// recorder is what a server of either kind does with cameras: a session for
+// each, key frame first, fragments in memory until the next sync.
+type recorder struct {
+	m        *machine
+	sessions []*session // by the camera's index; nil where none runs
+}
+
+// session is one camera on one server.
+type session struct {
+	r        *recorder
+	m        *machine
+	cam      *camera
+	epoch    uint64
+	gone     bool // put down
+	slot     *slot
+	failures int
+	opened   time.Duration
+	frames   uint64
+	heard    time.Duration // the last frame; 0 none
+	next     int           // frame that follows the last one recorded; -1: a key frame is awaited
+	seg      *segment      // being written
+	first    int           // newest durable frame when it was applied; -1 none
+	mark     int           // newest durable frame; -1 none
+	moved    time.Duration // mark
+	steady   time.Duration // recording without a hole since; 0 it does not
+}
+
+const (
+	frameSilence = 5 * time.Second // after which a session is given up
+	dialPatience = 2 * time.Second
+	segmentMax   = 12 * time.Second
+	receivingFor = 3 * time.Second // as internal/recording counts
+	recordingFor = 5 * time.Second
+)
+
+// apply begins to record a camera, or goes on under another epoch.
+func (r *recorder) apply(c *camera, epoch uint64) {
+	if s := r.sessions[c.index]; s != nil {
+		s.epoch = epoch
+		return
+	}
+	s := &session{r: r, m: r.m, cam: c, epoch: epoch, next: -1, mark: r.m.disk.newest(c)}
+	s.first = s.mark
+	r.sessions[c.index] = s
+	r.m.after(between(r.m.s.machines, 20*time.Millisecond, 120*time.Millisecond), s.dial)
+	s.watch()
+}
+
+// put ends the recording of a camera; what was received is written.
+func (r *recorder) put(c *camera) {
+	s := r.sessions[c.index]
+	r.sessions[c.index] = nil
+	s.gone = true
+	if s.slot != nil {
+		c.left(s.slot, r.m.s.net.both(r.m.place, c.place))
+	}
+	s.cut()
+}
+
+// forget is the end of the process.
+func (r *recorder) forget(told bool) {
+	for i, s := range r.sessions {
+		if s == nil {
+			continue
+		}
+		s.gone, r.sessions[i] = true, nil
+		if s.slot != nil {
+			s.cam.left(s.slot, told && r.m.s.net.both(r.m.place, s.cam.place))
+		}
+	}
+}
+
+// cut ends the segment that is being written.
+func (s *session) cut() {
+	if s.seg != nil {
+		s.seg.closed, s.seg = true, nil
+	}
+	s.next, s.steady = -1, 0
+}
+
+func (s *session) dial() {
+	if s.gone || s.slot != nil {
+		return
+	}
+	story := s.m.s
+	if !s.cam.on || !story.net.both(s.m.place, s.cam.place) {
+		s.m.after(dialPatience, s.failed(false))
+		return
+	}
+	s.m.after(4*story.net.delay()+30*time.Millisecond, func() {
+		if s.gone || s.slot != nil {
+			return
+		}
+		if !s.cam.on || !story.net.both(s.m.place, s.cam.place) {
+			s.failed(false)()
+			return
+		}
+		if s.slot = s.cam.admit(s); s.slot == nil {
+			s.failed(true)()
+			return
+		}
+		s.opened, s.next = story.now, -1
+	})
+}
+
+// failed waits as internal/rtsp does before it dials again.
+func (s *session) failed(busy bool) func() {
+	return func() {
+		if s.gone {
+			return
+		}
+		longest, pause := 5*time.Second, time.Duration(0)
+		if busy {
+			longest = 2 * time.Second
+		}
+		if s.failures > 0 {
+			pause = min(longest, 250*time.Millisecond<<min(s.failures-1, 10))
+		}
+		s.failures++
+		s.m.after(pause+between(s.m.s.machines, 0, 50*time.Millisecond), s.dial)
+	}
+}
+
+// ended: the camera has closed the session.
+func (s *session) ended() {
+	if s.gone {
+		return
+	}
+	s.cut()
+	if s.heard-s.opened > 2*time.Second {
+		s.failures = 0
+	}
+	s.failed(false)()
+}
+
+// watch gives up a session that is silent.
+func (s *session) watch() {
+	if s.gone {
+		return
+	}
+	if now := s.m.s.now; s.slot != nil && now-max(s.heard, s.opened) > frameSilence {
+		s.cam.left(s.slot, s.m.s.net.both(s.m.place, s.cam.place))
+		s.slot = nil
+		s.ended()
+	}
+	s.m.after(time.Second, s.watch)
+}
+
+// receive takes a frame that the camera has sent.
+func (s *session) receive(n int, key bool) {
+	if s.m.hung || s.m.s.net.cut[s.cam.place][s.m.place] {
+		return
+	}
+	s.heard = s.m.s.now
+	s.frames++
+	d := s.m.disk
+	if s.next >= 0 && s.next != n {
+		s.cut() // frames are missing: nothing decodes before the next key frame
+	}
+	if s.next < 0 && !key || !d.writable {
+		if !d.writable {
+			s.cut()
+		}
+		return
+	}
+	if s.next < 0 {
+		s.steady = s.m.s.now
+	}
+	if key && (s.seg == nil || s.seg.id.Epoch != s.epoch || s.m.s.now-s.cam.frames[s.seg.first].at > segmentMax) {
+		if s.seg != nil {
+			s.seg.closed = true
+		}
+		s.seg = d.create(s, n)
+	}
+	s.seg.last, s.next = n, n+1
+	s.cam.by |= 1 << s.m.place
+	s.m.s.oracle.received(s, n)
+}
+
+// state is what the state port tells of the camera.
+func (s *session) state() understudy.CameraState {
+	now := s.m.s.now
+	c := understudy.CameraState{Camera: s.cam.id, Epoch: s.epoch, Frames: s.frames,
+		Receiving: s.heard > 0 && now-s.heard <= receivingFor, Recording: s.moved > 0 && now-s.moved <= recordingFor}
+	if s.mark >= 0 {
+		c.Watermark = s.cam.mark(s.mark)
+	}
+	return c
+}
+
+// states are all of them, made when they are asked for.
+func (r *recorder) states() []understudy.CameraState {
+	states := make([]understudy.CameraState, 0, len(r.sessions))
+	for _, s := range r.sessions {
+		if s != nil {
+			states = append(states, s.state())
+		}
+	}
+	return states
+}
+
+// covered are the cameras with durable samples since they were applied.
+func (r *recorder) covered() []understudy.CameraID {
+	var covered []understudy.CameraID
+	for _, s := range r.sessions {
+		if s != nil && s.mark != s.first {
+			covered = append(covered, s.cam.id)
+		}
+	}
+	return covered
+}
