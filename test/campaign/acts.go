@@ -238,7 +238,7 @@ func recorded(cameras ...understudy.CameraID) act {
 }
 
 func (r *run) recorded(ctx context.Context, who string, cameras []understudy.CameraID, by func(understudy.Camera) understudy.ServerID) error {
-	since := time.Now()
+	since := time.Now().Add(2 * frameLength) // the last frame of before ends after it was made
 	for _, c := range r.site.Layout.Cameras {
 		home := strings.HasPrefix(who, "rec") // which records its own cameras only
 		if len(cameras) > 0 && !slices.Contains(cameras, c.ID) || home && string(c.Home) != who {
