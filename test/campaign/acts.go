@@ -190,6 +190,36 @@ func onDisk(server, what string) act {
 	}
 }
 
+// mounted mounts the recording server's disk, or takes it away under it.
+func mounted(in bool) act {
+	return func(_ context.Context, r *run) error {
+		r.say("the disk of %s is mounted: %v", rec, in)
+		if !in {
+			return sh("umount -l " + r.mountPoint())
+		}
+		disk := filepath.Join(r.Dir, "disk-of-"+rec)
+		return errors.Join(os.MkdirAll(disk, 0o700), sh("mount --bind "+disk+" "+r.mountPoint()))
+	}
+}
+
+func (r *run) mountPoint() string { return filepath.Join(r.Dir, rec, "footage") }
+
+// wipe gives a server that is not running an empty disk.
+func wipe(server string) act {
+	return func(_ context.Context, r *run) error {
+		r.say("the disk of %s is empty", server)
+		return os.RemoveAll(filepath.Join(r.site.Folder(server), "footage"))
+	}
+}
+
+// forget begins the account of frames anew: what was before is gone with a disk.
+func forget() act {
+	return func(_ context.Context, r *run) error {
+		r.from = time.Now()
+		return nil
+	}
+}
+
 // pause lets some time pass.
 func pause(length time.Duration) act {
 	return func(ctx context.Context, r *run) error { return r.pause(ctx, length) }

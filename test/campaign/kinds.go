@@ -18,6 +18,7 @@ type kind struct {
 	spare     bool     // there is a second failover server
 	neighbour bool     // there is a second recording server
 	disks     []string // servers whose footage lies on a disk that fails as it is told
+	mounted   bool     // the recording server's disk can be unmounted
 	sessions  int      // that a camera allows at a time; 0 is no limit
 	mergeRate int64    // bytes a second; 0 is no limit
 }

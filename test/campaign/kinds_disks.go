@@ -8,6 +8,21 @@ var diskKinds = []kind{
 	diskKind("disk-readonly", "fail EROFS", "takes no changes any more"),
 	diskKind("disk-hangs", "hang", "answers nothing any more"),
 	{
+		name: "disk-unmounted", does: "the recording server's disk is unmounted under it, and mounted again after the takeover",
+		modes: everyMode, mounted: true, acts: []act{strike(takeover, sick, every, mounted(false), records(fo)), pause(2 * time.Second), mounted(true)},
+	},
+	{
+		name: "disk-replaced", does: "the recording server is killed, and comes back after the takeover with an empty disk",
+		modes: everyMode, acts: []act{strike(takeover, fast, every, kill(rec), records(fo)), forget(), wipe(rec), backHome()},
+	},
+	{
+		name: "disk-replaced-in-merge", does: "the recording server is killed while footage comes home, and comes back with an empty disk",
+		modes: everyMode, mergeRate: slowMerge, acts: []act{
+			strike(takeover, fast, every, kill(rec), records(fo)), pause(3 * time.Second), start(rec), records(rec), holds(rec), moment(0, 2*time.Second),
+			strike(outage, sick, every, kill(rec), wipe(rec), start(rec), records(rec)), forget(),
+		},
+	},
+	{
 		name: "disk-slow", does: "each operation of the recording server's disk takes 80 ms for 8 s",
 		modes: hotOnly, never: true, disks: []string{rec}, acts: []act{onDisk(rec, "slow 80ms"), pause(8 * time.Second), onDisk(rec, "heal")},
 	},

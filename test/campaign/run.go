@@ -145,6 +145,14 @@ func (r *run) up(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if r.kind.mounted {
+		if err := os.MkdirAll(r.mountPoint(), 0o700); err != nil {
+			return err
+		}
+		if err := mounted(true)(ctx, r); err != nil {
+			return err
+		}
+	}
 	for i, c := range layout.Cameras {
 		if err := r.startCamera(ctx, string(c.ID), i+1); err != nil {
 			return err
