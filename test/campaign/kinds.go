@@ -19,6 +19,7 @@ type kind struct {
 	neighbour bool     // there is a second recording server
 	disks     []string // servers whose footage lies on a disk that fails as it is told
 	mounted   bool     // the recording server's disk can be unmounted
+	segment   string   // length of a file; empty is the default
 	sessions  int      // that a camera allows at a time; 0 is no limit
 	mergeRate int64    // bytes a second; 0 is no limit
 }

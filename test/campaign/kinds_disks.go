@@ -9,7 +9,7 @@ var diskKinds = []kind{
 	diskKind("disk-hangs", "hang", "answers nothing any more"),
 	{
 		name: "disk-unmounted", does: "the recording server's disk is unmounted under it, and mounted again after the takeover",
-		modes: everyMode, mounted: true, acts: []act{strike(takeover, sick, every, mounted(false), records(fo)), pause(2 * time.Second), mounted(true)},
+		modes: everyMode, mounted: true, segment: "4s", acts: []act{strike(takeover, sick, every, mounted(false), records(fo)), pause(2 * time.Second), mounted(true)},
 	},
 	{
 		name: "disk-replaced", does: "the recording server is killed, and comes back after the takeover with an empty disk",

@@ -158,8 +158,12 @@ func (r *run) up(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	settings := map[string]any{}
+	if r.kind.segment != "" {
+		settings["storage"] = map[string]string{"min_free": "64MB", "segment": r.kind.segment}
+	}
 	r.site, err = site.Up(ctx, site.Options{
-		Dir: r.Dir, Binary: r.Binary, Layout: layout, Ports: [2]int{80, 443}, HoldDown: holdDown,
+		Dir: r.Dir, Binary: r.Binary, Layout: layout, Ports: [2]int{80, 443}, HoldDown: holdDown, Settings: settings,
 		Place: func(name string) site.Place {
 			return site.Place{Address: r.net.addresses[name], Enter: enter(name)}
 		},
