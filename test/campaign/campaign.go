@@ -52,7 +52,7 @@ func (c *campaign) run(ctx context.Context, done func(outcome)) (report, error) 
 	if err != nil {
 		return report{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // the system clears temporary folders
 	r := report{Seed: c.seed}
 	var mu sync.Mutex
 	var workers sync.WaitGroup
@@ -174,7 +174,7 @@ func runOnThread(cmd *exec.Cmd) error {
 // put keeps what a failed run leaves, and forgets the rest.
 func (c *campaign) put(o order, result *outcome) {
 	if result.Passed {
-		os.RemoveAll(o.Dir)
+		_ = os.RemoveAll(o.Dir) // it goes with the folder of all runs in the end
 		return
 	}
 	result.Kept = filepath.Join(c.keep, fmt.Sprintf("%s-%s-%d", o.Kind, o.Mode, o.Seed))
@@ -190,9 +190,8 @@ func inRun() bool {
 	if text == "" {
 		return false
 	}
-	os.Unsetenv(runVariable)
 	var o order
-	if err := json.Unmarshal([]byte(text), &o); err != nil {
+	if err := errors.Join(os.Unsetenv(runVariable), json.Unmarshal([]byte(text), &o)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}

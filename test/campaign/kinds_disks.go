@@ -60,7 +60,7 @@ var diskKinds = []kind{
 }
 
 // slowMerge makes the way home take some seconds, in bytes a second.
-const slowMerge = 150_000
+const slowMerge = 300_000
 
 // diskKind is a disk of the recording server that goes bad until after the takeover.
 func diskKind(name, what, words string) kind {

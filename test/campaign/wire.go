@@ -113,8 +113,7 @@ func openInterface(name string) (*os.File, error) {
 		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: link.Index}),
 	)
 	if err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("frames of %s cannot be read: %w", name, err)
+		return nil, fmt.Errorf("frames of %s cannot be read: %w", name, errors.Join(err, unix.Close(fd)))
 	}
 	return os.NewFile(uintptr(fd), name), nil
 }
