@@ -25,6 +25,8 @@ type Assignment struct {
 	Server  ServerID         `json:"server"`
 	Seq     uint64           `json:"seq" doc:"Event after which it was made; a lower one is older"`
 	Cameras []AssignedCamera `json:"cameras"`
+	// Short names cameras that should be in it, and that the server is short of capacity for.
+	Short []CameraID `json:"short,omitempty"`
 }
 
 // Duty is a recording server that a failover server may have to play, for some

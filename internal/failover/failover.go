@@ -28,6 +28,8 @@ type Observation struct {
 	Status []understudy.ServerStatus
 	// Own is what this server's recorder has come to.
 	Own *Own
+	// Load is this server's own state, as its state port tells it.
+	Load *understudy.State
 	// Claimed is the answer to a claim.
 	Claimed *Claimed
 	// Proven is a proof that was asked for and found.
@@ -97,6 +99,7 @@ type Want struct {
 	Watch    map[understudy.ServerID]string // whom to poll, and where
 	Verify   []understudy.ServerID          // whom to ask over fresh connections
 	Record   []understudy.AssignedCamera    // all that is recorded here, by id
+	Short    []understudy.CameraID          // what should be, and there is no room for
 	Claims   []understudy.Claim             // leases to ask for, one claim a home
 	Prove    []Proof                        // samples to look for in the own store
 	SendHome map[understudy.ServerID]string // homes that answer, and where footage goes
@@ -136,6 +139,11 @@ type State struct {
 	trials   map[understudy.CameraID]trial
 	claims   map[understudy.ServerID]claiming
 	refused  map[understudy.CameraID]time.Duration // not asked for again before this
+	room     int64                                 // bytes that recordings may take; -1 before it was looked
+	rates    map[understudy.CameraID]int64         // bits a second of the main stream, as last measured by anybody
+	subRates map[understudy.CameraID]int64         // the same of the second one
+	shares   map[understudy.CameraID]share         // of a capacity that is bounded
+	reduced  string                                // what was last told of them
 	said     []Said
 }
 
@@ -143,6 +151,7 @@ type State struct {
 type post struct {
 	standby understudy.Standby
 	rank    int
+	camera  understudy.Camera
 }
 
 // Bounds on time. The detectors' own are in watch.go.
@@ -160,7 +169,7 @@ const (
 // process from the one before; rankDelay is how long a server waits for each
 // one before it.
 func NewState(self understudy.ServerID, nonce string, rankDelay time.Duration) State {
-	return State{self: self, nonce: nonce, rankDelay: rankDelay}.clone()
+	return State{self: self, nonce: nonce, rankDelay: rankDelay, room: -1}.clone()
 }
 
 // Step takes one observation in and says what is wanted now. It reads no clock,
@@ -181,6 +190,7 @@ func (s *State) Advance(o Observation) Want {
 	s.suspect()
 	s.doubtSelf()
 	s.judge()
+	s.allot()
 	s.takeUp()
 	s.ask()
 	s.release()
@@ -193,6 +203,7 @@ func (s State) clone() State {
 	s.duties, s.posts, s.leases = cloned(s.duties), cloned(s.posts), cloned(s.leases)
 	s.material, s.watches, s.held = cloned(s.material), cloned(s.watches), cloned(s.held)
 	s.trials, s.claims, s.refused = cloned(s.trials), cloned(s.claims), cloned(s.refused)
+	s.rates, s.subRates, s.shares = cloned(s.rates), cloned(s.subRates), cloned(s.shares)
 	return s
 }
 
@@ -265,6 +276,8 @@ func (s *State) observe(o Observation) {
 		s.observeStatus(o.Status)
 	case o.Own != nil:
 		s.own = *o.Own
+	case o.Load != nil:
+		s.observeLoad(*o.Load)
 	case o.Claimed != nil:
 		s.observeClaimed(*o.Claimed)
 	case o.Proven != nil:
@@ -322,7 +335,7 @@ func (s *State) observeDuties(duties []understudy.Duty) {
 	for _, d := range duties {
 		s.duties[d.Home.ID] = d
 		for _, c := range d.Cameras {
-			s.posts[c.Camera.ID] = post{standby: c.Standby, rank: c.Rank}
+			s.posts[c.Camera.ID] = post{standby: c.Standby, rank: c.Rank, camera: c.Camera}
 			// A site that was never seen has its leases at home, as the duty tells them.
 			if _, ok := s.leases[c.Camera.ID]; !ok {
 				s.leases[c.Camera.ID] = understudy.Lease{Camera: c.Camera.ID, Holder: d.Home.ID, Epoch: c.Epoch}
@@ -401,6 +414,7 @@ func (s *State) want() Want {
 			w.Prove = append(w.Prove, h.proof)
 		}
 	}
+	w.Short = s.short()
 	w.Claims = s.wantClaims()
 	w.Said = s.said
 	return w

@@ -56,10 +56,13 @@ type story struct {
 	marks map[understudy.CameraID]time.Duration
 	site  understudy.Site
 	duty  []understudy.Duty
+
+	cameras  map[understudy.CameraID]measured
+	capacity understudy.Capacity
 }
 
 func play(t *testing.T, text string) string {
-	s := &story{t: t, state: NewState("fo-1", "n", 2*time.Second), last: map[string]string{}, marks: map[understudy.CameraID]time.Duration{}}
+	s := &story{t: t, state: NewState("fo-1", "n", 2*time.Second), last: map[string]string{}, marks: map[understudy.CameraID]time.Duration{}, cameras: map[understudy.CameraID]measured{}}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		switch {
@@ -97,6 +100,12 @@ func (s *story) do(words []string) {
 		s.step(Observation{Failure: &Failure{Server: understudy.ServerID(args[0]), Kind: kind, Began: began, Why: "why"}})
 	case "own":
 		s.observeOwn(args)
+	case "capacity":
+		s.observeCapacity(args)
+	case "camera":
+		s.describeCamera(args)
+	case "load":
+		s.observeLoad(args)
 	case "management":
 		up := args[0] == "answers"
 		s.step(Observation{Reached: &up})
@@ -152,6 +161,8 @@ func (s *story) answer(args []string) {
 		switch {
 		case key == "boot":
 			state.Boot = value
+		case key == "short":
+			state.Short = append(state.Short, understudy.CameraID(value))
 		case key == "leaving":
 			state.Leaving = value
 		case key == "unwritable":
@@ -163,7 +174,7 @@ func (s *story) answer(args []string) {
 			if camera == understudy.CameraID(word) {
 				s.marks[camera] = s.now
 			}
-			c := understudy.CameraState{Camera: camera, Receiving: !strings.HasSuffix(word, "-") && !strings.HasSuffix(word, "<")}
+			c := understudy.CameraState{Camera: camera, BitsPerSecond: s.cameras[camera].bits, Receiving: !strings.HasSuffix(word, "-") && !strings.HasSuffix(word, "<")}
 			if strings.HasSuffix(word, "<") { // it was recorded since the last answer, and receives nothing now
 				s.marks[camera] = s.now - time.Second
 			}
@@ -192,8 +203,10 @@ func (s *story) observeDuty(args []string) {
 	d := understudy.Duty{Home: understudy.RecordingServer{ID: home,
 		Addresses: understudy.Addresses{State: string(home) + ":11000", Merge: string(home) + ":5210"}}}
 	for _, c := range args[3:] {
+		camera := s.cameras[understudy.CameraID(c)].camera
+		camera.ID, camera.Home = understudy.CameraID(c), home
 		d.Cameras = append(d.Cameras, understudy.StandbyCamera{Standby: understudy.Standby(args[1]), Rank: rank,
-			AssignedCamera: understudy.AssignedCamera{Camera: understudy.Camera{ID: understudy.CameraID(c), Home: home}, Epoch: 1, Record: true}})
+			AssignedCamera: understudy.AssignedCamera{Camera: camera, Epoch: 1, Record: camera.Failover != understudy.SupportLive}})
 	}
 	s.duty = append(s.duty, d)
 	s.step(Observation{Duties: &s.duty})
@@ -202,7 +215,7 @@ func (s *story) observeDuty(args []string) {
 // observeLeases reads "a=rec-1/1 b=fo-2/3": the site, as the channel tells it.
 func (s *story) observeLeases(args []string) {
 	s.site.Seq++
-	s.site.FailoverServers = []understudy.FailoverServer{{ID: "fo-2", Addresses: understudy.Addresses{State: "fo-2:11000"}}}
+	s.site.FailoverServers = s.failoverServers()
 	s.site.Cameras, s.site.Leases = nil, nil
 	for _, word := range args {
 		camera, rest, _ := strings.Cut(word, "=")
@@ -250,8 +263,10 @@ func (s *story) claimed(granted bool, home understudy.ServerID, refused []string
 		lease := understudy.Lease{Camera: c.Camera, Holder: "fo-1", Epoch: c.Epoch + 1}
 		if granted {
 			answer.Answer.Granted = append(answer.Answer.Granted, lease)
+			camera := s.cameras[c.Camera].camera
+			camera.ID, camera.Home = c.Camera, home
 			answer.Answer.Assignment.Cameras = append(answer.Answer.Assignment.Cameras, understudy.AssignedCamera{
-				Camera: understudy.Camera{ID: c.Camera, Home: home}, Epoch: lease.Epoch, Record: true})
+				Camera: camera, Epoch: lease.Epoch, Record: camera.Failover != understudy.SupportLive})
 			continue
 		}
 		lease.Holder, lease.Epoch = home, c.Epoch
@@ -281,7 +296,7 @@ func (s *story) tell(w Want) {
 	}
 	lines := map[string]string{"verify": fmt.Sprint(w.Verify), "record": "", "claim": "", "prove": "", "send home": "", "watch": ""}
 	for _, c := range w.Record {
-		lines["record"] += fmt.Sprintf(" %s/%d", c.Camera.ID, c.Epoch)
+		lines["record"] += fmt.Sprintf(" %s/%d%s", c.Camera.ID, c.Epoch, how(c))
 	}
 	for _, c := range w.Claims {
 		lines["claim"] += " " + c.ID
@@ -289,6 +304,7 @@ func (s *story) tell(w Want) {
 			lines["claim"] += fmt.Sprintf(" %s/%d", e.Camera, e.Epoch)
 		}
 	}
+	lines["short"] = strings.Trim(fmt.Sprint(w.Short), "[]")
 	for _, p := range w.Prove {
 		lines["prove"] += fmt.Sprintf(" %s@%s", p.Camera, p.Server)
 	}

@@ -117,6 +117,7 @@ type Server struct {
 	suspends time.Duration // of the whole machine, which the monotonic clock does not count
 	wall     time.Time     // of the last step
 	applied  []understudy.AssignedCamera
+	short    []understudy.CameraID // that were applied with it
 	applies  uint64
 	pollers  map[understudy.ServerID]*poller
 	verifies map[understudy.ServerID]bool
@@ -295,6 +296,8 @@ func (s *Server) loop(ctx context.Context) {
 			if looked.IsZero() || time.Since(looked) >= foreignEvery {
 				foreign, looked = s.foreignHomes(), time.Now()
 				s.look(foreign)
+				own := s.config.Recorder.State()
+				s.step(ctx, Observation{Load: &own})
 			}
 			covered := s.config.Recorder.Covered()
 			s.notice(covered, time.Now())
@@ -327,7 +330,7 @@ func (s *Server) step(ctx context.Context, o Observation) {
 	for _, said := range want.Said {
 		s.tell(said)
 	}
-	changed = s.record(want.Record) || changed
+	changed = s.record(want.Record, want.Short) || changed
 	s.watch(ctx, want)
 	s.claim(ctx, want.Claims)
 	s.sendHome(ctx, want.SendHome)
@@ -377,13 +380,13 @@ func (s *Server) tell(said Said) {
 }
 
 // record makes the recorder's assignment equal to what is wanted, and says whether it was not.
-func (s *Server) record(cameras []understudy.AssignedCamera) bool {
-	if slices.Equal(cameras, s.applied) {
+func (s *Server) record(cameras []understudy.AssignedCamera, short []understudy.CameraID) bool {
+	if slices.Equal(cameras, s.applied) && slices.Equal(short, s.short) {
 		return false
 	}
-	s.applied = cameras
+	s.applied, s.short = cameras, short
 	s.applies++
-	s.config.Recorder.Apply(understudy.Assignment{Server: s.self, Seq: s.applies, Cameras: cameras})
+	s.config.Recorder.Apply(understudy.Assignment{Server: s.self, Seq: s.applies, Cameras: cameras, Short: short})
 	return true
 }
 

@@ -61,11 +61,16 @@ func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (
 	}
 	d := demand{why: v.Sentence, since: v.Since, planned: v.Condition == Leaving}
 	if holder != home {
-		stand := s.watches[holder].verdict
-		if stand.Condition != Dead {
+		w := s.watches[holder]
+		stand := w.verdict
+		switch {
+		case stand.Condition == Dead:
+			d.why, d.since, d.planned = d.why+"; "+stand.Sentence, max(d.since, stand.Since), false
+		case stand.answers() && slices.Contains(w.state.Short, camera):
+			d.why = fmt.Sprintf("%s; %s stands in for it and is short of capacity", d.why, holder)
+		default:
 			return demand{}, false
 		}
-		d.why, d.since, d.planned = d.why+"; "+stand.Sentence, max(d.since, stand.Since), false
 	}
 	return d, s.at-d.since >= time.Duration(duty.rank)*s.rankDelay
 }
@@ -74,12 +79,20 @@ func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (
 // what is tried because its home gets no frames. Nothing is put down here; that
 // is release's, and later.
 func (s *State) takeUp() {
+	var ousted []understudy.CameraID
 	for camera, home := range s.candidates() {
 		h, held := s.held[camera]
 		lease := s.lease(camera, home)
 		_, demanded := s.demanded(home, camera)
 		tried := s.tried(home, camera)
 		material, ok := s.material[camera]
+		if ok {
+			if material, ok = s.limited(material); !ok && held && (lease.Holder == s.self || demanded) {
+				delete(s.held, camera)
+				ousted = append(ousted, camera)
+				continue
+			}
+		}
 		if !ok || lease.Holder != s.self && !demanded && !tried {
 			if held && h.wanted {
 				h.wanted, h.freed, h.proof, h.proven = false, s.at, Proof{}, false
@@ -92,6 +105,10 @@ func (s *State) takeUp() {
 			material.Epoch = max(h.camera.Epoch, lease.Epoch+1)
 		}
 		s.held[camera] = holding{camera: material, home: home, wanted: true, trial: lease.Holder != s.self && !demanded}
+	}
+	if slices.Sort(ousted); len(ousted) > 0 {
+		s.say(understudy.EventServer, s.self, true, "%s stops recording %s: it has no room, and no other standby has taken over within %s",
+			s.self, naming(ousted), seconds(yieldFor))
 	}
 }
 
@@ -268,7 +285,7 @@ func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, s
 	for _, c := range s.duties[home].Cameras {
 		camera := c.Camera.ID
 		d, ok := s.demanded(home, camera)
-		if !ok || s.at < s.refused[camera] {
+		if !ok || s.at < s.refused[camera] || !s.carries(camera) {
 			continue
 		}
 		_, loaded := s.material[camera]

@@ -149,6 +149,7 @@ func (s *State) observeAnswer(a Answer) {
 		cameras[c.Camera] = old.next(c, s.at, !seen || reborn)
 	}
 	w.cameras, w.state = cameras, a.State
+	s.observeRates(a.State.Cameras)
 	s.watches[a.Server] = w
 }
 

@@ -141,6 +141,9 @@ func (s *Server) State() understudy.State {
 	if reason := s.leaving.Load(); reason != nil {
 		state.Leaving = *reason
 	}
+	if short := s.short.Load(); short != nil {
+		state.Short = *short
+	}
 	for i, c := range cameras {
 		state.Cameras[i] = c.state(now)
 	}

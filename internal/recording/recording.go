@@ -69,6 +69,7 @@ type Server struct {
 	site    atomic.Pointer[understudy.Site]
 	homes   atomic.Pointer[map[understudy.CameraID]understudy.Camera] // of the assignment
 	leaving atomic.Pointer[string]
+	short   atomic.Pointer[[]understudy.CameraID]
 	epoch   atomic.Uint64 // the highest ever seen
 	cutOff  atomic.Uint64 // viewers that took nothing
 	cover   coverage
@@ -159,6 +160,7 @@ func (s *Server) Apply(a understudy.Assignment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.assignment = a
+	s.short.Store(&a.Short)
 	homes := make(map[understudy.CameraID]understudy.Camera, len(a.Cameras))
 	for _, c := range a.Cameras {
 		homes[c.Camera.ID] = c.Camera
