@@ -324,6 +324,7 @@ func (d *draft) finish() understudy.Incident {
 		d.Cameras = append(d.Cameras, *d.cameras[camera])
 	}
 	slices.SortStableFunc(d.Steps, func(a, b understudy.IncidentStep) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Seq, b.Seq)) })
+	d.gather()
 	// The end of the way home is when the last footage was there, not when it was counted.
 	if !d.Over.IsZero() {
 		for _, s := range slices.Backward(d.Steps) {
@@ -342,6 +343,31 @@ func (d *draft) finish() understudy.Incident {
 		d.Phase = understudy.IncidentOver
 	}
 	return d.Incident
+}
+
+// together is how near steps of one kind are told as one: of two hundred cameras
+// each is put down by itself.
+const together = 3 * time.Second
+
+// gather makes one step of those that say the same of one camera each.
+func (d *draft) gather() {
+	var steps []understudy.IncidentStep
+	for _, s := range d.Steps {
+		kind := understudy.MilestoneKind(s.Kind)
+		i := slices.IndexFunc(steps, func(o understudy.IncidentStep) bool {
+			return o.Kind == s.Kind && o.Server == s.Server && len(o.Cameras) > 0 && s.At.Sub(o.At) <= together
+		})
+		if i < 0 || kind != understudy.MilestoneDurable && kind != understudy.MilestoneProven && kind != understudy.MilestoneReleased {
+			steps = append(steps, s)
+			continue
+		}
+		one := &steps[i]
+		one.At = s.At
+		one.Cameras = slices.Compact(slices.Sorted(slices.Values(slices.Concat(one.Cameras, s.Cameras))))
+		one.Sentence = seen(understudy.Event{}, understudy.Milestone{Kind: kind, Home: d.Home, Server: s.Server}, one.Cameras)
+	}
+	slices.SortStableFunc(steps, func(a, b understudy.IncidentStep) int { return a.At.Compare(b.At) })
+	d.Steps = steps
 }
 
 func camerasOf(leases []understudy.Lease) []understudy.CameraID {

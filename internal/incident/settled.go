@@ -37,7 +37,7 @@ func Settled(i understudy.Incident, site understudy.Site, status []understudy.Se
 			}
 		}
 		for _, t := range s.State.Transfers {
-			if t.From == holder && t.To == i.Home && t.SegmentsLeft > 0 {
+			if t.From == holder && t.To == i.Home { // also while it only waits to delete what is home
 				return false
 			}
 		}

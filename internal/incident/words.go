@@ -34,8 +34,10 @@ func seen(e understudy.Event, m understudy.Milestone, cameras []understudy.Camer
 		return fmt.Sprintf("%s had begun to leave on purpose, and recorded on until %s did", m.Home, m.Server)
 	case m.Kind == understudy.MilestoneDurable:
 		return fmt.Sprintf("the first sample of %s was durable on %s", naming(cameras), m.Server)
-	case m.Kind == understudy.MilestoneWaiting:
-		return e.Sentence
+	case e.Sentence == "" && m.Kind == understudy.MilestoneProven:
+		return fmt.Sprintf("%s puts down %s: others record them, and the last of each is here as well, sample for sample", m.Server, naming(cameras))
+	case e.Sentence == "" && m.Kind == understudy.MilestoneReleased:
+		return fmt.Sprintf("%s puts down %s: others have recorded them long enough beside it; no equal samples were found", m.Server, naming(cameras))
 	}
 	return e.Sentence
 }

@@ -30,7 +30,8 @@ func layout() site.Layout {
 		Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1"}, {ID: "rec2"}},
 		Failover:  []understudy.FailoverServer{{ID: "fo1"}},
 		Cameras: []understudy.Camera{
-			{ID: "north", Home: "rec1"}, {ID: "south", Home: "rec1"}, {ID: "west", Home: "rec2"},
+			{ID: "north", Name: "Plaza, north", Home: "rec1"}, {ID: "south", Name: "Plaza, south", Home: "rec1"},
+			{ID: "east", Name: "Plaza, east", Home: "rec1"}, {ID: "west", Name: "Plaza, west", Home: "rec2"},
 		},
 	}
 }
@@ -44,6 +45,7 @@ func TestPageDirect(t *testing.T) {
 	p := open(t, chromedp.Env("HOME="+home))
 	takeover(t, s, p, "direct")
 	evidence(t, s, p)
+	incident(t, p)
 }
 
 // TestPageRelayed: one that accepts nothing but the page's own certificate gets

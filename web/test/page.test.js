@@ -8,6 +8,7 @@ import { chase } from "../page/js/edge.js";
 import { gapKind, gapTitle, gapsSentence, howLong } from "../page/js/gaps.js";
 import { decide } from "../page/js/way.js";
 import { applyEvent, candidates, emptySite, standbys, wholeSite } from "../page/js/site.js";
+import { bars, facts, missing, moments, scale, since, windows } from "../page/js/story.js";
 import { pieceAt, playable, ticks } from "../page/js/spans.js";
 import { capacity } from "../page/js/servers.js";
 import { ago, bytes, onTheWay, tileState } from "../page/js/words.js";
@@ -150,6 +151,57 @@ test("a transfer says which way, how much, how fast, and why it waits", () => {
   assert.match(onTheWay(t, "fo1"), /^sending home to rec1: .+ left, .+\/s$/);
   assert.match(onTheWay(t, "rec1"), /^footage comes home from fo1: /);
   assert.match(onTheWay({ ...t, bytes_per_second: 0, waiting: "rec1 lags" }, "fo1"), /left \(rec1 lags\)$/);
+});
+
+const incident = {
+  id: "rec1-9", home: "rec1", phase: "over", begun: at(100), back: at(112), over: at(114), from: at(90), to: at(122),
+  steps: [
+    { kind: "heard", at: at(100), server: "fo1" }, { kind: "decided", at: at(100.2), server: "fo1" }, { kind: "granted", at: at(100.21), server: "fo1" },
+    { kind: "back", at: at(107), server: "fo1" }, { kind: "failback", at: at(112), server: "rec1" }, { kind: "merge_ended", at: at(114), server: "fo1" },
+  ],
+  cameras: [{
+    camera: "gate", tenures: [{ server: "fo1", since: at(100.21), durable: at(101) }],
+    spans: [{ holder: "rec1", from: at(90), to: at(100) }, { holder: "fo1", from: at(100.8), to: at(112) }, { holder: "rec1", from: at(112), to: at(122), joined: true }],
+    account: { milliseconds: 800, gaps: [{ from: at(100), to: at(100.8), milliseconds: 800, cause: "takeover" }] },
+  }],
+};
+
+test("steps are counted from the beginning", () => {
+  assert.equal(since(incident, at(100.2)), "+0.200 s");
+  assert.equal(since(incident, at(98)), "−2.000 s");
+  assert.equal(since(incident, at(100 + 754)), "+12:34 min");
+});
+
+test("an incident has its facts, and no more than are known", () => {
+  const known = Object.fromEntries(facts(incident));
+  assert.equal(known["Decided after"], "200 ms");
+  assert.equal(known["Missing at most"], "800 ms");
+  assert.equal(known["All footage home"], "2.0 s later");
+  const early = Object.fromEntries(facts({ ...incident, back: undefined, over: undefined, cameras: [{ camera: "gate", tenures: [{ server: "fo1" }] }] }, 103_000));
+  assert.deepEqual(Object.keys(early), ["Decided after", "Away from home since"]);
+  assert.equal(missing({ cameras: [{ camera: "gate" }] }), undefined);
+});
+
+test("the picture has a bar for each stretch, and gaps that can be seen", () => {
+  const whole = bars(incident, incident.cameras[0], [90_000, 122_000], 320);
+  assert.deepEqual(whole.map((b) => [b.kind, Math.round(b.x)]), [["home", 0], ["failover", 108], ["home", 220], ["takeover", 100]]);
+  assert.ok(bars(incident, incident.cameras[0], [0, 86_400_000], 1000).every((b) => b.kind !== "takeover" || b.width >= 2));
+  assert.equal(bars(incident, incident.cameras[0], [0, 50_000], 320).length, 0);
+});
+
+test("moments that are near are one label, and labels do not overlap", () => {
+  const all = moments(incident, [90_000, 122_000], 640);
+  assert.equal(all[0].label, "last answer, decision");
+  for (const row of new Set(all.map((m) => m.row))) {
+    const ends = all.filter((m) => m.row === row).map((m) => [m.left ? m.x - m.label.length * 6.4 : m.x, m.left ? m.x : m.x + m.label.length * 6.4]);
+    for (let i = 1; i < ends.length; i++) assert.ok(ends[i][0] > ends[i - 1][1]);
+  }
+});
+
+test("windows lie inside the picture", () => {
+  for (const [from, to] of Object.values(windows(incident))) assert.ok(from >= 90_000 && to <= 122_000 && to > from);
+  assert.ok(scale([90_000, 122_000]).length > 3 && scale([90_000, 122_000]).length < 10);
+  assert.ok(scale([90_000, 91_000]).every((s) => /\.\d$/.test(s.label)));
 });
 
 test("a gap says how long it is in milliseconds, and why", () => {

@@ -6,6 +6,7 @@ import { eventsPanel } from "./events.js";
 import { Feed } from "./feed.js";
 import { Grid } from "./grid.js";
 import { icon, mark } from "./icons.js";
+import { incidentsView } from "./incidents.js";
 import { Reach } from "./reach.js";
 import { serversPanel } from "./servers.js";
 import { setupView } from "./setup.js";
@@ -37,7 +38,7 @@ async function run() {
   const timeline = new Timeline(context, grid);
   const live = h("main", { class: "live" }, h("div", { class: "stage" }, grid.element, timeline.element),
     h("aside", { class: "side" }, serversPanel(context), eventsPanel(context)));
-  const views = { live };
+  const views = { live, incidents: incidentsView(context) };
   if (may("administer")) views.setup = setupView(context);
   app.replaceChildren(bar(context, views), trustBanner(context), ...Object.values(views));
   window.understudy = { tiles: () => grid.tiles() };
@@ -45,7 +46,7 @@ async function run() {
   feed.start();
 }
 
-const titles = { live: ["grid", "Live"], setup: ["gear", "Set-up"] };
+const titles = { live: ["grid", "Live"], incidents: ["swap", "Incidents"], setup: ["gear", "Set-up"] };
 
 function bar({ feed, identity }, views) {
   const connection = h("span", { class: "connection", role: "status" });
@@ -59,12 +60,13 @@ function bar({ feed, identity }, views) {
   const tabs = Object.keys(views).map((name) => h("button", { "data-view": name, onclick: () => turnTo(name) }, icon(titles[name][0]), titles[name][1]));
   const turnTo = (name) => {
     for (const [key, view] of Object.entries(views)) view.hidden = key !== name;
+    if (name !== "incidents" && location.hash !== "") history.replaceState(null, "", location.pathname);
     for (const tab of tabs) {
       if (tab.dataset.view === name) tab.setAttribute("aria-current", "page");
       else tab.removeAttribute("aria-current");
     }
   };
-  turnTo("live");
+  turnTo(location.hash.startsWith("#incidents") ? "incidents" : "live");
   return h("header", { class: "bar" },
     h("div", { class: "brand" }, mark(), "Understudy"),
     tabs.length > 1 && h("nav", { "aria-label": "Views" }, ...tabs),
