@@ -126,6 +126,7 @@ type State struct {
 	at       time.Duration // of the last step
 	awake    time.Duration // when this server last found that it had been paused
 	reached  bool          // the management server answers
+	toldAt   time.Duration // when it last told what it sees of all servers
 	isolated bool          // nobody answers: it may be this server that is cut off
 	own      Own
 	site     understudy.Site

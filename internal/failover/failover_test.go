@@ -115,6 +115,8 @@ func (s *story) do(words []string) {
 		seen := parseSeconds(s.t, args[1])
 		state := understudy.State{Boot: "1", At: at(seen + s.set), Running: seen + time.Minute, Storage: understudy.StorageState{Writable: true}}
 		s.step(Observation{Status: []understudy.ServerStatus{{Server: understudy.ServerID(args[0]), Reachable: true, State: &state}}})
+	case "unseen": // the management server tells that it does not see a server
+		s.step(Observation{Status: []understudy.ServerStatus{{Server: understudy.ServerID(args[0]), Sentence: "no answer"}}})
 	case "granted", "denied":
 		s.claimed(command == "granted", understudy.ServerID(args[0]), args[1:])
 	case "resume":

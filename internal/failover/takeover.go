@@ -72,7 +72,11 @@ func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (
 			return demand{}, false
 		}
 	}
-	return d, s.at-d.since >= time.Duration(duty.rank)*s.rankDelay
+	wait := time.Duration(duty.rank) * s.rankDelay
+	if d.planned && duty.rank > 0 { // whoever comes first claims when it has the pictures
+		wait += coverPlanned
+	}
+	return d, s.at-d.since >= wait
 }
 
 // takeUp settles what is recorded here: what is leased, what is demanded, and
@@ -285,7 +289,7 @@ func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, s
 	for _, c := range s.duties[home].Cameras {
 		camera := c.Camera.ID
 		d, ok := s.demanded(home, camera)
-		if !ok || s.at < s.refused[camera] || !s.carries(camera) {
+		if !ok || s.at < s.refused[camera] || !s.carries(camera) || s.deaf(home) {
 			continue
 		}
 		_, loaded := s.material[camera]
@@ -300,6 +304,15 @@ func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, s
 	}
 	slices.SortFunc(cameras, func(a, b understudy.CameraEpoch) int { return strings.Compare(string(a.Camera), string(b.Camera)) })
 	return cameras, why
+}
+
+// deaf reports that a home is only silent, and that the management server, which
+// tells of everybody each second, has been silent too: it may be this server that
+// is cut off, also before that is certain. A claim would be granted the moment
+// the cut ends. What the management server tells then says how the home is.
+func (s *State) deaf(home understudy.ServerID) bool {
+	w := s.watches[home]
+	return w.verdict.Condition == Dead && !w.refusedEnough() && s.toldAt > 0 && s.at-s.toldAt > statusLate
 }
 
 // portion says how much of a home a claim is about.

@@ -23,6 +23,7 @@ const (
 	moving       = 3 * time.Second        // at most between two moves of a watermark that moves
 	unwritable   = 1500 * time.Millisecond
 	statusFresh  = 2500 * time.Millisecond // age of what the management server saw
+	statusLate   = 1400 * time.Millisecond // since the management server last told, each second
 	statusAhead  = 400 * time.Millisecond  // that it must have seen later than this server did
 	refusedAhead = 750 * time.Millisecond  // the same, against connections that were refused
 )
@@ -200,6 +201,7 @@ func (s *State) observeFailure(f Failure) {
 }
 
 func (s *State) observeStatus(statuses []understudy.ServerStatus) {
+	s.toldAt = s.at
 	for _, status := range statuses {
 		if w, ok := s.watches[status.Server]; ok {
 			w.status, w.statusAt = status, s.at
