@@ -251,6 +251,7 @@ func (f *faults) isolate() func() {
 	all(true)
 	return func() {
 		f.s.say("%s is connected again", m.id)
+		m.joined = f.s.now
 		all(false)
 	}
 }

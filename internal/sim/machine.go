@@ -21,9 +21,10 @@ type machine struct {
 	backlog []func()      // what a process that stands still will do when it goes on
 	peers   []*conn       // that others have opened to it
 	disk    *disk
-	highest uint64 // epoch that it has ever seen
-	begin   func() // starts the process
-	finish  func() // forgets what was in memory
+	highest uint64        // epoch that it has ever seen
+	joined  time.Duration // when it was last connected again after having been cut off from everybody; 0 never
+	begin   func()        // starts the process
+	finish  func()        // forgets what was in memory
 }
 
 func (m *machine) alive() bool { return m.up && !m.hung }

@@ -107,50 +107,6 @@ func (o *oracle) repeated(c understudy.Claim, first, again understudy.ClaimAnswe
 	}
 }
 
-// seenFor is for how long a server must have been healthy, and reached, for a takeover to be wrong.
-const seenFor = 6 * time.Second
-
-// claimed: nobody takes over from a healthy server that it, or the management server, has just seen at work.
-func (o *oracle) claimed(before understudy.Site, c understudy.Claim, answer understudy.ClaimAnswer) {
-	moved := false
-	for _, l := range answer.Granted {
-		old, _ := before.Lease(l.Camera)
-		moved = moved || old.Epoch != l.Epoch && old.Holder == c.Home
-	}
-	if len(answer.Refused) > 0 {
-		o.s.tally.Refusals++
-	}
-	if c.Kind == understudy.ClaimFailback {
-		o.s.tally.Failbacks++
-		return
-	}
-	if !moved {
-		return
-	}
-	o.s.tally.Takeovers++
-	var h *home
-	for _, candidate := range o.s.homes {
-		if candidate.id == c.Home {
-			h = candidate
-		}
-	}
-	var f *standby
-	for _, candidate := range o.s.standbys {
-		if candidate.id == c.Claimant {
-			f = candidate
-		}
-	}
-	if !o.well(h) || o.s.now-f.changed < seenFor {
-		return
-	}
-	a := o.s.authority
-	direct := o.s.net.whole(h.place, f.place, seenFor)
-	witness := a.alive() && o.s.now-a.changed > seenFor && o.s.net.whole(a.place, h.place, seenFor) && o.s.net.whole(a.place, f.place, seenFor)
-	if direct || witness {
-		o.s.fail("%s took over from %s, which was healthy and seen (directly: %v, by the management server: %v): %s", f.id, h.id, direct, witness, c.Sentence)
-	}
-}
-
 // well: the server has recorded all its cameras for a while, and nothing was wrong with it.
 func (o *oracle) well(h *home) bool {
 	now := o.s.now
@@ -253,6 +209,7 @@ func (o *oracle) look() {
 	o.prepare()
 	for _, c := range o.s.cameras {
 		o.reachable(c)
+		o.served(c)
 	}
 }
 
@@ -297,10 +254,17 @@ func (o *oracle) able(c *camera) (who string, since, longer time.Duration) {
 	if fit(&h.machine) {
 		return string(h.id), latest(&h.machine), 2 * time.Second // it starts
 	}
-	if h.alive() {
-		return "", 0, 0 // sick: what can be proven about it is another matter
-	}
 	since = h.changed
+	if h.alive() { // sick: it takes longer to prove, and only who sees it can
+		since = max(since, h.disk.since, net.since[h.place][c.place], net.since[c.place][h.place])
+		if h.disk.slow > 0 || h.leaving {
+			return "", 0, 0
+		}
+		longer = 3 * time.Second
+		if !h.disk.broken {
+			longer = 20 * time.Second
+		}
+	}
 	lease, _ := o.s.authority.site.Lease(c.id)
 	if lease.Holder != h.id && o.holder(lease.Holder) == nil {
 		return "", 0, 0
@@ -310,7 +274,7 @@ func (o *oracle) able(c *camera) (who string, since, longer time.Duration) {
 		if !ok {
 			continue
 		}
-		if f.hung || f.up && (!fit(&f.machine) || o.s.now-f.changed < 12*time.Second) {
+		if f.hung || f.up && (!fit(&f.machine) || o.s.now-f.changed < 12*time.Second) || h.alive() && (kind == understudy.StandbyCold || !net.both(f.place, h.place)) {
 			return "", 0, 0
 		}
 		if !f.up {
