@@ -62,6 +62,7 @@ var _ interface {
 	understudy.UserService
 	understudy.TriggerService
 	understudy.LockService
+	understudy.PreflightService
 	understudy.IncidentService
 	understudy.Feed
 } = (*Client)(nil)

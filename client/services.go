@@ -118,6 +118,20 @@ func (c *Client) Assignment(ctx context.Context, server understudy.ServerID) (un
 	return ask[understudy.Assignment](ctx, c, call{method: http.MethodGet, path: "/servers/" + name + "/assignment"})
 }
 
+// PutPreflight implements understudy.PreflightService.
+func (c *Client) PutPreflight(ctx context.Context, p understudy.Preflight) error {
+	name, err := segment("server", p.Server)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodPut, "/servers/"+name+"/preflight", p, nil)
+}
+
+// Preflights implements understudy.PreflightService.
+func (c *Client) Preflights(ctx context.Context) ([]understudy.Preflight, error) {
+	return ask[[]understudy.Preflight](ctx, c, call{method: http.MethodGet, path: "/preflights"})
+}
+
 // Bundles implements understudy.BundleService.
 func (c *Client) Bundles(ctx context.Context, server understudy.ServerID, key []byte) ([]understudy.Bundle, error) {
 	name, err := segment("server", server)

@@ -83,6 +83,8 @@ var rules = map[string]rule{
 	"/api/v1/demo/":                         {path: "POST /api/v1/demo/kill", allowed: []string{ada}},
 	"GET /api/v1/servers/{id}/assignment":   {path: "GET /api/v1/servers/rec-1/assignment", allowed: []string{rec1}},
 	"GET /api/v1/servers/{id}/duties":       {path: "GET /api/v1/servers/fo-1/duties", allowed: []string{fo1}},
+	"GET /api/v1/preflights":                {allowed: known},
+	"PUT /api/v1/servers/{id}/preflight":    {path: "PUT /api/v1/servers/fo-1/preflight", body: `{"server":"fo-1","at":"2026-01-01T00:00:00Z","took":1,"homes":[],"cameras":0,"reached":0,"findings":[]}`, allowed: []string{fo1}},
 	"POST /api/v1/servers/{id}/bundles":     {path: "POST /api/v1/servers/fo-1/bundles", body: `{"key":"eA=="}`, allowed: []string{fo1}},
 	"POST /api/v1/servers/{id}/events":      {path: "POST /api/v1/servers/rec-1/events", body: `{"kind":"camera","sentence":"lobby is lost."}`, allowed: []string{rec1}},
 	"POST /api/v1/servers/{id}/certificate": {path: "POST /api/v1/servers/rec-1/certificate", body: `{"request":"no request"}`, allowed: []string{rec1}},

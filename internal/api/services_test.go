@@ -24,6 +24,7 @@ type services interface {
 	understudy.UserService
 	understudy.TriggerService
 	understudy.LockService
+	understudy.PreflightService
 }
 
 // remote is the services over HTTP, each as one who may use it.
@@ -40,6 +41,9 @@ func (r remote) Assignment(ctx context.Context, id understudy.ServerID) (underst
 }
 func (r remote) Duties(ctx context.Context, id understudy.ServerID) ([]understudy.Duty, error) {
 	return r.fo.Duties(ctx, id)
+}
+func (r remote) PutPreflight(ctx context.Context, p understudy.Preflight) error {
+	return r.fo.PutPreflight(ctx, p)
 }
 func (r remote) Bundles(ctx context.Context, id understudy.ServerID, key []byte) ([]understudy.Bundle, error) {
 	return r.fo.Bundles(ctx, id, key)
@@ -76,6 +80,8 @@ func script(ctx context.Context, s services) []string {
 		Cameras: []understudy.CameraEpoch{{Camera: "lobby", Epoch: 1}}, Sentence: "It is gone."}
 	from := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	lock := understudy.Lock{ID: "case-7", Camera: "lobby", From: from, To: from.Add(time.Hour), Reason: "case 7"}
+	preflight := understudy.Preflight{Server: "fo-1", At: from, Homes: []understudy.ServerID{"rec-1"}, Findings: []understudy.Finding{{
+		Home: "rec-1", Camera: "lobby", About: understudy.AboutCamera, Red: true, Sentence: "It does not answer."}}}
 	stale, changed := claim, claim
 	stale.ID = "claim-0002"
 	changed.Sentence = "It is still gone."
@@ -96,6 +102,9 @@ func script(ctx context.Context, s services) []string {
 		tell(s.Assignment(ctx, "rec-1")),
 		tell(s.Duties(ctx, "fo-1")),
 		tell(s.Bundles(ctx, "fo-1", []byte("no key"))),
+		tellError(s.PutPreflight(ctx, preflight)),
+		tellError(s.PutPreflight(ctx, understudy.Preflight{Server: "fo-1", Homes: []understudy.ServerID{}, Findings: []understudy.Finding{{Camera: "../x", About: understudy.AboutCamera}}})),
+		tell(s.Preflights(ctx)),
 		tell(s.Claim(ctx, claim)),
 		tell(s.Claim(ctx, claim)),
 		tell(s.Claim(ctx, changed)),

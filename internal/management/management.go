@@ -83,6 +83,7 @@ var _ interface {
 	understudy.UserService
 	understudy.TriggerService
 	understudy.LockService
+	understudy.PreflightService
 } = (*Management)(nil)
 
 // New returns the authority over what is in store, which may be empty.

@@ -21,12 +21,13 @@ type Memory struct {
 // NewMemory returns an empty store in memory.
 func NewMemory() *Memory {
 	return &Memory{state: memoryState{
-		epochs:    map[understudy.CameraID]uint64{},
-		passwords: map[understudy.CameraID][]byte{},
-		claims:    map[string]ClaimRecord{},
-		triggers:  map[string]TriggerRecord{},
-		accounts:  map[string]Account{},
-		tokens:    map[TokenHash]Token{},
+		epochs:     map[understudy.CameraID]uint64{},
+		passwords:  map[understudy.CameraID][]byte{},
+		claims:     map[string]ClaimRecord{},
+		triggers:   map[string]TriggerRecord{},
+		accounts:   map[string]Account{},
+		preflights: map[understudy.ServerID]understudy.Preflight{},
+		tokens:     map[TokenHash]Token{},
 	}}
 }
 
@@ -74,15 +75,16 @@ func (s *Memory) View(ctx context.Context, f func(Reader) error) error {
 
 // memoryState is what a store in memory holds; it implements Reader.
 type memoryState struct {
-	log       Log
-	site      understudy.Site
-	events    []understudy.Event // by number, without holes
-	epochs    map[understudy.CameraID]uint64
-	passwords map[understudy.CameraID][]byte
-	claims    map[string]ClaimRecord
-	triggers  map[string]TriggerRecord
-	accounts  map[string]Account
-	tokens    map[TokenHash]Token
+	log        Log
+	site       understudy.Site
+	events     []understudy.Event // by number, without holes
+	epochs     map[understudy.CameraID]uint64
+	passwords  map[understudy.CameraID][]byte
+	claims     map[string]ClaimRecord
+	triggers   map[string]TriggerRecord
+	accounts   map[string]Account
+	preflights map[understudy.ServerID]understudy.Preflight
+	tokens     map[TokenHash]Token
 }
 
 func (s *memoryState) Log() (Log, error) { return s.log, nil }
@@ -159,6 +161,12 @@ func (s *memoryState) Claim(id string) (ClaimRecord, bool, error) {
 func (s *memoryState) Trigger(id string) (TriggerRecord, bool, error) {
 	t, ok := s.triggers[id]
 	return t, ok, nil
+}
+
+func (s *memoryState) Preflights() ([]understudy.Preflight, error) {
+	return slices.SortedFunc(maps.Values(s.preflights), func(a, b understudy.Preflight) int {
+		return cmp.Compare(a.Server, b.Server)
+	}), nil
 }
 
 func (s *memoryState) Accounts() ([]Account, error) {
@@ -281,6 +289,16 @@ func (tx *memoryTx) ForgetTriggers(before time.Time) error {
 			set(tx, tx.triggers, id, t, false)
 		}
 	}
+	return nil
+}
+
+func (tx *memoryTx) PutPreflight(p understudy.Preflight) error {
+	set(tx, tx.preflights, p.Server, p, true)
+	return nil
+}
+
+func (tx *memoryTx) DeletePreflight(server understudy.ServerID) error {
+	set(tx, tx.preflights, server, understudy.Preflight{}, false)
 	return nil
 }
 

@@ -192,6 +192,9 @@ func (m *Management) DeleteServer(ctx context.Context, id understudy.ServerID) e
 		if use := usesOfServer(tx.site, id); use != "" {
 			return understudy.Errorf(understudy.CodeConflict, "server %s cannot be deleted while %s", id, use)
 		}
+		if err := tx.DeletePreflight(id); err != nil {
+			return err
+		}
 		return tx.record(understudy.Event{
 			Kind: understudy.EventConfig, Server: id,
 			Sentence: fmt.Sprintf("Server %s was deleted.", id),

@@ -38,6 +38,8 @@ type Reader interface {
 	Claim(id string) (ClaimRecord, bool, error)
 	// Trigger returns the event of that id, if it was told lately.
 	Trigger(id string) (TriggerRecord, bool, error)
+	// Preflights returns the latest of each failover server, by its id.
+	Preflights() ([]understudy.Preflight, error)
 	// Accounts returns all accounts, by name.
 	Accounts() ([]Account, error)
 	Account(name string) (Account, bool, error)
@@ -65,6 +67,9 @@ type Tx interface {
 	PutTrigger(t TriggerRecord) error
 	// ForgetTriggers forgets the events that were last told before a time.
 	ForgetTriggers(before time.Time) error
+	// PutPreflight replaces the server's latest one.
+	PutPreflight(p understudy.Preflight) error
+	DeletePreflight(server understudy.ServerID) error
 	// PutAccount creates or replaces the account of that name.
 	PutAccount(a Account) error
 	DeleteAccount(name string) error

@@ -170,6 +170,10 @@ func (r *reader) Trigger(id string) (management.TriggerRecord, bool, error) {
 	return row.trigger(), true, nil
 }
 
+func (r *reader) Preflights() ([]understudy.Preflight, error) {
+	return all(r, preflightRow.preflight, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("server") })
+}
+
 func (r *reader) Accounts() ([]management.Account, error) {
 	return all(r, accountRow.account, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("name") })
 }

@@ -222,6 +222,14 @@ func (r triggerRow) trigger() management.TriggerRecord {
 	return management.TriggerRecord{Trigger: r.Content, Told: instant(r.Told)}
 }
 
+type preflightRow struct {
+	bun.BaseModel `bun:"table:preflights"`
+	Server        understudy.ServerID `bun:",pk"`
+	Content       understudy.Preflight
+}
+
+func (r preflightRow) preflight() understudy.Preflight { return r.Content }
+
 type claimRow struct {
 	bun.BaseModel `bun:"table:claims"`
 	ID            string `bun:",pk"`

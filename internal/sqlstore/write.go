@@ -177,6 +177,14 @@ func (t *tx) ForgetTriggers(before time.Time) error {
 	return err
 }
 
+func (t *tx) PutPreflight(p understudy.Preflight) error {
+	return put(t, &preflightRow{Server: p.Server, Content: p})
+}
+
+func (t *tx) DeletePreflight(server understudy.ServerID) error {
+	return gone(t, &preflightRow{Server: server})
+}
+
 func (t *tx) PutAccount(a management.Account) error {
 	row := accountToRow(a)
 	return put(t, &row)
