@@ -53,6 +53,7 @@ func Run(t *testing.T, open Open) {
 		{"waiting for events", waiting},
 		{"an event is told once", triggers},
 		{"locks are their owner's", locks},
+		{"an incident is told and concluded once", incidents},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}

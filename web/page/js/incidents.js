@@ -127,7 +127,10 @@ class Story {
     });
     this.picture.show(incident);
     keyed(this.steps, incident.steps, (s) => `${s.seq} ${s.kind} ${s.server}`, (s) => h("li", { "data-tone": toneOf(s.kind), "data-kind": s.kind },
-      h("time", { datetime: s.at, title: new Date(s.at).toLocaleString() }, precise(s.at)), h("span", { class: "since" }), h("span", { class: "what" }, stepName(s.kind)), h("p", {})), (element, s) => {
+      h("time", {}), h("span", { class: "since" }), h("span", { class: "what" }, stepName(s.kind)), h("p", {})), (element, s) => {
+      const time = element.querySelector("time"); // of what is gathered from many cameras it moves
+      time.dateTime = s.at;
+      text(time, precise(s.at));
       text(element.querySelector(".since"), since(incident, s.at));
       text(element.querySelector("p"), s.sentence);
     });

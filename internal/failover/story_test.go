@@ -1,0 +1,91 @@
+package failover
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"understudy"
+)
+
+// What is durable is told once a holding, in one report if it comes together.
+func TestFirstsAreToldTogetherAndOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dialled := 0
+		s := newSender(t, understudy.MergePolicy{}, &dialled)
+		s.state.held = map[understudy.CameraID]holding{}
+		hold := func(camera understudy.CameraID, epoch uint64) {
+			s.state.held[camera] = holding{camera: understudy.AssignedCamera{Camera: understudy.Camera{ID: camera}, Epoch: epoch}, home: "rec-1", wanted: true}
+		}
+		told := func() (cameras []understudy.CameraID) {
+			select {
+			case r := <-s.reports:
+				for _, m := range r.Milestones {
+					if m.Kind != understudy.MilestoneDurable || m.Home != "rec-1" || m.Server != "fo-1" || m.At.IsZero() {
+						t.Errorf("the milestone is %+v", m)
+					}
+					cameras = append(cameras, m.Camera)
+				}
+			default:
+			}
+			slices.Sort(cameras)
+			return cameras
+		}
+		expect := func(what string, want ...understudy.CameraID) {
+			t.Helper()
+			if got := told(); !slices.Equal(got, want) {
+				t.Errorf("%s: told %v, want %v", what, got, want)
+			}
+		}
+		hold("a", 2)
+		hold("b", 2)
+		s.notice([]understudy.CameraID{"a"}, time.Now())
+		expect("one of two is durable")
+		s.notice([]understudy.CameraID{"a", "b"}, time.Now())
+		expect("both are", "a", "b")
+		s.notice([]understudy.CameraID{"a", "b"}, time.Now())
+		expect("nothing is new")
+		hold("c", 2)
+		s.notice([]understudy.CameraID{"a", "b"}, time.Now())
+		hold("a", 4)
+		s.notice([]understudy.CameraID{"a", "b"}, time.Now())
+		expect("the others may still come")
+		time.Sleep(durablePause)
+		s.notice([]understudy.CameraID{"a", "b"}, time.Now())
+		expect("it is held again, and has waited for c long enough", "a")
+	})
+}
+
+// A claim tells what led to it: of a server that is gone, its last answer.
+func TestEvidence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dialled := 0
+		s := newSender(t, understudy.MergePolicy{}, &dialled)
+		s.state.at = 100 * time.Second
+		now := time.Now()
+		for _, c := range []struct {
+			name string
+			w    watch
+			want []understudy.Milestone
+		}{
+			{"killed", watch{known: true, heard: 99 * time.Second, refusals: refusalsMin, refusedAt: 99500 * time.Millisecond, verdict: verdict{Condition: Dead}}, []understudy.Milestone{
+				{Kind: understudy.MilestoneHeard, Home: "rec-1", Server: "fo-1", At: now.Add(-time.Second)},
+				{Kind: understudy.MilestoneSuspected, Home: "rec-1", Server: "fo-1", At: now.Add(-500 * time.Millisecond)}}},
+			{"hangs", watch{known: true, heard: 97 * time.Second, suspected: 98 * time.Second, verdict: verdict{Condition: Dead}}, []understudy.Milestone{
+				{Kind: understudy.MilestoneHeard, Home: "rec-1", Server: "fo-1", At: now.Add(-3 * time.Second)},
+				{Kind: understudy.MilestoneSuspected, Home: "rec-1", Server: "fo-1", At: now.Add(-2 * time.Second)}}},
+			{"leaves", watch{known: true, heard: 100 * time.Second, verdict: verdict{Condition: Leaving, Since: 99 * time.Second}}, []understudy.Milestone{
+				{Kind: understudy.MilestoneLeaving, Home: "rec-1", Server: "fo-1", At: now.Add(-time.Second)}}},
+			{"sick", watch{known: true, heard: 100 * time.Second, verdict: verdict{Condition: Sick}}, nil},
+		} {
+			s.state.watches = map[understudy.ServerID]watch{"rec-1": c.w}
+			if got := s.evidence("rec-1", now); !slices.Equal(got, c.want) {
+				t.Errorf("%s: told %+v, want %+v", c.name, got, c.want)
+			}
+		}
+		if got := s.evidence("rec-9", now); got != nil {
+			t.Errorf("of a server that nobody watches there is nothing to tell, told %+v", got)
+		}
+	})
+}
