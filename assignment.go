@@ -7,8 +7,11 @@ type AssignedCamera struct {
 	Camera      Camera      `json:"camera"`
 	Credentials Credentials `json:"credentials"`
 	Epoch       uint64      `json:"epoch"`
-	Record      bool        `json:"record" doc:"false: serve live only"`
-	Stream      StreamKind  `json:"stream,omitempty" enum:"main,sub" doc:"Which stream is taken; empty is the main one"`
+	// Provisional: the epoch was not granted. It is what a claim would be
+	// granted by a management server that has not answered yet.
+	Provisional bool       `json:"provisional,omitempty" doc:"The epoch was not granted yet"`
+	Record      bool       `json:"record" doc:"false: serve live only"`
+	Stream      StreamKind `json:"stream,omitempty" enum:"main,sub" doc:"Which stream is taken; empty is the main one"`
 }
 
 // URL is the address of the stream that is to be taken.

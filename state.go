@@ -77,11 +77,12 @@ type FolderState struct {
 
 // CameraState is the progress of one camera on one server.
 type CameraState struct {
-	Camera    CameraID `json:"camera"`
-	Epoch     uint64   `json:"epoch"`
-	Receiving bool     `json:"receiving" doc:"A frame came within the last seconds"`
-	Recording bool     `json:"recording" doc:"The watermark moves"`
-	Frames    uint64   `json:"frames" doc:"Frames received since the server started"`
+	Camera      CameraID `json:"camera"`
+	Epoch       uint64   `json:"epoch"`
+	Provisional bool     `json:"provisional,omitempty" doc:"The epoch was not granted yet: the management server has not answered"`
+	Receiving   bool     `json:"receiving" doc:"A frame came within the last seconds"`
+	Recording   bool     `json:"recording" doc:"The watermark moves"`
+	Frames      uint64   `json:"frames" doc:"Frames received since the server started"`
 	// BitsPerSecond is 0 until the camera has sent for 10 s.
 	BitsPerSecond int64      `json:"bits_per_second,omitempty" doc:"Bit rate as received, over the last 10 to 20 s"`
 	Stream        StreamKind `json:"stream,omitempty" enum:"main,sub" doc:"Which stream is taken; empty is the main one"`

@@ -183,6 +183,7 @@ func (s *Server) seal(next kept, last []byte) []byte {
 
 // restore plays what was kept when this server last ran.
 func (s *Server) restore(ctx context.Context) {
+	s.restoreBundles(ctx)
 	text, err := s.config.Node.OpenFile(keptFile)
 	if err != nil {
 		s.log.InfoContext(ctx, "nothing is kept from an earlier run", slog.Any("error", err))

@@ -40,6 +40,8 @@ type Observation struct {
 	Material []understudy.AssignedCamera
 	// Resumed is what this server recorded when it last stopped.
 	Resumed []understudy.AssignedCamera
+	// Opened is a bundle that was wanted open, and Material what was in it.
+	Opened *understudy.Bundle
 }
 
 // Answer is a state that a server gave.
@@ -101,6 +103,7 @@ type Want struct {
 	Record   []understudy.AssignedCamera    // all that is recorded here, by id
 	Short    []understudy.CameraID          // what should be, and there is no room for
 	Claims   []understudy.Claim             // leases to ask for, one claim a home
+	Open     []understudy.ServerID          // homes whose sealed bundle is needed
 	Prove    []Proof                        // samples to look for in the own store
 	SendHome map[understudy.ServerID]string // homes that answer, and where footage goes
 	Said     []Said                         // what this step has newly decided
@@ -132,6 +135,7 @@ type State struct {
 	site     understudy.Site
 	duties   map[understudy.ServerID]understudy.Duty
 	posts    map[understudy.CameraID]post
+	peers    map[understudy.CameraID][]understudy.ServerID // the other standbys; replaced, never changed
 	leases   map[understudy.CameraID]understudy.Lease
 	// material is what is needed to record a camera, credentials included.
 	material map[understudy.CameraID]understudy.AssignedCamera
@@ -145,6 +149,7 @@ type State struct {
 	subRates map[understudy.CameraID]int64         // the same of the second one
 	shares   map[understudy.CameraID]share         // of a capacity that is bounded
 	reduced  string                                // what was last told of them
+	told     map[understudy.ServerID]solo          // of each home
 	said     []Said
 }
 
@@ -195,6 +200,7 @@ func (s *State) Advance(o Observation) Want {
 	s.takeUp()
 	s.ask()
 	s.release()
+	s.tellSolo()
 	want := s.want()
 	s.said = nil
 	return want
@@ -205,6 +211,7 @@ func (s State) clone() State {
 	s.material, s.watches, s.held = cloned(s.material), cloned(s.watches), cloned(s.held)
 	s.trials, s.claims, s.refused = cloned(s.trials), cloned(s.claims), cloned(s.refused)
 	s.rates, s.subRates, s.shares = cloned(s.rates), cloned(s.subRates), cloned(s.shares)
+	s.told = cloned(s.told)
 	return s
 }
 
@@ -288,6 +295,8 @@ func (s *State) observe(o Observation) {
 		}
 	case o.Reached != nil:
 		s.reached = *o.Reached
+	case o.Opened != nil:
+		s.observeOpened(*o.Opened, o.Material)
 	case o.Material != nil:
 		for _, c := range o.Material {
 			s.material[c.Camera.ID] = c
@@ -312,6 +321,7 @@ func (s *State) observeSite(site understudy.Site) {
 			delete(s.leases, camera)
 		}
 	}
+	s.peers = s.peersOf()
 }
 
 // noticeLife: a server that has just been granted a lease was alive to ask for it.
@@ -349,6 +359,7 @@ func (s *State) observeDuties(duties []understudy.Duty) {
 			}
 		}
 	}
+	s.peers = s.peersOf()
 }
 
 // lease returns who serves a camera, its home when nothing else is known.
@@ -360,14 +371,17 @@ func (s *State) lease(camera understudy.CameraID, home understudy.ServerID) unde
 }
 
 // watchWhoMatters makes the watches those of the homes that may have to be
-// played, of the others that stand in for them now, and of the homes whose
-// footage lies here.
+// played, of the others that stand in for them now or may, and of the homes
+// whose footage lies here.
 func (s *State) watchWhoMatters() {
 	matters := map[understudy.ServerID]bool{}
 	for home, d := range s.duties {
 		matters[home] = true
 		for _, c := range d.Cameras {
 			matters[s.lease(c.Camera.ID, home).Holder] = true
+			for _, peer := range s.peers[c.Camera.ID] {
+				matters[peer] = true
+			}
 		}
 	}
 	for _, home := range s.own.Foreign {
@@ -417,6 +431,7 @@ func (s *State) want() Want {
 	}
 	w.Short = s.short()
 	w.Claims = s.wantClaims()
+	w.Open = s.toOpen()
 	w.Said = s.said
 	return w
 }

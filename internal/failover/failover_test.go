@@ -119,6 +119,19 @@ func (s *story) do(words []string) {
 		s.step(Observation{Status: []understudy.ServerStatus{{Server: understudy.ServerID(args[0]), Sentence: "no answer"}}})
 	case "granted", "denied":
 		s.claimed(command == "granted", understudy.ServerID(args[0]), args[1:])
+	case "opened": // opened rec-1 a b: the bundle of a home has come open
+		b := understudy.Bundle{Home: understudy.ServerID(args[0]), Made: time.Unix(1_700_000_000, 0)}
+		var cameras []understudy.AssignedCamera
+		for _, c := range args[1:] {
+			cameras = append(cameras, understudy.AssignedCamera{Camera: understudy.Camera{ID: understudy.CameraID(c), Home: b.Home}, Record: true})
+		}
+		s.step(Observation{Opened: &b, Material: cameras})
+	case "order": // order fo-2 fo-1: who stands by for rec-1, and is asked in this order
+		s.site.RecordingServers = []understudy.RecordingServer{{ID: "rec-1", PrimaryGroup: "g", Addresses: understudy.Addresses{State: "rec-1:11000", Merge: "rec-1:5210"}}}
+		s.site.Groups = []understudy.FailoverGroup{{ID: "g"}}
+		for _, id := range args {
+			s.site.Groups[0].Members = append(s.site.Groups[0].Members, understudy.ServerID(id))
+		}
 	case "resume":
 		s.step(Observation{Resumed: []understudy.AssignedCamera{{
 			Camera: understudy.Camera{ID: understudy.CameraID(args[0]), Home: understudy.ServerID(args[1])}, Epoch: 2, Record: true}}})
@@ -172,11 +185,15 @@ func (s *story) answer(args []string) {
 		case set:
 			s.t.Fatalf("no such word in an answer: %s", word)
 		default:
+			word, epoch, _ := strings.Cut(word, "^") // a^2: under a provisional epoch
 			camera := understudy.CameraID(strings.TrimRight(word, "!-?~<"))
 			if camera == understudy.CameraID(word) {
 				s.marks[camera] = s.now
 			}
 			c := understudy.CameraState{Camera: camera, BitsPerSecond: s.cameras[camera].bits, Receiving: !strings.HasSuffix(word, "-") && !strings.HasSuffix(word, "<")}
+			if epoch != "" {
+				c.Epoch, c.Provisional = uint64(epoch[0]-'0'), true
+			}
 			if strings.HasSuffix(word, "<") { // it was recorded since the last answer, and receives nothing now
 				s.marks[camera] = s.now - time.Second
 			}
@@ -312,6 +329,9 @@ func (s *story) tell(w Want) {
 	}
 	for _, id := range sorted(w.SendHome) {
 		lines["send home"] += " " + string(id)
+	}
+	for _, id := range w.Open {
+		lines["open"] += " " + string(id)
 	}
 	for _, id := range sorted(w.Watch) {
 		lines["watch"] += " " + string(id)

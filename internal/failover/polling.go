@@ -102,6 +102,9 @@ func (s *Server) poll(ctx context.Context, id understudy.ServerID, p *poller) {
 			refused = 0
 		}
 		s.observe(ctx, Observation{Failure: &failure})
+		if failure.Kind != Silent {
+			signal(s.fetch) // whether the management server answers is about to matter
+		}
 		wait(ctx, pause)
 	}
 }

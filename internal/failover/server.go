@@ -43,6 +43,7 @@ type Recorder interface {
 type Management interface {
 	understudy.LeaseService
 	understudy.AssignmentService
+	understudy.BundleService
 	// Run follows the service channel until ctx ends.
 	Run(ctx context.Context) error
 	// Subscribe calls f with the site as it is and after each update, until stop is called. f must not wait.
@@ -80,6 +81,11 @@ type Node interface {
 	// SealFile and OpenFile keep a file that only this server can read.
 	SealFile(name string, plain []byte) error
 	OpenFile(name string) ([]byte, error)
+	// BundleKey is the key that bundles for this server are sealed to.
+	BundleKey() []byte
+	// VerifyBundle reports whether a bundle was made for this server by the authority.
+	VerifyBundle(b understudy.Bundle) error
+	OpenBundle(b understudy.Bundle) ([]byte, error)
 }
 
 // Config is what a failover server is made of.
@@ -109,6 +115,7 @@ type Server struct {
 	reports  chan understudy.Report
 	proofs   chan []Proof // the newest list of what is to be proven
 	keeps    chan kept    // the newest of what is to be kept
+	bundles  bundles
 	children sync.WaitGroup
 
 	begun time.Time
@@ -163,6 +170,7 @@ func New(c Config) *Server {
 		sends:    map[understudy.ServerID]*sending{},
 		marks:    marks{},
 		firsts:   firsts{told: map[understudy.CameraID]uint64{}, waiting: map[understudy.ServerID][]understudy.Milestone{}},
+		bundles:  bundles{tried: map[understudy.ServerID]time.Time{}, changed: make(chan struct{}, 1)},
 	}
 	s.transfers.Store(&[]understudy.Transfer{})
 	c.Recorder.ShowTransfers(func() []understudy.Transfer { return *s.transfers.Load() })
@@ -193,6 +201,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.start(func() { s.sendReports(ctx) })
 	s.start(func() { s.prove(ctx) })
 	s.start(func() { s.keep(ctx) })
+	s.start(func() { s.keepBundles(ctx) })
 	stop := s.config.Management.Subscribe(s.follow(ctx))
 	s.loop(ctx)
 	stop()
@@ -333,6 +342,7 @@ func (s *Server) step(ctx context.Context, o Observation) {
 	changed = s.record(want.Record, want.Short) || changed
 	s.watch(ctx, want)
 	s.claim(ctx, want.Claims)
+	s.open(ctx, want.Open)
 	s.sendHome(ctx, want.SendHome)
 	replace(s.proofs, want.Prove)
 	if changed {
@@ -400,6 +410,9 @@ func (s *Server) fetchDuties(ctx context.Context) {
 		reached := err == nil || understudy.CodeOf(err) != understudy.CodeUnavailable
 		s.observe(ctx, Observation{Reached: &reached})
 		pause := usually
+		if err == nil {
+			s.fetchBundles(ctx)
+		}
 		switch {
 		case !reached:
 			pause = again

@@ -250,6 +250,10 @@ func (unreachable) Duties(context.Context, understudy.ServerID) ([]understudy.Du
 	return nil, errUnreachable
 }
 
+func (unreachable) Bundles(context.Context, understudy.ServerID, []byte) ([]understudy.Bundle, error) {
+	return nil, errUnreachable
+}
+
 func (unreachable) Report(context.Context, understudy.ServerID, understudy.Report) error {
 	return errUnreachable
 }

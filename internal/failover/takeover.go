@@ -76,7 +76,10 @@ func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (
 	if d.planned && duty.rank > 0 { // whoever comes first claims when it has the pictures
 		wait += coverPlanned
 	}
-	return d, s.at-d.since >= wait
+	if s.at-d.since < wait {
+		return demand{}, false
+	}
+	return d, s.forestaller(camera, s.lease(camera, home).Epoch) == ""
 }
 
 // takeUp settles what is recorded here: what is leased, what is demanded, and
@@ -104,9 +107,9 @@ func (s *State) takeUp() {
 			}
 			continue
 		}
-		material.Epoch = lease.Epoch
-		if lease.Holder != s.self { // provisional: what the claim will be granted
-			material.Epoch = max(h.camera.Epoch, lease.Epoch+1)
+		material.Epoch, material.Provisional = lease.Epoch, false
+		if lease.Holder != s.self { // what the claim will be granted
+			material.Epoch, material.Provisional = max(h.camera.Epoch, lease.Epoch+1), true
 		}
 		s.held[camera] = holding{camera: material, home: home, wanted: true, trial: lease.Holder != s.self && !demanded}
 	}
@@ -186,6 +189,9 @@ func (s *State) release() {
 		s.held[camera] = h
 		if reason != "" {
 			delete(s.held, camera)
+			if s.posts[camera].standby == understudy.StandbyCold {
+				delete(s.material, camera) // it was lent for this takeover, and may be another at the next
+			}
 			put[reason] = append(put[reason], camera)
 			kind := understudy.MilestoneReleased
 			if h.proven {
@@ -246,6 +252,7 @@ func (s *State) recordedBy(camera understudy.CameraID, home understudy.ServerID)
 // it means the same, so that repeating it is harmless.
 type claiming struct {
 	count int
+	since time.Duration    // this claim
 	claim understudy.Claim // no cameras: none is wanted
 }
 
@@ -260,6 +267,7 @@ func (s *State) ask() {
 		c.claim = understudy.Claim{}
 		if len(cameras) > 0 {
 			c.count++
+			c.since = s.at
 			c.claim = understudy.Claim{
 				ID:       fmt.Sprintf("%s-%s-%s-%d", s.nonce, s.self, home, c.count),
 				Claimant: s.self, Home: home, Kind: understudy.ClaimTakeover, Cameras: cameras,

@@ -43,10 +43,11 @@ func settingsOf(a understudy.AssignedCamera) settings {
 
 // want is what may change without a new session.
 type want struct {
-	epoch  uint64
-	record bool
-	stream understudy.StreamKind
-	rule   understudy.RecordingRule
+	epoch       uint64
+	provisional bool // the epoch was not granted
+	record      bool
+	stream      understudy.StreamKind
+	rule        understudy.RecordingRule
 }
 
 // camera is one camera as it runs: a source, its hub, and the recorder that reads the hub.
@@ -74,7 +75,7 @@ type camera struct {
 }
 
 func wantOf(a understudy.AssignedCamera) *want {
-	return &want{epoch: a.Epoch, record: a.Record, stream: a.Stream, rule: a.Camera.Rule}
+	return &want{epoch: a.Epoch, provisional: a.Provisional, record: a.Record, stream: a.Stream, rule: a.Camera.Rule}
 }
 
 func (s *Server) newCamera(a understudy.AssignedCamera) *camera {

@@ -92,8 +92,9 @@ func (p *progress) excuse(now time.Time) {
 func (c *camera) state(now time.Time) understudy.CameraState {
 	mark := c.mark()
 	moved := c.progress.observe(now, mark)
+	want := c.want.Load()
 	state := understudy.CameraState{
-		Camera: c.id, Epoch: c.want.Load().epoch, Frames: c.source.Frames(), Watermark: mark,
+		Camera: c.id, Epoch: want.epoch, Provisional: want.provisional, Frames: c.source.Frames(), Watermark: mark,
 		Receiving: recent(now, c.source.Last(), receivingFor),
 		Recording: recent(now, moved, recordingFor),
 		Fault:     c.known(),
@@ -101,7 +102,7 @@ func (c *camera) state(now time.Time) understudy.CameraState {
 		BitsPerSecond: c.rate.bitsPerSecond(now, c.source.Bytes()),
 		Stream:        c.want.Load().stream,
 	}
-	if want := c.want.Load(); state.Receiving && want.record && want.rule.Mode == understudy.RecordEvents {
+	if state.Receiving && want.record && want.rule.Mode == understudy.RecordEvents {
 		state.Buffered, state.Waiting = c.preroll.state(now, want.rule.Before)
 	}
 	if silent := c.progress.away(now, c.source.Last()); state.Fault == "" && silent > receivingFor {

@@ -164,7 +164,7 @@ func (s *Server) Apply(a understudy.Assignment) {
 	homes := make(map[understudy.CameraID]understudy.Camera, len(a.Cameras))
 	for _, c := range a.Cameras {
 		homes[c.Camera.ID] = c.Camera
-		if s.config.Role == understudy.RoleRecording { // a standby's may be provisional, and was not granted then
+		if !c.Provisional { // a provisional one was granted to nobody
 			s.saw(c.Epoch)
 		}
 	}

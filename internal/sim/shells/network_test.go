@@ -228,6 +228,14 @@ func (c *siteClient) Duties(ctx context.Context, server understudy.ServerID) (du
 	return duties, err
 }
 
+func (c *siteClient) Bundles(ctx context.Context, server understudy.ServerID, key []byte) (bundles []understudy.Bundle, err error) {
+	err = c.call(ctx, func() error {
+		bundles, err = c.w.management.Bundles(ctx, server, key)
+		return err
+	})
+	return bundles, err
+}
+
 func (c *siteClient) Assignment(ctx context.Context, server understudy.ServerID) (a understudy.Assignment, err error) {
 	err = c.call(ctx, func() error {
 		a, err = c.w.management.Assignment(ctx, server)
@@ -350,6 +358,11 @@ type identity struct{ n *node }
 
 func (i identity) ID() understudy.ServerID                   { return i.n.id }
 func (i identity) ClientTLS(understudy.ServerID) *tls.Config { return nil }
+
+// Bundles are sealed by storetest.New, to nobody: what a key is good for is tested elsewhere.
+func (i identity) BundleKey() []byte                              { return nil }
+func (i identity) VerifyBundle(understudy.Bundle) error           { return nil }
+func (i identity) OpenBundle(b understudy.Bundle) ([]byte, error) { return b.Sealed, nil }
 
 func (i identity) SealFile(name string, plain []byte) error {
 	i.n.files[name] = plain

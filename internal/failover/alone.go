@@ -1,0 +1,135 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"understudy"
+)
+
+// What is done while the management server cannot be asked: cameras are recorded
+// under the epoch that a claim would be granted, in cold standby from a bundle
+// that was sealed for that day; and where several servers stand by for a camera,
+// they look at each other instead of at the lease.
+
+// openAfter is how long a claim waits for its answer before a bundle is opened.
+const openAfter = time.Second
+
+// solo is what was last told of a home that is stood in for with nobody to ask.
+type solo string
+
+const (
+	provisional solo = "recorded without a lease"
+	forestalled solo = "recorded by another standby"
+)
+
+// toOpen lists the homes whose bundles are needed now: cameras of theirs are to
+// be taken over, what is needed to record them is not known here, and the
+// management server does not tell it.
+func (s *State) toOpen() []understudy.ServerID {
+	var homes []understudy.ServerID
+	for _, home := range sorted(s.duties) {
+		c := s.claims[home]
+		waited := len(c.claim.Cameras) > 0 && s.at-c.since >= openAfter
+		if s.reached && !waited {
+			continue
+		}
+		if slices.ContainsFunc(s.duties[home].Cameras, func(c understudy.StandbyCamera) bool {
+			_, demanded := s.demanded(home, c.Camera.ID)
+			_, known := s.material[c.Camera.ID]
+			return demanded && !known
+		}) {
+			homes = append(homes, home)
+		}
+	}
+	return homes
+}
+
+// observeOpened takes in what was in a bundle. What a claim's answer has brought meanwhile is newer.
+func (s *State) observeOpened(b understudy.Bundle, cameras []understudy.AssignedCamera) {
+	for _, c := range cameras {
+		if _, known := s.material[c.Camera.ID]; !known {
+			s.material[c.Camera.ID] = c
+		}
+	}
+	s.say(understudy.EventServer, b.Home, true, "%s opened its sealed bundle of %s (%s, made %s) since the management server does not answer",
+		s.self, b.Home, counted(len(cameras)), b.Made.UTC().Format("2006-01-02 15:04:05 MST"))
+}
+
+// peersOf are the other standbys of each camera of the duties, in the order in
+// which they are asked.
+func (s *State) peersOf() map[understudy.CameraID][]understudy.ServerID {
+	peers := map[understudy.CameraID][]understudy.ServerID{}
+	for _, d := range s.duties {
+		for _, c := range d.Cameras {
+			others := slices.DeleteFunc(s.site.Standbys(c.Camera), func(id understudy.ServerID) bool { return id == s.self })
+			if len(others) > 0 {
+				peers[c.Camera.ID] = others
+			}
+		}
+	}
+	return peers
+}
+
+// forestaller returns the standby that has taken a camera up already while
+// nobody can be asked for its lease; nothing if none has. One that is asked
+// before this server counts always, one after it only while this one does not
+// record the camera itself: so of two that have both begun, one goes on.
+func (s *State) forestaller(camera understudy.CameraID, epoch uint64) understudy.ServerID {
+	if s.reached {
+		return "" // the lease tells
+	}
+	h := s.held[camera]
+	for i, peer := range s.peers[camera] {
+		if i >= s.posts[camera].rank && h.wanted && !h.trial {
+			break
+		}
+		w := s.watches[peer]
+		p, listed := w.cameras[camera]
+		if listed && w.verdict.answers() && w.state.Storage.Writable && p.epoch > epoch && s.at-p.moved <= startUp {
+			return peer
+		}
+	}
+	return ""
+}
+
+// tellSolo says, once for each home, what is done for it without being asked to.
+func (s *State) tellSolo() {
+	for _, home := range sorted(s.duties) {
+		now, sentence := s.solo(home)
+		if now != s.told[home] && sentence != "" {
+			s.say(understudy.EventServer, home, now == provisional, "%s", sentence)
+		}
+		s.told[home] = now
+	}
+}
+
+func (s *State) solo(home understudy.ServerID) (solo, string) {
+	if s.reached {
+		return "", ""
+	}
+	var cameras []understudy.CameraID
+	var epoch uint64
+	for _, c := range s.duties[home].Cameras {
+		id := c.Camera.ID
+		if h := s.held[id]; h.wanted && !h.trial && h.camera.Provisional {
+			cameras, epoch = append(cameras, id), h.camera.Epoch
+		}
+	}
+	if len(cameras) > 0 {
+		slices.Sort(cameras)
+		return provisional, fmt.Sprintf("%s; the management server does not answer either: %s records %s of %s provisionally, under epoch %d, and asks for the lease until it is answered",
+			s.watches[home].verdict.Sentence, s.self, naming(cameras), home, epoch)
+	}
+	for _, c := range s.duties[home].Cameras {
+		id := c.Camera.ID
+		if !s.watches[home].verdict.takes(id) {
+			continue
+		}
+		if peer := s.forestaller(id, s.lease(id, home).Epoch); peer != "" {
+			return forestalled, fmt.Sprintf("the management server does not answer, and %s records cameras of %s already: %s stands back", peer, home, s.self)
+		}
+	}
+	return "", ""
+}
