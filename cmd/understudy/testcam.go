@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"understudy"
+	"understudy/internal/site"
 	"understudy/internal/testcam"
 )
 
@@ -15,10 +18,10 @@ const maxTestCameras = 1000
 
 func testcamCommand() *cobra.Command {
 	var (
-		listen, file, user, password, misbehave string
-		count, sessions                         int
-		gop, expiry                             time.Duration
-		noStamps, keyOnPlay                     bool
+		listen, control, file, user, password, misbehave string
+		count, sessions                                  int
+		gop, expiry                                      time.Duration
+		noStamps, keyOnPlay                              bool
 	)
 	c := &cobra.Command{
 		Use:   "testcam",
@@ -49,11 +52,12 @@ func testcamCommand() *cobra.Command {
 			for _, camera := range config.Cameras {
 				fmt.Fprintln(cmd.OutOrStdout(), cameras.URL(camera.Name))
 			}
-			return cameras.Run(cmd.Context())
+			return serveCameras(cmd.Context(), cameras, control)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&listen, "listen", "127.0.0.1:8554", "host:port of the RTSP server; port 0 takes a free one")
+	f.StringVar(&control, "control", "", "path of a Unix socket that takes PUT /refusal {\"agent\", \"cameras\"}: clients that cameras turn away")
 	f.IntVar(&count, "cameras", 1, "how many cameras")
 	f.StringVar(&file, "file", "", "MP4 with H.264, H.265 or Motion JPEG; the embedded clip unless given")
 	f.DurationVar(&gop, "gop", 0, "play faster or slower so that a GOP lasts this long")
@@ -65,4 +69,19 @@ func testcamCommand() *cobra.Command {
 	f.StringVar(&misbehave, "misbehave", "", "freeze, garbage-sdp, garbage-packets, not-found or busy")
 	f.BoolVar(&noStamps, "no-stamps", false, "leave the file's bytes as they are")
 	return c
+}
+
+// serveCameras serves cameras, and who is to be turned away on the socket, if one is given.
+func serveCameras(ctx context.Context, cameras *testcam.Cameras, socket string) error {
+	if socket == "" {
+		return cameras.Run(ctx)
+	}
+	listener, err := site.ListenControl(ctx, socket)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return cameras.Run(ctx) })
+	group.Go(func() error { return cameras.Control(ctx, listener) })
+	return group.Wait()
 }

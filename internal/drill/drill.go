@@ -30,7 +30,7 @@ const (
 // Options say what is rehearsed.
 type Options struct {
 	Mode    Mode
-	Fault   site.Fault // kill, stop or hang
+	Fault   site.Fault // kill, stop, hang, disk or cameras
 	Cameras int        // test cameras; not used when Real is given
 	Real    []string   // NAME=rtsp://HOST/PATH of cameras that this project did not write
 	GOP     time.Duration
@@ -46,6 +46,8 @@ type Options struct {
 	Binary   string       // the understudy program; empty is this one
 	Say      func(string) // progress, a sentence each
 }
+
+var faults = []site.Fault{site.FaultKill, site.FaultStop, site.FaultHang, site.FaultDisk, site.FaultCameras}
 
 // The servers of a drill.
 const (
@@ -70,6 +72,7 @@ type rehearsal struct {
 	log      *eventLog
 
 	from, fault, cured, failback, emptied time.Time
+	before                                map[understudy.CameraID]understudy.Lease // at the fault
 	durable                               map[understudy.CameraID]time.Time
 	merged                                map[understudy.SegmentID]int64
 
@@ -126,8 +129,12 @@ func (o *Options) validate() error {
 	switch {
 	case o.Mode != Hot && o.Mode != Cold:
 		return understudy.Errorf(understudy.CodeInvalid, "the mode of a drill is hot or cold, found %q", o.Mode)
-	case o.Fault != site.FaultKill && o.Fault != site.FaultStop && o.Fault != site.FaultHang:
-		return understudy.Errorf(understudy.CodeInvalid, "the fault of a drill is kill, stop or hang, found %q", o.Fault)
+	case !slices.Contains(faults, o.Fault):
+		return understudy.Errorf(understudy.CodeInvalid, "the fault of a drill is one of %q, found %q", faults, o.Fault)
+	case o.Fault == site.FaultCameras && (o.Mode == Cold || len(o.Real) > 0 || o.Cameras < 2):
+		return understudy.Errorf(understudy.CodeInvalid, "the loss of half of the cameras is rehearsed with two test cameras at least, and not in cold standby, which knows no camera's password")
+	case o.CutMerge && (o.Fault == site.FaultDisk || o.Fault == site.FaultCameras):
+		return understudy.Errorf(understudy.CodeInvalid, "the merge is cut after a kill, a stop or a hang, found %q", o.Fault)
 	case len(o.Real) == 0 && (o.Cameras < 1 || o.Cameras > 500):
 		return understudy.Errorf(understudy.CodeInvalid, "a drill takes 1 to 500 test cameras, found %d", o.Cameras)
 	case o.Others < 0 || o.Others > 500 || o.Others > 0 && (len(o.Real) > 0 || o.CutMerge):

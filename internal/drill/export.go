@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"understudy"
@@ -61,6 +62,12 @@ func (r *rehearsal) export(ctx context.Context, dir string, result *Result) erro
 	if err != nil {
 		return err
 	}
+	moved, err := r.moved(ctx)
+	if err != nil {
+		return err
+	}
+	sick := r.sick()
+	result.noteMoved(moved, sick, len(r.own()))
 	result.LeftSegments = len(left)
 	result.ExportedOK = true
 	var gaps []time.Duration
@@ -71,13 +78,11 @@ func (r *rehearsal) export(ctx context.Context, dir string, result *Result) erro
 			return fmt.Errorf("camera %s could not be exported: %w", camera.ID, err)
 		}
 		a := p.account
-		lost, gap := a.lostBetween(time.Time{}, r.cured)
-		result.LostTakeover += lost
-		gaps = append(gaps, gap)
-		lostLater, _ := a.lostBetween(r.cured, time.Now().Add(time.Hour))
-		inKills := r.lostInKills(a)
-		result.LostKills += inKills
-		result.LostFailback += lostLater - inKills
+		if slices.Contains(sick, camera.ID) {
+			gaps = append(gaps, r.accountSick(a, result))
+		} else {
+			result.LostStayed += a.lost()
+		}
 		result.Duplicates += a.Duplicates
 		if a.Foreign > 0 || a.Frames == 0 {
 			result.ExportedOK = false
@@ -89,6 +94,17 @@ func (r *rehearsal) export(ctx context.Context, dir string, result *Result) erro
 		return err
 	}
 	return r.compareExports(ctx, dir)
+}
+
+// accountSick adds what a camera lost that the fault befell, and returns its longest gap.
+func (r *rehearsal) accountSick(a account, result *Result) time.Duration {
+	lost, gap := a.lostBetween(time.Time{}, r.cured)
+	result.LostTakeover += lost
+	lostLater, _ := a.lostBetween(r.cured, time.Now().Add(time.Hour))
+	inKills := r.lostInKills(a)
+	result.LostKills += inKills
+	result.LostFailback += lostLater - inKills
+	return gap
 }
 
 // exportRange takes a camera's footage of a range and returns its frames.

@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"understudy"
@@ -45,7 +46,12 @@ func (r *rehearsal) begin(watching context.Context) func(context.Context) error 
 }
 
 // strike makes the fault.
-func (r *rehearsal) strike(context.Context) error {
+func (r *rehearsal) strike(ctx context.Context) error {
+	now, err := r.site.Client.Site(ctx)
+	if err != nil {
+		return err
+	}
+	r.before = leases(now, r.own())
 	for _, w := range r.watchers {
 		w.reset()
 	}
@@ -53,26 +59,38 @@ func (r *rehearsal) strike(context.Context) error {
 	return r.site.Do(r.options.Fault, string(home))
 }
 
-// awaitTakeover waits until the failover server has every camera durable, all
-// clients see it, and two more GOPs were recorded.
+// sick returns the cameras that home does not record because of the fault.
+func (r *rehearsal) sick() (cameras []understudy.CameraID) {
+	if r.options.Fault == site.FaultCameras {
+		return r.site.Half(home)
+	}
+	for _, c := range r.own() {
+		cameras = append(cameras, c.ID)
+	}
+	return cameras
+}
+
+// awaitTakeover waits until the failover server has every sick camera durable,
+// all their clients see it, and two more GOPs were recorded.
 func (r *rehearsal) awaitTakeover(ctx context.Context) error {
+	sick := r.sick()
 	err := wait(ctx, patience, "the first durable sample of each camera on "+string(standby), func(ctx context.Context) bool {
 		for _, w := range r.watchers {
 			// Who asks for hundreds of cameras all the time measures the asking:
 			// a camera is looked for once a client sees it.
 			_, seen := w.sawFrom(standby)
-			if _, ok := r.durable[w.camera]; !ok && seen && r.footage(ctx, standby, w.camera) > 0 {
+			if _, ok := r.durable[w.camera]; !ok && seen && slices.Contains(sick, w.camera) && r.footage(ctx, standby, w.camera) > 0 {
 				r.durable[w.camera] = time.Now()
 			}
 		}
-		return len(r.durable) == len(r.watchers)
+		return len(r.durable) == len(sick)
 	})
 	if err != nil {
 		return err
 	}
 	err = wait(ctx, patience, "every client to see a picture from "+string(standby), func(context.Context) bool {
 		for _, w := range r.watchers {
-			if _, ok := w.sawFrom(standby); !ok {
+			if _, ok := w.sawFrom(standby); !ok && slices.Contains(sick, w.camera) {
 				return false
 			}
 		}
@@ -87,8 +105,13 @@ func (r *rehearsal) awaitTakeover(ctx context.Context) error {
 // cure brings the recording server back.
 func (r *rehearsal) cure(ctx context.Context) error {
 	r.cured = time.Now()
-	if r.options.Fault == site.FaultHang {
+	switch r.options.Fault {
+	case site.FaultHang:
 		return r.site.Do(site.CureResume, string(home))
+	case site.FaultDisk:
+		return r.site.Do(site.CureDisk, string(home))
+	case site.FaultCameras:
+		return r.site.Do(site.CureCameras, string(home))
 	}
 	process, _ := r.site.Process(string(home))
 	if err := wait(ctx, patience, string(home)+" to end", func(context.Context) bool { return !process.Running() }); err != nil {
@@ -106,6 +129,31 @@ func (r *rehearsal) awaitFailback(ctx context.Context) error {
 	})
 	r.failback = time.Now()
 	return err
+}
+
+func leases(now understudy.Site, cameras []understudy.Camera) map[understudy.CameraID]understudy.Lease {
+	all := map[understudy.CameraID]understudy.Lease{}
+	for _, c := range cameras {
+		all[c.ID], _ = now.Lease(c.ID)
+	}
+	return all
+}
+
+// moved returns the cameras whose lease has been elsewhere since the fault: an
+// epoch tells, which grows with each change of holder.
+func (r *rehearsal) moved(ctx context.Context) ([]understudy.CameraID, error) {
+	now, err := r.site.Client.Site(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var moved []understudy.CameraID
+	for camera, lease := range leases(now, r.own()) {
+		if lease.Epoch != r.before[camera].Epoch {
+			moved = append(moved, camera)
+		}
+	}
+	slices.Sort(moved)
+	return moved, nil
 }
 
 // awaitMerge waits until nothing is left on the failover server, and noted

@@ -28,6 +28,12 @@ type Result struct {
 	LostFailback int    `json:"lost_frames_failback"`
 	Duplicates   int    `json:"duplicate_frames"`
 
+	// Moved and Stayed count the cameras whose lease went away and came back, and
+	// the others, which the fault did not befall.
+	Moved      int `json:"moved"`
+	Stayed     int `json:"stayed"`
+	LostStayed int `json:"lost_frames_stayed"`
+
 	LostOthers int `json:"lost_frames_others,omitempty"` // of cameras of another server, which the failover server held before
 
 	MergedSegments int     `json:"merged_segments"`
@@ -51,6 +57,15 @@ type Result struct {
 
 	pictures []picture
 	events   []understudy.Event
+	astray   string // in words, which cameras moved that were well, or did not though they were sick
+}
+
+// noteMoved counts the cameras that moved, and compares them with those that should have.
+func (r *Result) noteMoved(moved, sick []understudy.CameraID, all int) {
+	r.Moved, r.Stayed = len(moved), all-len(moved)
+	if !slices.Equal(slices.Sorted(slices.Values(moved)), slices.Sorted(slices.Values(sick))) {
+		r.astray = fmt.Sprintf("the cameras %v moved, and the sick ones are %v", moved, sick)
+	}
 }
 
 // Spread is the middle and the worst of one figure over all cameras.
@@ -114,6 +129,7 @@ func (r Result) Print(w io.Writer) {
 		{"durable again", fmt.Sprintf("half of the cameras %d ms, all %d ms", r.FirstDurable.P50, r.FirstDurable.Max)},
 		{"clients see it again", fmt.Sprintf("half %d ms, all %d ms", r.ClientResume.P50, r.ClientResume.Max)},
 		{"lost in the takeover", fmt.Sprintf("%d frames; longest gap %d ms, half up to %d ms", r.LostTakeover, r.GapTakeover.Max, r.GapTakeover.P50)},
+		{"moved, stayed", fmt.Sprintf("%d and %d cameras; %d frames lost of those that stayed", r.Moved, r.Stayed, r.LostStayed)},
 		{"lost in the failback", fmt.Sprintf("%d frames", r.LostFailback)},
 		{"twice in the timeline", fmt.Sprintf("%d frames", r.Duplicates)},
 		{"went home", fmt.Sprintf("%d segments, %d bytes in %.1f s; %d left behind", r.MergedSegments, r.MergedBytes, r.MergeSeconds, r.LeftSegments)},

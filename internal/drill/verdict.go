@@ -12,6 +12,8 @@ import (
 const (
 	decisionKill = 500 * time.Millisecond
 	decisionHang = 3500 * time.Millisecond
+	decisionDisk = 5 * time.Second        // of a disk that may be slow only
+	decisionLost = 9 * time.Second        // of cameras that are seen to send here and not home
 	startUp      = 300 * time.Millisecond // decision to durable, without the GOP
 	coldExtra    = time.Second            // the configuration has to come first
 	resume       = 500 * time.Millisecond // durable to seen by a client
@@ -26,8 +28,13 @@ func (r *Result) judge(o Options) {
 	}
 	planned := o.Fault == site.FaultStop
 	decision := decisionKill.Milliseconds()
-	if o.Fault == site.FaultHang {
+	switch o.Fault {
+	case site.FaultHang:
 		decision = decisionHang.Milliseconds()
+	case site.FaultDisk:
+		decision = decisionDisk.Milliseconds()
+	case site.FaultCameras:
+		decision = decisionLost.Milliseconds()
 	}
 	for _, limit := range []struct {
 		ok  bool
@@ -41,6 +48,8 @@ func (r *Result) judge(o Options) {
 			"a client saw a picture again after %d ms, more than %s behind the last durable camera", r.ClientResume.Max, resume)},
 		{!planned || r.GapTakeover.Max <= gop+startUp.Milliseconds(), fmt.Sprintf(
 			"the planned stop left a gap of %d ms, more than GOP + %s", r.GapTakeover.Max, startUp)},
+		{r.astray == "", r.astray},
+		{r.LostStayed == 0, fmt.Sprintf("%d frames were lost of cameras to which nothing happened", r.LostStayed)},
 		{r.LostFailback == 0, fmt.Sprintf("%d frames were lost in the failback", r.LostFailback)},
 		{r.Duplicates == 0, fmt.Sprintf("%d frames stand twice in the exported timeline", r.Duplicates)},
 		{r.LostOthers == 0, fmt.Sprintf("%d frames were lost of the other server's cameras, to which nothing happened", r.LostOthers)},
@@ -55,6 +64,6 @@ func (r *Result) judge(o Options) {
 		}
 	}
 	r.Passed = true
-	r.Why = fmt.Sprintf("every camera was durable again %d ms after the fault; %d frames lost in the takeover, none in the failback, none twice; all footage is home",
+	r.Why = fmt.Sprintf("every camera that was lost was durable again %d ms after the fault; %d frames lost in the takeover, none in the failback, none twice; all footage is home",
 		r.FirstDurable.Max, r.LostTakeover)
 }

@@ -86,7 +86,7 @@ func (s *Server) newCamera(a understudy.AssignedCamera) *camera {
 	}
 	c.want.Store(wantOf(a))
 	c.source = rtsp.NewSource(rtsp.Config{
-		URL: c.settings.url, Transport: c.settings.transport,
+		URL: c.settings.url, Transport: c.settings.transport, Agent: "understudy/" + string(s.config.ID),
 		Username: c.settings.username, Password: c.settings.password, Dials: s.dials, Pump: s.pump, Payloads: s.payloads, Log: c.log,
 	}, c.hub)
 	c.progress.begin(time.Now(), c.mark())

@@ -2,6 +2,7 @@
 package rtsp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -32,6 +33,7 @@ type Config struct {
 	Transport understudy.Transport // empty: TCP
 	Username  string
 	Password  understudy.Secret
+	Agent     string // by which the camera knows us (User-Agent); empty: the program's name
 	Dials     *Dials // shared with other cameras; nil bounds nothing. Pull does not heed it
 	Pump      *Pump  // reads the connection together with others'; nil: it is read by itself
 	// Payloads is memory that samples are lent from: the sink must be one that
@@ -98,7 +100,7 @@ func (p *pull) run(ctx context.Context) error {
 		Protocol:        &protocol, // given, so that nothing is probed and nothing switches
 		ReadTimeout:     answerTimeout,
 		WriteTimeout:    answerTimeout,
-		UserAgent:       "understudy",
+		UserAgent:       cmp.Or(p.config.Agent, "understudy"),
 		TLSConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
 		DialContext:     p.dial,
 		OnResponse:      p.refuseBasic,

@@ -56,7 +56,13 @@ func (s *Site) startCameras(ctx context.Context, hosts *addresses) error {
 			return err
 		}
 		host = join(at, ports[0])
-		if _, err := s.start(TestCameras, "testcam", "--listen", host, "--cameras", fmt.Sprint(count),
+		s.testCameras = host
+		folder, err := os.MkdirTemp("", "understudy-cameras-") // the path of a socket must be short
+		if err != nil {
+			return understudy.Errorf(understudy.CodeUnavailable, "there is no room for the control of the test cameras: %w", err)
+		}
+		s.cameraControl = filepath.Join(folder, "socket")
+		if _, err := s.start(TestCameras, "testcam", "--listen", host, "--control", s.cameraControl, "--cameras", fmt.Sprint(count),
 			"--gop", s.options.GOP.String(), "--user", cameraUser, "--password", cameraPassword,
 			fmt.Sprintf("--key-on-play=%v", s.options.KeyOnPlay)); err != nil {
 			return err

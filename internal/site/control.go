@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"understudy"
 )
 
@@ -25,6 +27,11 @@ const (
 	FaultHang  Fault = "hang"   // SIGSTOP: the process is there and does nothing
 	CureStart  Fault = "start"  // start a dead one again
 	CureResume Fault = "resume" // SIGCONT: a hanging one goes on
+
+	FaultDisk    Fault = "disk"    // the process lives, and can write no file
+	CureDisk     Fault = "mend"    // it can write again
+	FaultCameras Fault = "cameras" // half of its test cameras turn it away, and nobody else
+	CureCameras  Fault = "welcome" // they let it in again
 )
 
 // controlIdle is how long a request to the control may take to say what it wants.
@@ -47,8 +54,16 @@ func (s *Site) Do(fault Fault, name string) error {
 		return p.Signal(syscall.SIGCONT)
 	case CureStart:
 		return p.Start()
+	case FaultDisk:
+		return p.LimitFiles(0)
+	case CureDisk:
+		return p.LimitFiles(unix.RLIM_INFINITY)
+	case FaultCameras:
+		return s.refuse(understudy.ServerID(name), s.Half(understudy.ServerID(name)))
+	case CureCameras:
+		return s.refuse(understudy.ServerID(name), nil)
 	}
-	return understudy.Errorf(understudy.CodeInvalid, "kill, stop, hang, resume or start a server; found %q", fault)
+	return understudy.Errorf(understudy.CodeInvalid, "kill, stop, hang, resume or start a server, fail (disk) or mend its disk, let its cameras turn it away (cameras) or welcome it; found %q", fault)
 }
 
 // controlled is a server as the demo's control shows it.

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"understudy"
 )
 
@@ -102,6 +104,25 @@ func (p *Process) Signal(signal os.Signal) error {
 	}
 	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return understudy.Errorf(understudy.CodeInternal, "%s could not be signalled: %w", p.Name, err)
+	}
+	return nil
+}
+
+// LimitFiles lets the running process write no file beyond so many bytes, as a
+// disk that fails would: each write fails with EFBIG, and the process lives.
+func (p *Process) LimitFiles(size uint64) error {
+	pid := p.PID()
+	if pid == 0 {
+		return understudy.Errorf(understudy.CodeConflict, "%s is not running", p.Name)
+	}
+	var limit unix.Rlimit
+	err := unix.Prlimit(pid, unix.RLIMIT_FSIZE, nil, &limit)
+	if err == nil {
+		limit.Cur = min(size, limit.Max) // the hard limit is not ours to raise again
+		err = unix.Prlimit(pid, unix.RLIMIT_FSIZE, &limit, nil)
+	}
+	if err != nil {
+		return understudy.Errorf(understudy.CodeInternal, "the file size of %s could not be limited: %w", p.Name, err)
 	}
 	return nil
 }

@@ -63,7 +63,10 @@ type Site struct {
 	Client   *client.Client
 	Layout   Layout // with addresses
 
-	options   Options
+	options       Options
+	testCameras   string // host:port; empty when there are none
+	cameraControl string // path of their socket
+
 	mu        sync.Mutex
 	processes map[string]*Process
 	cancel    context.CancelFunc
@@ -140,6 +143,9 @@ func (s *Site) Down() {
 	}
 	for _, p := range s.processes {
 		<-p.Gone()
+	}
+	if s.cameraControl != "" {
+		_ = os.RemoveAll(filepath.Dir(s.cameraControl)) // the system clears temporary folders
 	}
 }
 

@@ -30,6 +30,9 @@ func (h *handler) find(conn *gortsplib.ServerConn, request *base.Request, path s
 	if cam.settings.Username != "" && !conn.VerifyCredentials(request, cam.settings.Username, cam.settings.Password) {
 		return nil, status(base.StatusUnauthorized), liberrors.ErrServerAuth{}
 	}
+	if h.cameras.refuses(cam, agentOf(request)) {
+		return nil, status(base.StatusForbidden), nil
+	}
 	return cam, nil, nil
 }
 
@@ -53,15 +56,14 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Respons
 	}
 	h.cameras.mu.Lock()
 	defer h.cameras.mu.Unlock()
-	if h.cameras.sessions[ctx.Session] == nil {
+	if _, known := h.cameras.sessions[ctx.Session]; !known {
 		now := time.Now()
 		cam.expiring = slices.DeleteFunc(cam.expiring, func(free time.Time) bool { return free.Before(now) })
 		full := cam.settings.MaxSessions > 0 && cam.sessions+len(cam.expiring) >= cam.settings.MaxSessions
 		if full || cam.settings.Misbehave == Busy {
 			return status(base.StatusNotEnoughBandwidth), nil, nil
 		}
-		h.cameras.sessions[ctx.Session] = cam
-		cam.sessions++
+		h.cameras.take(ctx.Session, cam, ctx.Request)
 	}
 	return status(base.StatusOK), cam.stream, nil
 }
@@ -70,7 +72,7 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Respons
 func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
 	h.cameras.mu.Lock()
 	defer h.cameras.mu.Unlock()
-	cam := h.cameras.sessions[ctx.Session]
+	cam := h.cameras.sessions[ctx.Session].camera
 	cam.played.Store(time.Now().UnixNano())
 	cam.active.Store(int64(cam.sessions))
 	cam.wantsKey.Store(cam.settings.KeyOnPlay)
@@ -82,7 +84,7 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) {
 	h.cameras.mu.Lock()
 	defer h.cameras.mu.Unlock()
-	cam := h.cameras.sessions[ctx.Session]
+	cam := h.cameras.sessions[ctx.Session].camera
 	if cam == nil {
 		return
 	}

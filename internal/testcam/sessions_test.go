@@ -38,13 +38,19 @@ type viewer struct {
 
 func play(t *testing.T, url string) (viewer, error) {
 	t.Helper()
+	return playAs(t, "", url)
+}
+
+// playAs plays a camera as a client of that name.
+func playAs(t *testing.T, agent, url string) (viewer, error) {
+	t.Helper()
 	u, err := base.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tcp := gortsplib.ProtocolTCP
 	v := viewer{packet: make(chan struct{}, 1000)}
-	v.Client = &gortsplib.Client{Scheme: u.Scheme, Host: u.Host, Protocol: &tcp,
+	v.Client = &gortsplib.Client{Scheme: u.Scheme, Host: u.Host, Protocol: &tcp, UserAgent: agent,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 			v.cut = func() { conn.Close() }

@@ -74,7 +74,8 @@ type Cameras struct {
 	ready    chan struct{} // closed when every camera has its stream
 
 	mu       sync.Mutex
-	sessions map[*gortsplib.ServerSession]*camera
+	sessions map[*gortsplib.ServerSession]session
+	refused  map[string][]string // cameras that turn a client away, by its name
 }
 
 // New reads the files and opens the listeners: one for RTSP and, on the same
@@ -83,7 +84,10 @@ func New(c Config) (*Cameras, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	cs := &Cameras{cameras: map[string]*camera{}, ready: make(chan struct{}), sessions: map[*gortsplib.ServerSession]*camera{}}
+	cs := &Cameras{
+		cameras: map[string]*camera{}, ready: make(chan struct{}),
+		sessions: map[*gortsplib.ServerSession]session{}, refused: map[string][]string{},
+	}
 	clips := map[string]*clip{}
 	for _, settings := range c.Cameras {
 		if settings.Name == "" || len(settings.Name) > 100 || strings.ContainsAny(settings.Name, " /?#%") || cs.cameras[settings.Name] != nil {
