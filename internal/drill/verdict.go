@@ -12,11 +12,13 @@ import (
 const (
 	decisionKill = 500 * time.Millisecond
 	decisionHang = 3500 * time.Millisecond
-	decisionDisk = 5 * time.Second        // of a disk that may be slow only
-	decisionLost = 9 * time.Second        // of cameras that are seen to send here and not home
-	startUp      = 300 * time.Millisecond // decision to durable, without the GOP
-	coldExtra    = time.Second            // the configuration has to come first
-	resume       = 500 * time.Millisecond // durable to seen by a client
+	decisionDisk = 5 * time.Second // of a disk that may be slow only
+	decisionLost = 9 * time.Second // of cameras that are seen to send here and not home
+	// recordedAgain is within when a camera that can be reached is recorded, whatever else fails.
+	recordedAgain = 5 * time.Second
+	startUp       = 300 * time.Millisecond // decision to durable, without the GOP
+	coldExtra     = time.Second            // the configuration has to come first
+	resume        = 500 * time.Millisecond // durable to seen by a client
 )
 
 // judge decides whether the drill passed and says why.
@@ -44,8 +46,10 @@ func (r *Result) judge(o Options) {
 		{planned || r.Decision <= decision+extra, fmt.Sprintf("the decision took %d ms, more than %d", r.Decision, decision+extra)},
 		{planned || r.FirstDurable.Max <= r.Decision+startUp.Milliseconds()+gop+extra, fmt.Sprintf(
 			"a camera was durable again after %d ms, more than decision + %s + GOP", r.FirstDurable.Max, startUp)},
-		{r.ClientResume.Max <= r.FirstDurable.Max+resume.Milliseconds(), fmt.Sprintf(
-			"a client saw a picture again after %d ms, more than %s behind the last durable camera", r.ClientResume.Max, resume)},
+		{o.Fault != site.FaultCameras || r.FirstDurable.Max <= recordedAgain.Milliseconds()+gop, fmt.Sprintf(
+			"a camera that was lost was durable again after %d ms, more than %s + GOP", r.FirstDurable.Max, recordedAgain)},
+		{r.ClientResume.Max <= max(r.FirstDurable.Max, r.Claim)+resume.Milliseconds(), fmt.Sprintf(
+			"a client saw a picture again after %d ms, more than %s behind the last durable camera and the claim", r.ClientResume.Max, resume)},
 		{!planned || r.GapTakeover.Max <= gop+startUp.Milliseconds(), fmt.Sprintf(
 			"the planned stop left a gap of %d ms, more than GOP + %s", r.GapTakeover.Max, startUp)},
 		{r.astray == "", r.astray},

@@ -46,23 +46,24 @@ func TestTranscripts(t *testing.T) {
 
 // story plays observations and writes down what came of them.
 type story struct {
-	t     *testing.T
-	state State
-	now   time.Duration
-	set   time.Duration
-	last  map[string]string
-	out   strings.Builder
-	want  Want
-	marks map[understudy.CameraID]time.Duration
-	site  understudy.Site
-	duty  []understudy.Duty
+	t      *testing.T
+	state  State
+	now    time.Duration
+	set    time.Duration
+	last   map[string]string
+	out    strings.Builder
+	want   Want
+	marks  map[understudy.CameraID]time.Duration
+	frames map[understudy.CameraID]uint64
+	site   understudy.Site
+	duty   []understudy.Duty
 
 	cameras  map[understudy.CameraID]measured
 	capacity understudy.Capacity
 }
 
 func play(t *testing.T, text string) string {
-	s := &story{t: t, state: NewState("fo-1", "n", 2*time.Second), last: map[string]string{}, marks: map[understudy.CameraID]time.Duration{}, cameras: map[understudy.CameraID]measured{}}
+	s := &story{t: t, state: NewState("fo-1", "n", 2*time.Second), last: map[string]string{}, marks: map[understudy.CameraID]time.Duration{}, frames: map[understudy.CameraID]uint64{}, cameras: map[understudy.CameraID]measured{}}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		switch {
@@ -186,7 +187,7 @@ func (s *story) answer(args []string) {
 			s.t.Fatalf("no such word in an answer: %s", word)
 		default:
 			word, epoch, _ := strings.Cut(word, "^") // a^2: under a provisional epoch
-			camera := understudy.CameraID(strings.TrimRight(word, "!-?~<"))
+			camera := understudy.CameraID(strings.TrimRight(word, "!-?~</"))
 			if camera == understudy.CameraID(word) {
 				s.marks[camera] = s.now
 			}
@@ -194,8 +195,15 @@ func (s *story) answer(args []string) {
 			if epoch != "" {
 				c.Epoch, c.Provisional = uint64(epoch[0]-'0'), true
 			}
+			if !strings.ContainsAny(word, "-/") {
+				s.frames[camera] = uint64(s.now)
+			}
+			c.Frames = s.frames[camera]
 			if strings.HasSuffix(word, "<") { // it was recorded since the last answer, and receives nothing now
 				s.marks[camera] = s.now - time.Second
+			}
+			if strings.HasSuffix(word, "/") { // it has just lost the camera, and says so
+				c.Fault = "the camera refuses"
 			}
 			if strings.HasSuffix(word, "?") { // it waits for an event
 				c.Waiting, c.Buffered.At = true, at(s.now)

@@ -138,21 +138,23 @@ func (s *State) candidates() map[understudy.CameraID]understudy.ServerID {
 	return all
 }
 
-// tried reports whether a camera that its home gets no frames of is to be
-// recorded here to see whether they can be had. Nothing is claimed for it
-// before a sample is durable here, so that a broken camera moves no lease, and
-// home has had its turn, so that one that was away and comes back moves none.
+// tried reports whether a camera is to be recorded here before anything is
+// claimed: because its home cannot write just now, or because its home gets no
+// frames of it, to see whether they can be had. Nothing is claimed for the
+// latter before a sample is durable here, so that a broken camera moves no
+// lease, and home has had its turn, so that one that was away and comes back
+// moves none.
 func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool {
 	w := s.watches[home]
 	p, ok := w.cameras[camera]
-	bound := standStill
-	if !p.begun {
-		bound = startUp
-		if w.restarted > 0 {
-			bound = restartGrace
-		}
+	if !ok || !w.verdict.answers() || !s.own.Writable || s.lease(camera, home).Holder != home {
+		delete(s.trials, camera)
+		return false
 	}
-	if !ok || !w.verdict.answers() || !s.own.Writable || p.receiving || s.at-p.moved < bound || s.lease(camera, home).Holder != home {
+	if w.broken > 0 {
+		return true
+	}
+	if !p.lost(s.at) || !p.begun && s.at-p.moved < s.patience(w) {
 		delete(s.trials, camera)
 		return false
 	}
@@ -169,6 +171,14 @@ func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool
 	}
 	s.trials[camera] = t
 	return s.at-t.began < trialLength || covered
+}
+
+// patience is how long a server may take to record a camera for the first time.
+func (s *State) patience(w watch) time.Duration {
+	if w.restarted > 0 {
+		return restartGrace
+	}
+	return startUp
 }
 
 // release puts down what is recorded here without being wanted, once somebody
@@ -217,7 +227,7 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 	case s.site.Seq > 0 && !exists:
 		return "the site no longer has it"
 	case h.trial && !covered:
-		return "no frame of it can be had from here either"
+		return "it was only tried, and nothing of it could be recorded here"
 	case other == "" && !covered && s.at-h.freed >= idleBound:
 		return fmt.Sprintf("nobody had a frame of it for %s, and %s serves it", seconds(idleBound), s.lease(camera, h.home).Holder)
 	case other == "":

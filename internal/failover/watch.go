@@ -20,6 +20,7 @@ const (
 	restartGrace = 3 * time.Second        // for a restarted server to record again
 	standStill   = 5 * time.Second        // of a watermark before the camera counts as not recorded
 	startUp      = 15 * time.Second       // instead, for a camera that was not recorded yet
+	admitted     = 2 * time.Second        // of no frames, of a camera that its server says it has lost
 	moving       = 3 * time.Second        // at most between two moves of a watermark that moves
 	unwritable   = 1500 * time.Millisecond
 	statusFresh  = 2500 * time.Millisecond // age of what the management server saw
@@ -94,6 +95,9 @@ type progress struct {
 	epoch     uint64
 	receiving bool
 	heard     time.Duration // receiving since
+	frames    uint64        // that the server has received
+	came      time.Duration // when the number was last seen to grow
+	fault     string        // what the server itself says is wrong
 	begun     bool          // the watermark has moved since this process started
 	moved     time.Duration // last; when the camera was first seen, if never
 	steady    time.Duration // moving without a stop since; 0: it stands
@@ -105,7 +109,7 @@ func (w watch) startOver(at time.Duration) watch {
 	w.statusAt, w.status = 0, understudy.ServerStatus{}
 	cameras := maps.Clone(w.cameras)
 	for id, p := range cameras {
-		p.moved, p.steady = at, 0
+		p.moved, p.came, p.steady = at, at, 0
 		cameras[id] = p
 	}
 	w.cameras = cameras
@@ -174,8 +178,17 @@ func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) p
 	if c.Receiving && !p.receiving {
 		p.heard = at
 	}
-	p.mark, p.epoch, p.receiving = mark, c.Epoch, c.Receiving
+	if fresh || c.Frames != p.frames {
+		p.came = at
+	}
+	p.mark, p.epoch, p.receiving, p.frames, p.fault = mark, c.Epoch, c.Receiving, c.Frames, c.Fault
 	return p
+}
+
+// lost reports whether a server gets no frames of a camera: none has come for
+// some seconds, or none for less and the server itself says what is wrong.
+func (p progress) lost(at time.Duration) bool {
+	return !p.receiving || p.fault != "" && at-p.came >= admitted
 }
 
 func (s *State) observeFailure(f Failure) {
