@@ -48,6 +48,7 @@ func drillCommand() *cobra.Command {
 	f.BoolVar(&o.KeyOnPlay, "key-on-play", false, "the test cameras send a key frame as soon as a session begins to play")
 	f.IntVar(&o.Others, "others", 0, "how many cameras of another recording server the failover server holds already, and must not lose a frame of")
 	f.BoolVar(&o.CutMerge, "cut-merge", false, "cut the connection over which footage goes home and kill both its ends, several times")
+	f.BoolVar(&o.NoManagement, "no-management", false, "kill the management server just before the fault, and start it again before the recording server is back")
 	f.StringVar(&o.Keep, "keep", "", "keep stores, logs and exports in this folder")
 	f.IntVar(&runs, "runs", 1, "rehearse so many times, each time on a new site, and sum up")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")

@@ -42,9 +42,11 @@ type Options struct {
 	// CutMerge cuts the connection over which footage goes home, and kills both
 	// ends of it, several times.
 	CutMerge bool
-	Keep     string       // folder to keep stores, logs and exports in; empty keeps nothing
-	Binary   string       // the understudy program; empty is this one
-	Say      func(string) // progress, a sentence each
+	// NoManagement kills the management server just before the fault.
+	NoManagement bool
+	Keep         string       // folder to keep stores, logs and exports in; empty keeps nothing
+	Binary       string       // the understudy program; empty is this one
+	Say          func(string) // progress, a sentence each
 }
 
 var faults = []site.Fault{site.FaultKill, site.FaultStop, site.FaultHang, site.FaultDisk, site.FaultCameras}
@@ -139,6 +141,8 @@ func (o *Options) validate() error {
 		return understudy.Errorf(understudy.CodeInvalid, "a drill takes 1 to 500 test cameras, found %d", o.Cameras)
 	case o.Others < 0 || o.Others > 500 || o.Others > 0 && (len(o.Real) > 0 || o.CutMerge):
 		return understudy.Errorf(understudy.CodeInvalid, "a drill takes up to 500 test cameras of another server, and none beside real cameras or cuts; found %d", o.Others)
+	case o.NoManagement && o.CutMerge:
+		return understudy.Errorf(understudy.CodeInvalid, "a drill goes without the management server or cuts the merge, not both")
 	case o.GOP < 200*time.Millisecond || o.GOP > 20*time.Second:
 		return understudy.Errorf(understudy.CodeInvalid, "a GOP lasts 0.2 to 20 s, found %s", o.GOP)
 	}
@@ -239,6 +243,10 @@ func (r *rehearsal) acts(watching context.Context) []act {
 		{"bringing the recording server back", r.cure},
 		{"waiting for the failback", r.awaitFailback},
 		{"waiting for the footage to go home", r.awaitMerge},
+	}
+	if r.options.NoManagement {
+		acts = slices.Insert(acts, 3, act{"starting the management server again", r.returnManagement})
+		acts = slices.Insert(acts, 1, act{"killing the management server", r.loseManagement})
 	}
 	if r.options.Others > 0 {
 		acts = slices.Insert(acts, 0, act{"letting the standby stand in for another server first", r.loseNeighbour})

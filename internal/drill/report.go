@@ -13,10 +13,11 @@ import (
 
 // Result is what a drill measured. Milliseconds count from the fault.
 type Result struct {
-	Mode    Mode       `json:"mode"`
-	Fault   site.Fault `json:"fault"`
-	Cameras int        `json:"cameras"`
-	GOP     float64    `json:"gop_s"`
+	Mode         Mode       `json:"mode"`
+	Fault        site.Fault `json:"fault"`
+	NoManagement bool       `json:"no_management,omitempty"` // the management server was dead before the fault
+	Cameras      int        `json:"cameras"`
+	GOP          float64    `json:"gop_s"`
 
 	Decision     int64  `json:"decision_ms"`      // the failover server decided
 	Claim        int64  `json:"claim_ms"`         // a client was told of the new holder
