@@ -83,6 +83,20 @@ var failoverKinds = []kind{
 		},
 	},
 	{
+		name: "rec-power-seal", does: "the recording server loses power while its disk, which takes 60 ms for each operation, makes footage durable that comes home; switched on again, disk mended",
+		modes: everyMode, disks: []string{rec}, segment: "2s", acts: []act{
+			strike(takeover, fast, every, kill(rec), records(fo)), pause(4 * time.Second), onDisk(rec, "slow 60ms"), start(rec), records(rec), moment(0, 5*time.Second),
+			strike(outage, sick, every, powerOff(rec), onDisk(rec, "heal"), powerOn(rec), records(rec)),
+		},
+	},
+	{
+		name: "rec-killed-slow-line", does: "the recording server is killed while footage comes home over a line of 2 Mbit/s, and started again at once",
+		modes: everyMode, segment: "2s", acts: []act{
+			strike(takeover, fast, every, kill(rec), records(fo)), pause(4 * time.Second), limit(fo, "2mbit"), start(rec), records(rec), moment(0, 5*time.Second),
+			strike(takeover, fast, every, kill(rec), start(rec), records(rec)), pause(2 * time.Second), limit(fo, ""),
+		},
+	},
+	{
 		name: "both-killed-in-merge", does: "both servers are killed while footage goes home, and started again in any order",
 		modes: everyMode, mergeRate: slowMerge, acts: []act{
 			strike(takeover, fast, every, kill(rec), records(fo)), pause(3 * time.Second), start(rec), records(rec), holds(rec), moment(0, 2*time.Second),

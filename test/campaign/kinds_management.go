@@ -13,15 +13,15 @@ var managementKinds = []kind{
 	},
 	{
 		name: "mgt-dead-before", does: "the management server is dead when the recording server is killed; it is started after the takeover, then the recording server",
-		modes: hotOnly, acts: []act{kill(mgt), pause(time.Second), strike(takeover, fast, every, kill(rec), records(fo)), start(mgt), holds(fo), backHome()},
+		modes: everyMode, acts: []act{kill(mgt), pause(time.Second), strike(takeover, fast, every, kill(rec), records(fo)), start(mgt), holds(fo), backHome()},
 	},
 	{
 		name: "mgt-dead-throughout", does: "the management server is dead from before the recording server is killed until it is back",
-		modes: hotOnly, acts: []act{kill(mgt), pause(time.Second), strike(takeover, fast, every, kill(rec), records(fo)), backHome(), pause(time.Second), start(mgt)},
+		modes: everyMode, acts: []act{kill(mgt), pause(time.Second), strike(takeover, fast, every, kill(rec), records(fo)), backHome(), pause(time.Second), start(mgt)},
 	},
 	{
 		name: "mgt-dies-at-claim", does: "the management server is killed at some moment of the takeover, and started 3 s later",
-		modes: hotOnly, acts: []act{
+		modes: everyMode, acts: []act{
 			strike(takeover, fast, every, kill(rec), moment(50*time.Millisecond, 800*time.Millisecond), kill(mgt), records(fo)),
 			pause(3 * time.Second), start(mgt), holds(fo), backHome(),
 		},
@@ -47,7 +47,7 @@ var managementKinds = []kind{
 	},
 	{
 		name: "mgt-cut-then-kill", does: "the failover server does not reach the management server when the recording server is killed; mended after the takeover",
-		modes: hotOnly, acts: []act{cut(fo, mgt), pause(time.Second), strike(takeover, silent, every, kill(rec), records(fo)), mend(), holds(fo), backHome()},
+		modes: everyMode, acts: []act{cut(fo, mgt), pause(time.Second), strike(takeover, silent, every, kill(rec), records(fo)), mend(), holds(fo), backHome()},
 	},
 	{
 		name: "mgt-restored", does: "the management server's database is replaced by a copy of before a takeover and a failback",

@@ -26,11 +26,11 @@ var pairKinds = []kind{
 	},
 	{
 		name: "isolated+mgt", does: "the recording server reaches its cameras only, and the management server is dead; both are mended after the takeover",
-		modes: hotOnly, acts: []act{kill(mgt), isolate(rec, "cam1", "cam2"), records(fo), pause(2 * time.Second), mend(), start(mgt)},
+		modes: everyMode, acts: []act{kill(mgt), isolate(rec, "cam1", "cam2"), records(fo), pause(2 * time.Second), mend(), start(mgt)},
 	},
 	{
 		name: "disk+cut-mgt", does: "the recording server's disk fails while the failover server does not reach the management server; both mended",
-		modes: hotOnly, disks: []string{rec}, acts: []act{
+		modes: everyMode, disks: []string{rec}, acts: []act{
 			cut(fo, mgt), pause(time.Second), strike(takeover, sick, every, onDisk(rec, "fail EIO"), records(fo)), mend(), pause(time.Second), onDisk(rec, "heal"),
 		},
 	},
