@@ -57,22 +57,50 @@ const (
 // Pull runs one session with a camera and ends with what ended it, an
 // *understudy.Error of one sentence, or ctx's error.
 func Pull(ctx context.Context, c Config, sink Sink) error {
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	u, err := base.ParseURL(c.URL)
+	p, err := newPull(c, sink)
 	if err != nil {
-		return understudy.Errorf(understudy.CodeInvalid, "a camera's URL is rtsp://host[:port]/path, and is %q", c.URL)
+		return err
 	}
-	if c.Username != "" {
-		u.User = url.UserPassword(c.Username, string(c.Password))
-	}
-	p := &pull{config: c, sink: sink, url: u, anchor: time.Now()}
 	err = p.run(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return explain(err, c)
+}
+
+// Probe asks a camera what it would send, with its credentials at most once,
+// and takes none of its sessions: OPTIONS and DESCRIBE, no SETUP (RFC 2326 §10).
+func Probe(ctx context.Context, c Config) (understudy.Codec, error) {
+	p, err := newPull(c, nil)
+	if err != nil {
+		return "", err
+	}
+	if err = p.open(); err == nil {
+		defer p.client.Close()
+		defer context.AfterFunc(ctx, p.client.Close)()
+		_, _, err = p.describe()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case err != nil:
+		return "", explain(errors.Join(p.refuse, err), c)
+	}
+	return p.video.track.Codec, nil
+}
+
+func newPull(c Config, sink Sink) (*pull, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	u, err := base.ParseURL(c.URL)
+	if err != nil {
+		return nil, understudy.Errorf(understudy.CodeInvalid, "a camera's URL is rtsp://host[:port]/path, and is %q", c.URL)
+	}
+	if c.Username != "" {
+		u.User = url.UserPassword(c.Username, string(c.Password))
+	}
+	return &pull{config: c, sink: sink, url: u, anchor: time.Now()}, nil
 }
 
 // pull is one session with a camera.
@@ -90,6 +118,22 @@ type pull struct {
 }
 
 func (p *pull) run(ctx context.Context) error {
+	if err := p.open(); err != nil {
+		return err
+	}
+	defer p.client.Close()
+	defer context.AfterFunc(ctx, p.client.Close)()
+	if err := p.play(); err != nil {
+		return errors.Join(p.refuse, err)
+	}
+	if p.config.playing != nil {
+		p.config.playing()
+	}
+	return p.watch(ctx)
+}
+
+// open makes a client that connects when it is used.
+func (p *pull) open() error {
 	protocol := gortsplib.ProtocolTCP
 	if p.config.Transport == understudy.TransportUDP {
 		protocol = gortsplib.ProtocolUDP
@@ -108,18 +152,7 @@ func (p *pull) run(ctx context.Context) error {
 		OnPacketsLost:   func(lost uint64) { p.config.Log.Debug("packets lost", "url", p.config.URL, "lost", lost) },
 		OnServerRequest: func(*base.Request) {},
 	}
-	if err := p.client.Start(); err != nil {
-		return err
-	}
-	defer p.client.Close()
-	defer context.AfterFunc(ctx, p.client.Close)()
-	if err := p.play(); err != nil {
-		return errors.Join(p.refuse, err)
-	}
-	if p.config.playing != nil {
-		p.config.playing()
-	}
-	return p.watch(ctx)
+	return p.client.Start()
 }
 
 // dial connects to the camera's own host and no other: whoever answers there
@@ -166,11 +199,11 @@ func (p *pull) refuseBasic(response *base.Response) {
 	response.Header["WWW-Authenticate"] = kept
 }
 
-// play describes, sets up and starts the tracks that are recorded.
-func (p *pull) play() error {
+// describe asks what the camera has, and chooses what is recorded of it.
+func (p *pull) describe() (*description.Session, []*description.Media, error) {
 	session, _, err := p.client.Describe(p.url)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	var medias []*description.Media
 	for _, media := range session.Medias {
@@ -179,12 +212,19 @@ func (p *pull) play() error {
 			medias = append(medias, media)
 		}
 	}
-	if p.video != nil {
-		p.video.memory = p.config.Payloads
-	}
 	if p.video == nil {
-		return understudy.Errorf(understudy.CodeInvalid,
+		return nil, nil, understudy.Errorf(understudy.CodeInvalid,
 			"camera %s offers no video in H.264, H.265 or MJPEG, but %s: choose another stream of it", p.config.URL, formatsOf(session))
+	}
+	p.video.memory = p.config.Payloads
+	return session, medias, nil
+}
+
+// play describes, sets up and starts the tracks that are recorded.
+func (p *pull) play() error {
+	session, medias, err := p.describe()
+	if err != nil {
+		return err
 	}
 	var direct takers
 	for _, media := range medias {
