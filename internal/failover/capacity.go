@@ -288,7 +288,7 @@ func (b bounds) lacks(c cost) string {
 		lacks = append(lacks, fmt.Sprintf("%s, of at most %s", understudy.Megabits(c.bits), understudy.Megabits(b.BitRate)))
 	}
 	if need := float64(c.disk) / 8 * b.DiskFor.Seconds(); b.DiskFor > 0 && need > float64(b.room) {
-		lacks = append(lacks, fmt.Sprintf("%.3g GB of disk for %.4g hours, of %.3g GB", need/1e9, b.DiskFor.Hours(), float64(b.room)/1e9))
+		lacks = append(lacks, fmt.Sprintf("%.3g GB of disk for %.4g h, of %.3g GB", need/1e9, b.DiskFor.Hours(), float64(b.room)/1e9))
 	}
 	return strings.Join(lacks, "; ")
 }

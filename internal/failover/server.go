@@ -100,7 +100,13 @@ type Config struct {
 	DialMerge func(ctx context.Context, home understudy.ServerID, address string) (net.Conn, error)
 	// RankDelay is how long a server waits for each one before it in rank; 0 is 2 s.
 	RankDelay time.Duration
-	Log       *slog.Logger
+	// Preflights is told what would be in the way of a takeover; nil proves nothing.
+	Preflights understudy.PreflightService
+	// PreflightEvery is how often; 0 is each 10 minutes.
+	PreflightEvery time.Duration
+	// Probe asks a camera whether it would send, and takes no session of it; nil does it over RTSP.
+	Probe func(ctx context.Context, c understudy.AssignedCamera) error
+	Log   *slog.Logger
 }
 
 // Server is a failover server: it watches, repeats the wants of Step on the
@@ -117,6 +123,9 @@ type Server struct {
 	keeps    chan kept    // the newest of what is to be kept
 	bundles  bundles
 	children sync.WaitGroup
+
+	snapshots    chan chan State // of whoever wants to look at the decision's state
+	reconfigured chan struct{}   // whom this server may have to play may have changed
 
 	begun time.Time
 	// What the loop alone touches.
@@ -158,11 +167,18 @@ func New(c Config) *Server {
 	if c.DialMerge == nil {
 		c.DialMerge = dialMerge(c.Node)
 	}
+	if c.Probe == nil {
+		c.Probe = probe
+	}
+	if c.PreflightEvery == 0 {
+		c.PreflightEvery = preflightEvery
+	}
 	self := c.Node.ID()
 	s := &Server{
 		config: c, self: self, log: c.Log,
 		seen: make(chan Observation, 64), fetch: make(chan struct{}, 1),
 		reports: make(chan understudy.Report, reportsMax), proofs: make(chan []Proof, 1), keeps: make(chan kept, 1),
+		snapshots: make(chan chan State), reconfigured: make(chan struct{}, 1),
 		state:    NewState(self, rand.Text()[:12], c.RankDelay),
 		pollers:  map[understudy.ServerID]*poller{},
 		verifies: map[understudy.ServerID]bool{},
@@ -202,6 +218,9 @@ func (s *Server) Run(ctx context.Context) error {
 	s.start(func() { s.prove(ctx) })
 	s.start(func() { s.keep(ctx) })
 	s.start(func() { s.keepBundles(ctx) })
+	if s.config.Preflights != nil {
+		s.start(func() { s.preflight(ctx) })
+	}
 	stop := s.config.Management.Subscribe(s.follow(ctx))
 	s.loop(ctx)
 	stop()
@@ -301,6 +320,9 @@ func (s *Server) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case o = <-s.seen:
+		case reply := <-s.snapshots:
+			reply <- s.state.clone()
+			continue
 		case <-ticker.C:
 			if looked.IsZero() || time.Since(looked) >= foreignEvery {
 				foreign, looked = s.foreignHomes(), time.Now()
@@ -330,6 +352,7 @@ func (s *Server) step(ctx context.Context, o Observation) {
 	shift(&o, s.suspends)
 	if o.Duties != nil {
 		s.kept.Duties = *o.Duties
+		signal(s.reconfigured)
 	}
 	if o.Site != nil {
 		s.kept.Site = *o.Site

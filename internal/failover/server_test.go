@@ -25,10 +25,7 @@ import (
 // server goes on with what it had.
 func TestTakesOverAndGoesOnAlone(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	authority, err := identity.OpenAuthority(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	authority := newAuthority(t)
 	home, standby := member(t, authority, "rec-1", understudy.RoleRecording), member(t, authority, "fo-1", understudy.RoleFailover)
 	port := listen(t)
 	site := newSite(t, port.Addr().String())
@@ -80,6 +77,15 @@ func within[T any](t *testing.T, c <-chan T, what string) T {
 		t.Fatalf("waited in vain until %s", what)
 		panic("unreachable")
 	}
+}
+
+func newAuthority(t *testing.T) *identity.Authority {
+	t.Helper()
+	authority, err := identity.OpenAuthority(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority
 }
 
 func member(t *testing.T, authority *identity.Authority, id understudy.ServerID, role understudy.Role) *identity.Node {

@@ -1,0 +1,280 @@
+package failover
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"understudy"
+	"understudy/internal/testcam"
+)
+
+// flightState is fo-1, hot for the cameras of rec-1 and cold for those of rec-2, all of them well.
+func flightState(t *testing.T, hot, cold []understudy.Camera, capacity understudy.Capacity) State {
+	t.Helper()
+	state, now := NewState("fo-1", "n", time.Second), time.Duration(0)
+	step := func(o Observation) {
+		now += 50 * time.Millisecond
+		o.At = now
+		state, _ = Step(state, o)
+	}
+	site := understudy.Site{Seq: 1, FailoverServers: []understudy.FailoverServer{{ID: "fo-1", Capacity: capacity}}}
+	var duties []understudy.Duty
+	for home, cameras := range map[understudy.ServerID][]understudy.Camera{"rec-1": hot, "rec-2": cold} {
+		server := understudy.RecordingServer{ID: home, HotStandby: "fo-1", Addresses: understudy.Addresses{State: string(home) + ":11000"}}
+		d := understudy.Duty{Home: server}
+		for _, c := range cameras {
+			c.Home = home
+			standby := understudy.StandbyCamera{AssignedCamera: understudy.AssignedCamera{Camera: c, Epoch: 1, Record: true}, Standby: understudy.StandbyCold}
+			if home == "rec-1" {
+				standby.Standby, standby.Credentials = understudy.StandbyHot, understudy.Credentials{Username: c.Username, Password: "right"}
+			}
+			d.Cameras = append(d.Cameras, standby)
+			site.Cameras = append(site.Cameras, c)
+			site.Leases = append(site.Leases, understudy.Lease{Camera: c.ID, Holder: home, Epoch: 1})
+		}
+		site.RecordingServers = append(site.RecordingServers, server)
+		duties = append(duties, d)
+	}
+	slices.SortFunc(site.RecordingServers, func(a, b understudy.RecordingServer) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	step(Observation{Load: &understudy.State{Storage: understudy.StorageState{FreeBytes: 1e12}}})
+	step(Observation{Duties: &duties})
+	step(Observation{Site: &site})
+	for _, d := range duties {
+		answer := understudy.State{Server: d.Home.ID, Boot: "1", At: at(now), Storage: understudy.StorageState{Writable: true}}
+		for _, c := range d.Cameras {
+			answer.Cameras = append(answer.Cameras, understudy.CameraState{Camera: c.Camera.ID, BitsPerSecond: 10e6,
+				Receiving: c.Camera.ID != "off", Watermark: understudy.Watermark{At: at(now)}})
+		}
+		step(Observation{Answer: &Answer{Server: d.Home.ID, Began: now, State: answer}})
+	}
+	return state
+}
+
+// Real cameras, each with something else in the way.
+func TestPreflightFindsWhatIsInTheWay(t *testing.T) {
+	cameras, err := testcam.New(testcam.Config{Listen: "127.0.0.1:0", Cameras: []testcam.Camera{
+		{Name: "well", Username: "viewer", Password: "right"},
+		{Name: "locked", Username: "viewer", Password: "another"},
+		{Name: "nonsense", Misbehave: testcam.GarbageSDP},
+		{Name: "cold", Username: "viewer", Password: "secret"},
+		{Name: "few"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan struct{})
+	go func() { defer close(served); _ = cameras.Run(ctx) }()
+	defer func() { cancel(); <-served }()
+	gone, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "rtsp://" + gone.Addr().String() + "/x"
+	gone.Close()
+	camera := func(name string) understudy.Camera {
+		return understudy.Camera{ID: understudy.CameraID(name), URL: cameras.URL(name), Username: "viewer"}
+	}
+	sub, few := camera("well"), camera("few")
+	sub.ID, sub.Sub, few.Sessions = "sub", nobody, 1
+	state := flightState(t, []understudy.Camera{camera("well"), camera("locked"), camera("nonsense"), few, sub,
+		{ID: "dead", URL: nobody}, {ID: "off", URL: nobody}}, []understudy.Camera{camera("cold")}, understudy.Capacity{})
+
+	p := &prober{server: &Server{config: Config{Probe: probe}}, wait: func(context.Context, time.Duration) {}}
+	p.ask(t.Context(), state.toProbe())
+	flight := state.judgeFlight(p.last, machine{cores: 8, free: 8, cost: assumedCost})
+	if flight.Cameras != 8 || flight.Reached != 4 || !flight.Red("rec-1") || flight.Red("rec-2") {
+		t.Errorf("of 8 cameras %d, and %d of them reached, red for rec-1: %t, for rec-2: %t", flight.Cameras, flight.Reached, flight.Red("rec-1"), flight.Red("rec-2"))
+	}
+	for _, want := range []struct {
+		camera understudy.CameraID
+		about  understudy.Concern
+		red    bool
+		says   string
+	}{
+		{"locked", understudy.AboutCredentials, true, `refuses user "viewer"`},
+		{"nonsense", understudy.AboutCodec, true, "description of a stream"},
+		{"dead", understudy.AboutCamera, true, "connection refused"},
+		{"off", understudy.AboutCamera, false, "rec-1 gets nothing of it either"},
+		{"sub", understudy.AboutCamera, false, "the second stream of camera sub"},
+		{"", understudy.AboutCredentials, false, "camera cold of rec-2 answers when fo-1 asks, but want"},
+		{"", understudy.AboutSessions, false, "camera few of rec-1"},
+	} {
+		i := slices.IndexFunc(flight.Findings, func(f understudy.Finding) bool { return f.Camera == want.camera && f.About == want.about })
+		if i < 0 || flight.Findings[i].Red != want.red || !strings.Contains(flight.Findings[i].Sentence, want.says) {
+			t.Errorf("want of camera %q a finding about %s, red: %t, %q; found %+v", want.camera, want.about, want.red, want.says, flight.Findings)
+		}
+	}
+	if len(flight.Findings) != 7 {
+		t.Errorf("there are %d findings, want 7: %+v", len(flight.Findings), flight.Findings)
+	}
+}
+
+// What one failure and two would take is held against what there is.
+func TestPreflightLoads(t *testing.T) {
+	cameras := func(prefix string, n int, sub bool) []understudy.Camera {
+		var all []understudy.Camera
+		for i := range n {
+			c := understudy.Camera{ID: understudy.CameraID(prefix + string(rune('a'+i)))}
+			if sub {
+				c.Sub = "rtsp://sub/"
+			}
+			all = append(all, c)
+		}
+		return all
+	}
+	roomy := machine{cores: 8, free: 8, cost: assumedCost}
+	for _, c := range []struct {
+		name     string
+		capacity understudy.Capacity
+		sub      bool
+		machine  machine
+		want     []string // about, home or *, red or note
+	}{
+		{"no bounds", understudy.Capacity{}, false, roomy, nil},
+		{"room for all", understudy.Capacity{Cameras: 5, BitRate: 50e6, DiskFor: time.Hour}, false, roomy, nil},
+		{"room for one failure", understudy.Capacity{Cameras: 3}, false, roomy, []string{"capacity * red"}},
+		{"room for none of the larger", understudy.Capacity{Cameras: 2}, false, roomy, []string{"capacity rec-1 red", "capacity * red"}},
+		{"room for two by second streams", understudy.Capacity{BitRate: 30e6}, true, roomy, []string{"capacity * note"}},
+		{"a small disk", understudy.Capacity{DiskFor: 1000 * time.Hour}, false, roomy, // 1 TB
+			[]string{"disk rec-1 note", "disk rec-2 note", "disk * note"}}, // live only
+		{"busy processors", understudy.Capacity{}, false, machine{cores: 2, free: 0.02, cost: 0.001}, []string{"processor rec-1 red", "processor * red"}},
+	} {
+		state := flightState(t, cameras("a", 3, c.sub), cameras("b", 2, c.sub), c.capacity)
+		var got []string
+		for _, f := range state.judgeLoads(c.machine) {
+			home, red := string(f.Home), "note"
+			if home == "" {
+				home = "*"
+			}
+			if f.Red {
+				red = "red"
+			}
+			got = append(got, string(f.About)+" "+home+" "+red)
+			if !strings.HasPrefix(f.Sentence, "if rec-") || len(f.Sentence) > 500 {
+				t.Errorf("%s: %s", c.name, f.Sentence)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: found %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// asked counts how often each password was shown to a camera, and refuses the wrong ones.
+type asked struct {
+	mu       sync.Mutex
+	shown    map[understudy.Secret]int
+	most     int // at a time
+	running  int
+	accepted understudy.Secret
+}
+
+func (a *asked) probe(ctx context.Context, c understudy.AssignedCamera) error {
+	a.mu.Lock()
+	a.shown[c.Credentials.Password]++
+	a.running++
+	a.most = max(a.most, a.running)
+	accepted := a.accepted
+	a.mu.Unlock()
+	wait(ctx, time.Second)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running--
+	if c.Credentials.Password != accepted {
+		return understudy.Errorf(understudy.CodeUnauthenticated, "wrong password")
+	}
+	return nil
+}
+
+func (a *asked) times(password understudy.Secret) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.shown[password]
+}
+
+// A pre-flight comes soon after the start, each ten minutes, and when something
+// was changed; a password that was refused is not shown again for an hour, and
+// one host is asked by four at most.
+func TestPreflightSchedule(t *testing.T) {
+	authority := newAuthority(t)
+	node := member(t, authority, "fo-1", understudy.RoleFailover)
+	synctest.Test(t, func(t *testing.T) {
+		site := newSite(t, "rec-1:11000")
+		camera := &asked{shown: map[understudy.Secret]int{}, accepted: "new secret"}
+		ctx, cancel := context.WithCancel(t.Context())
+		server := New(Config{Node: node, Recorder: &recorder{applied: make(chan understudy.Assignment, 16)}, Management: site, Store: emptyDisk{},
+			Preflights: site, Probe: camera.probe, Log: slog.New(slog.DiscardHandler),
+			DialState: func(context.Context, understudy.ServerID, string) (Conn, error) { return wellConn{}, nil }})
+		done := make(chan error, 1)
+		go func() { done <- server.Run(ctx) }()
+		latest := func() understudy.Preflight {
+			all, err := site.Preflights(t.Context())
+			if err != nil || len(all) == 0 {
+				return understudy.Preflight{}
+			}
+			return all[0]
+		}
+
+		time.Sleep(time.Minute)
+		first := latest()
+		if first.At.IsZero() || !refusedLobby(first) || first.Cameras != 1 {
+			t.Errorf("a minute after the start, the pre-flight is %+v", first)
+		}
+		time.Sleep(30 * time.Minute)
+		if second := latest(); time.Since(second.At) > 12*time.Minute || !refusedLobby(second) {
+			t.Errorf("half an hour later, the latest pre-flight is %+v", second)
+		}
+		if n := camera.times("secret"); n != 1 {
+			t.Errorf("a password that is refused was shown %d times in half an hour", n)
+		}
+		time.Sleep(70 * time.Minute)
+		if n := camera.times("secret"); n != 2 {
+			t.Errorf("a password that is refused was shown %d times in more than an hour and a half", n)
+		}
+		password := understudy.Secret("new secret")
+		for _, id := range []understudy.CameraID{"lobby", "b", "c", "d", "e", "f"} {
+			if _, err := site.PutCamera(t.Context(), understudy.Camera{ID: id, Home: "rec-1", URL: "rtsp://127.0.0.1/"}, &password); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute) // duties are fetched each 30 s at least
+		if changed := latest(); refusedLobby(changed) || changed.Cameras != 6 || changed.Reached != 6 {
+			t.Errorf("a minute after the password was corrected, the pre-flight is %+v", changed)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if camera.most != probesOfHost {
+			t.Errorf("%d were asked at a time at one host, want %d", camera.most, probesOfHost)
+		}
+	})
+}
+
+// refusedLobby reports whether a pre-flight tells of the password that is refused.
+func refusedLobby(p understudy.Preflight) bool {
+	return slices.ContainsFunc(p.Findings, func(f understudy.Finding) bool {
+		return f.Camera == "lobby" && f.About == understudy.AboutCredentials && f.Red
+	})
+}
+
+// wellConn is a state port at which all is well.
+type wellConn struct{}
+
+func (wellConn) Poll(context.Context, understudy.Poll) (understudy.State, error) {
+	state := understudy.State{Server: "rec-1", Boot: "1", At: time.Now(), Storage: understudy.StorageState{Writable: true}}
+	for _, id := range []understudy.CameraID{"lobby", "b", "c", "d", "e", "f"} {
+		state.Cameras = append(state.Cameras, understudy.CameraState{Camera: id, Receiving: true, Watermark: understudy.Watermark{At: time.Now()}})
+	}
+	return state, nil
+}
+func (wellConn) Broken() <-chan struct{} { return nil }
+func (wellConn) Close() error            { return nil }
