@@ -32,6 +32,7 @@ const (
 	overlapBound = 10 * time.Second // of both recording, where no equal sample is found
 	proofLength  = 3 * time.Second  // of looking for one sample, before a later one is looked for
 	idleBound    = time.Minute      // of nobody getting a frame
+	lastResort   = 5 * time.Second  // that a server waits for others which can record, when it cannot
 )
 
 // Leases are all leases as they were last heard of, by camera: ahead of the site after a claim.
@@ -55,17 +56,16 @@ type demand struct {
 func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (demand, bool) {
 	duty, ok := s.posts[camera]
 	holder := s.lease(camera, home).Holder
-	v := s.watches[home].verdict
-	if !ok || holder == s.self || !v.takes(camera) {
+	d, fails := s.homeFails(home, camera)
+	if !ok || holder == s.self || !fails {
 		return demand{}, false
 	}
-	d := demand{why: v.Sentence, since: v.Since, planned: v.Condition == Leaving}
 	if holder != home {
 		w := s.watches[holder]
 		stand := w.verdict
 		switch {
-		case stand.Condition == Dead:
-			d.why, d.since, d.planned = d.why+"; "+stand.Sentence, max(d.since, stand.Since), false
+		case stand.takes(camera):
+			d.why, d.since, d.planned = d.why+"; "+stand.Sentence, max(d.since, stand.Since), stand.Condition == Leaving
 		case stand.answers() && slices.Contains(w.state.Short, camera):
 			d.why = fmt.Sprintf("%s; %s stands in for it and is short of capacity", d.why, holder)
 		default:
@@ -76,10 +76,28 @@ func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (
 	if d.planned && duty.rank > 0 { // whoever comes first claims when it has the pictures
 		wait += coverPlanned
 	}
+	if !s.own.Writable { // a picture at least, if nobody else can record it either
+		wait += lastResort
+	}
 	if s.at-d.since < wait {
 		return demand{}, false
 	}
 	return d, s.forestaller(camera, s.lease(camera, home).Epoch) == ""
+}
+
+// homeFails says whether a camera's home has failed, as far as that camera is
+// concerned: by its verdict, or because others stand in for it there already,
+// and home still does not record it.
+func (s *State) homeFails(home understudy.ServerID, camera understudy.CameraID) (demand, bool) {
+	w := s.watches[home]
+	if w.verdict.takes(camera) {
+		return demand{why: w.verdict.Sentence, since: w.verdict.Since, planned: w.verdict.Condition == Leaving}, true
+	}
+	p, ok := w.cameras[camera]
+	if !ok || !w.verdict.answers() || s.lease(camera, home).Holder == home || p.steady > 0 || s.at-p.moved < standStill {
+		return demand{}, false
+	}
+	return demand{why: fmt.Sprintf("%s answers, but does not record camera %s", home, camera), since: p.moved + standStill}, true
 }
 
 // takeUp settles what is recorded here: what is leased, what is demanded, and
@@ -139,15 +157,17 @@ func (s *State) candidates() map[understudy.CameraID]understudy.ServerID {
 }
 
 // tried reports whether a camera is to be recorded here before anything is
-// claimed: because its home cannot write just now, or because its home gets no
-// frames of it, to see whether they can be had. Nothing is claimed for the
+// claimed: because whoever serves it cannot write just now, or gets no frames
+// of it, to see whether they can be had. Nothing is claimed for the
 // latter before a sample is durable here, so that a broken camera moves no
 // lease, and home has had its turn, so that one that was away and comes back
 // moves none.
 func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool {
-	w := s.watches[home]
+	holder := s.lease(camera, home).Holder
+	w := s.watches[holder]
 	p, ok := w.cameras[camera]
-	if !ok || !w.verdict.answers() || !s.own.Writable || s.lease(camera, home).Holder != home {
+	_, fails := s.homeFails(home, camera)
+	if !ok || !w.verdict.answers() || !s.own.Writable || holder != home && !fails {
 		delete(s.trials, camera)
 		return false
 	}

@@ -324,17 +324,17 @@ func (s *State) obituary(id understudy.ServerID, w watch) string {
 func (s *State) verdictOfAnswer(id understudy.ServerID, w watch) verdict {
 	recorded, all := 0, 0
 	var sick []understudy.CameraID
-	for _, c := range s.duties[id].Cameras {
-		p, ok := w.cameras[c.Camera.ID]
-		if s.lease(c.Camera.ID, id).Holder != id {
+	for camera := range s.posts {
+		p, ok := w.cameras[camera]
+		if s.leases[camera].Holder != id || slices.Contains(w.state.Short, camera) {
 			continue
 		}
 		all++
 		if ok && p.steady > 0 {
 			recorded++
 		}
-		if ok && s.own.Writable && s.neglected(w, c.Camera.ID, p) {
-			sick = append(sick, c.Camera.ID)
+		if ok && s.own.Writable && s.neglected(w, camera, p) {
+			sick = append(sick, camera)
 		}
 	}
 	slices.Sort(sick)
