@@ -24,7 +24,6 @@ func (s *State) judgeFlight(results map[understudy.CameraID]probed, m machine) u
 			if c.Camera.Sessions == 1 {
 				single = append(single, id)
 			}
-			_, loaded := s.material[id]
 			r, asked := results[id]
 			switch {
 			case asked && r.err == nil:
@@ -33,7 +32,7 @@ func (s *State) judgeFlight(results map[understudy.CameraID]probed, m machine) u
 					flight.Findings = append(flight.Findings, understudy.Finding{Home: home, Camera: id, About: concern(r.sub),
 						Sentence: fmt.Sprintf("the second stream of camera %s could not be taken by %s: %s", id, s.self, sentence(r.sub))})
 				}
-			case asked && !loaded && understudy.CodeOf(r.err) == understudy.CodeUnauthenticated:
+			case asked && !r.login && s.posts[id].standby == understudy.StandbyCold && understudy.CodeOf(r.err) == understudy.CodeUnauthenticated:
 				flight.Reached++
 				unproven = append(unproven, id)
 			case asked:
@@ -42,7 +41,7 @@ func (s *State) judgeFlight(results map[understudy.CameraID]probed, m machine) u
 		}
 		if len(unproven) > 0 {
 			flight.Findings = append(flight.Findings, understudy.Finding{Home: home, About: understudy.AboutCredentials, Sentence: fmt.Sprintf(
-				"%s of %s %s when %s asks, but want a password that comes only with a takeover: its validity and the codec are not proven; a hot standby proves both",
+				"%s of %s %s when %s asks, but want a password that has not come here yet: it and the codec are not proven",
 				naming(unproven), home, map[bool]string{true: "answers", false: "answer"}[len(unproven) == 1], s.self)})
 		}
 		if len(single) > 0 {

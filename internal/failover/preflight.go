@@ -2,6 +2,8 @@ package failover
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
@@ -29,10 +31,17 @@ const (
 
 // probed is what came of asking a camera.
 type probed struct {
-	asked understudy.AssignedCamera
+	asked [sha256.Size]byte // what the camera was asked with: no password is remembered for it
+	login bool              // with credentials
 	at    time.Time
 	err   error // of the main stream
 	sub   error // of the second one, which is asked only if the first answers
+}
+
+// fingerprint tells two ways of asking a camera apart.
+func fingerprint(c understudy.AssignedCamera) [sha256.Size]byte {
+	text, _ := json.Marshal(c) // plain data: it cannot fail
+	return sha256.Sum256(text)
 }
 
 // prober proves on a schedule that this server could stand in.
@@ -118,7 +127,9 @@ func (p *prober) fly(ctx context.Context, state State) understudy.Preflight {
 	began := time.Now()
 	p.flown = dutiesOf(state)
 	p.load.look(p.server.config.Recorder.State())
-	p.ask(ctx, state.toProbe())
+	cameras := state.toProbe()
+	p.server.unseal(ctx, cameras)
+	p.ask(ctx, cameras)
 	flight := state.judgeFlight(p.last, p.load)
 	flight.At, flight.Took = time.Now(), time.Since(began)
 	return flight
@@ -141,12 +152,37 @@ func (s *State) toProbe() []understudy.AssignedCamera {
 	return cameras
 }
 
+// unseal fills in the credentials of cold standby, which lie here sealed for
+// the day. They are used for asking, and forgotten.
+func (s *Server) unseal(ctx context.Context, cameras []understudy.AssignedCamera) {
+	opened := map[understudy.ServerID][]understudy.AssignedCamera{}
+	for i, c := range cameras {
+		if c.Credentials != (understudy.Credentials{}) {
+			continue
+		}
+		home := c.Camera.Home
+		if _, ok := opened[home]; !ok {
+			s.bundles.mu.Lock()
+			b := s.bundles.kept[home].Bundle
+			s.bundles.mu.Unlock()
+			content, err := s.content(home, b)
+			if err != nil {
+				s.log.InfoContext(ctx, "cameras are asked without a password", slog.String("home", string(home)), slog.Any("error", err))
+			}
+			opened[home] = content
+		}
+		if n := slices.IndexFunc(opened[home], func(o understudy.AssignedCamera) bool { return o.Camera.ID == c.Camera.ID }); n >= 0 {
+			cameras[i].Credentials = opened[home][n].Credentials
+		}
+	}
+}
+
 // ask asks all cameras, those of one host a few at a time, and remembers what came of it.
 func (p *prober) ask(ctx context.Context, cameras []understudy.AssignedCamera) {
 	hosts := map[string][]understudy.AssignedCamera{}
 	results := make(map[understudy.CameraID]probed, len(cameras))
 	for _, c := range cameras {
-		if old, ok := p.last[c.Camera.ID]; ok && old.asked == c && refusedPassword(old) && time.Since(old.at) < refusedPause {
+		if old, ok := p.last[c.Camera.ID]; ok && old.asked == fingerprint(c) && refusedPassword(old) && time.Since(old.at) < refusedPause {
 			results[c.Camera.ID] = old
 			continue
 		}
@@ -185,19 +221,17 @@ func (p *prober) ask(ctx context.Context, cameras []understudy.AssignedCamera) {
 
 // refusedPassword reports whether a camera was shown a password and refused it.
 func refusedPassword(p probed) bool {
-	return understudy.CodeOf(p.err) == understudy.CodeUnauthenticated && p.err != nil && p.asked.Credentials != understudy.Credentials{}
+	return understudy.CodeOf(p.err) == understudy.CodeUnauthenticated && p.err != nil && p.login
 }
 
 func (p *prober) askOne(ctx context.Context, c understudy.AssignedCamera) probed {
 	ctx, cancel := context.WithTimeout(ctx, probePatience)
 	defer cancel()
-	c.Stream = understudy.StreamMain
-	result := probed{asked: c, at: time.Now(), err: p.server.config.Probe(ctx, c)}
+	result := probed{asked: fingerprint(c), login: c.Credentials.Password != "", at: time.Now(), err: p.server.config.Probe(ctx, c)}
 	if result.err == nil && c.Camera.Sub != "" {
 		c.Stream = understudy.StreamSub
 		result.sub = p.server.config.Probe(ctx, c)
 	}
-	result.asked.Stream = ""
 	return result
 }
 

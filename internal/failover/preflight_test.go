@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net"
 	"slices"
@@ -278,3 +279,37 @@ func (wellConn) Poll(context.Context, understudy.Poll) (understudy.State, error)
 }
 func (wellConn) Broken() <-chan struct{} { return nil }
 func (wellConn) Close() error            { return nil }
+
+// openNode opens every bundle as it is.
+type openNode struct{ Node }
+
+func (openNode) OpenBundle(b understudy.Bundle) ([]byte, error) { return b.Sealed, nil }
+
+// In cold standby, cameras are asked with the passwords that lie here sealed,
+// and nothing else learns them.
+func TestPreflightUnsealsForAskingOnly(t *testing.T) {
+	state := flightState(t, nil, []understudy.Camera{{ID: "cold", URL: "rtsp://127.0.0.1/"}, {ID: "new", URL: "rtsp://127.0.0.1/"}}, understudy.Capacity{})
+	content, err := json.Marshal([]understudy.AssignedCamera{{Camera: understudy.Camera{ID: "cold"}, Credentials: understudy.Credentials{Username: "viewer", Password: "sealed"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	camera := &asked{shown: map[understudy.Secret]int{}, accepted: "sealed"}
+	s := &Server{config: Config{Node: openNode{}, Probe: camera.probe}, log: slog.New(slog.DiscardHandler),
+		bundles: bundles{kept: map[understudy.ServerID]keptBundle{"rec-2": {Bundle: understudy.Bundle{Home: "rec-2", Sealed: content}}}}}
+	p := &prober{server: s, wait: func(context.Context, time.Duration) {}}
+	cameras := state.toProbe()
+	s.unseal(t.Context(), cameras)
+	synctest.Test(t, func(t *testing.T) { p.ask(t.Context(), cameras) })
+	if camera.times("sealed") != 1 || camera.times("") != 1 {
+		t.Errorf("the cameras were shown %v", camera.shown)
+	}
+	flight := state.judgeFlight(p.last, machine{cores: 8, free: 8, cost: assumedCost})
+	if flight.Reached != 2 || flight.Red("") || len(flight.Findings) != 1 || !strings.Contains(flight.Findings[0].Sentence, "camera new of rec-2 answers") {
+		t.Errorf("the pre-flight is %+v", flight)
+	}
+	for _, c := range state.toProbe() {
+		if c.Credentials != (understudy.Credentials{}) {
+			t.Errorf("the decision has learnt the password of %s", c.Camera.ID)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import { decide } from "../page/js/way.js";
 import { applyEvent, candidates, emptySite, standbys, wholeSite } from "../page/js/site.js";
 import { bars, facts, missing, moments, scale, since, windows } from "../page/js/story.js";
 import { pieceAt, playable, ticks } from "../page/js/spans.js";
+import { verdicts } from "../page/js/preflight.js";
 import { capacity } from "../page/js/servers.js";
 import { ago, bytes, onTheWay, tileState } from "../page/js/words.js";
 
@@ -223,4 +224,12 @@ test("a failover server's bounds are written for people", () => {
   assert.equal(capacity({ cameras: 40, bit_rate: 120_500_000, disk_for: 24 * 3600 * 1e9 }), "40 cameras, 121 Mbit/s, 24 hours of disk");
   assert.equal(capacity({}), "");
   assert.equal(capacity(undefined), "");
+});
+
+test("a pre-flight is red for whom it concerns", () => {
+  const finding = (home, red) => ({ home, red, sentence: "x" });
+  const rows = (...findings) => verdicts([{ server: "fo-1", homes: ["rec-2", "rec-1"], findings }]).map((r) => `${r.home} ${r.red} ${r.findings.length}`);
+  assert.deepEqual(rows(), ["rec-1 false 0", "rec-2 false 0"]);
+  assert.deepEqual(rows(finding("rec-1", true), finding("rec-2", false)), ["rec-1 true 1", "rec-2 false 1"]);
+  assert.deepEqual(rows(finding(undefined, true)), ["rec-1 true 1", "rec-2 true 1"]);
 });

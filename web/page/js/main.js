@@ -8,6 +8,7 @@ import { Grid } from "./grid.js";
 import { icon, mark } from "./icons.js";
 import { incidentsView } from "./incidents.js";
 import { Reach } from "./reach.js";
+import { preflightPanel } from "./preflight.js";
 import { serversPanel } from "./servers.js";
 import { setupView } from "./setup.js";
 import { signIn } from "./sign-in.js";
@@ -37,7 +38,7 @@ async function run() {
   const grid = new Grid(context, (id) => may("playback") && timeline.show(id));
   const timeline = new Timeline(context, grid);
   const live = h("main", { class: "live" }, h("div", { class: "stage" }, grid.element, timeline.element),
-    h("aside", { class: "side" }, serversPanel(context), eventsPanel(context)));
+    h("aside", { class: "side" }, serversPanel(context), preflightPanel(), eventsPanel(context)));
   const views = { live, incidents: incidentsView(context) };
   if (may("administer")) views.setup = setupView(context);
   app.replaceChildren(bar(context, views), trustBanner(context), ...Object.values(views));
