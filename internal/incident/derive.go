@@ -35,13 +35,15 @@ type draft struct {
 type reading struct {
 	drafts []*draft
 	open   map[understudy.ServerID]*draft // by home: of which somebody holds cameras now
+	// claimed are the incidents that takeovers are of, by the event's number.
+	claimed map[uint64]*draft
 }
 
 // Derive makes the incidents of the events of a log, which come in order, the
 // oldest first. An incident whose first takeover the log has forgotten is not
 // told. It is a pure function: the same events make the same incidents.
 func Derive(events []understudy.Event) []understudy.Incident {
-	r := &reading{open: map[understudy.ServerID]*draft{}}
+	r := &reading{open: map[understudy.ServerID]*draft{}, claimed: map[uint64]*draft{}}
 	for _, e := range events {
 		r.leases(e)
 	}
@@ -97,6 +99,7 @@ func (r *reading) take(e understudy.Event, leases []understudy.Lease) {
 		r.open[e.Server] = d
 		r.drafts = append(r.drafts, d)
 	}
+	r.claimed[e.Seq] = d
 	holder := leases[0].Holder
 	for _, l := range leases {
 		c := d.cameras[l.Camera]
@@ -201,7 +204,7 @@ func (r *reading) milestones(e understudy.Event) {
 // milestone adds milestones of one kind, server and home.
 func (r *reading) milestone(e understudy.Event, told []understudy.Milestone) {
 	first := told[0]
-	d := r.about(first)
+	d := r.about(e, first)
 	if d == nil {
 		return
 	}
@@ -230,22 +233,45 @@ func (r *reading) milestone(e understudy.Event, told []understudy.Milestone) {
 	d.step(e, string(first.Kind), at, first.Server, cameras, seen(e, first, cameras))
 }
 
-// about returns the incident that a milestone belongs to: the last one of its
-// home that had begun by then.
-func (r *reading) about(m understudy.Milestone) *draft {
-	for _, d := range slices.Backward(r.drafts) {
-		if d.Home != m.Home || m.At.Before(d.Begun.Add(-before)) {
-			continue
-		}
-		// What is seen of a home that has everything is of the next incident, or of none.
-		if over := d.finished(m); over && !d.Back.IsZero() && m.At.After(d.Back.Add(slack)) {
-			return nil
-		}
-		if m.Camera == "" || d.cameras[m.Camera] != nil {
+// about returns the incident that a milestone belongs to: the one whose claim
+// carried it, else that of its home which went on by then, else the next one, if
+// that began soon.
+func (r *reading) about(e understudy.Event, m understudy.Milestone) *draft {
+	if d := r.claimed[e.Seq]; d != nil && d.Home == m.Home {
+		return d
+	}
+	if d := r.going(m, 0); d != nil {
+		return d
+	}
+	if d := r.going(m, slack); d != nil {
+		return d
+	}
+	for _, d := range r.drafts {
+		if d.concerns(m) && m.At.Before(d.Begun) && !m.At.Before(d.Begun.Add(-before)) {
 			return d
 		}
 	}
 	return nil
+}
+
+// going returns the incident that went on at the time of a milestone, by clocks
+// that lie apart by so much.
+func (r *reading) going(m understudy.Milestone, apart time.Duration) *draft {
+	for _, d := range slices.Backward(r.drafts) {
+		if !d.concerns(m) || m.At.Before(d.Begun.Add(-apart)) {
+			continue
+		}
+		// What is seen of a home that has everything is of the next incident, or of none.
+		if d.finished(m) && !d.Back.IsZero() && m.At.After(d.Back.Add(apart)) {
+			return nil
+		}
+		return d
+	}
+	return nil
+}
+
+func (d *draft) concerns(m understudy.Milestone) bool {
+	return d.Home == m.Home && (m.Camera == "" || d.cameras[m.Camera] != nil)
 }
 
 // finished reports whether such a milestone cannot come after the failback.

@@ -80,6 +80,9 @@ func told(i understudy.Incident) string {
 	if i.Planned {
 		b.WriteString(" planned")
 	}
+	if i.Drill {
+		b.WriteString(" drill")
+	}
 	for _, c := range i.Cameras {
 		fmt.Fprintf(&b, "\n%s:", c.Camera)
 		for _, t := range c.Tenures {
@@ -160,6 +163,13 @@ func TestDerive(t *testing.T) {
 			l.add(understudy.Event{Kind: understudy.EventConfig, Changes: []understudy.Change{{GoneCamera: "a"}}})
 			l.back("rec1", "b")
 		}, []string{"rec1-1 coming_home\na: fo1/1 2s\nb: fo1/2 3s\n1.0 decided fo1 [a b]\n1.0 granted fo1 [a b]\n4.0 failback_decided rec1 [b]\n4.0 failback rec1 [b]"}},
+		{"what is durable is of the incident that went on then, not of the next", func(l *teller) {
+			l.take("rec1", "fo1", "a")
+			l.tell(understudy.MilestoneDurable, "rec1", "fo1", 0, "a")
+			l.back("rec1", "a")
+			l.take("rec1", "fo1", "a")
+		}, []string{"rec1-1 coming_home\na: fo1/1 2s durable\n1.0 decided fo1 [a]\n1.0 granted fo1 [a]\n2.0 durable fo1 [a]\n3.0 failback_decided rec1 [a]\n3.0 failback rec1 [a]",
+			"rec1-4 standing_in\na: fo1/3\n4.0 decided fo1 [a]\n4.0 granted fo1 [a]"}},
 		{"a failback whose takeover is forgotten", func(l *teller) { l.back("rec1", "a") }, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
