@@ -12,6 +12,9 @@ type AssignedCamera struct {
 	Provisional bool       `json:"provisional,omitempty" doc:"The epoch was not granted yet"`
 	Record      bool       `json:"record" doc:"false: serve live only"`
 	Stream      StreamKind `json:"stream,omitempty" enum:"main,sub" doc:"Which stream is taken; empty is the main one"`
+	// Mirror: another server records it. The stream is open, and what that server
+	// may not have on its disk yet is in memory.
+	Mirror bool `json:"mirror,omitempty" doc:"Another server records it: keep what it may lose in memory"`
 }
 
 // URL is the address of the stream that is to be taken.

@@ -92,6 +92,11 @@ type CameraState struct {
 	Waiting   bool      `json:"waiting,omitempty" doc:"Records on events, waits for one, and has the time before it in memory"`
 	Buffered  Watermark `json:"buffered,omitzero" doc:"Newest sample in memory of a camera that is recorded on events, while none is under way; not durable"`
 	Watermark Watermark `json:"watermark"`
+	// Run tells a mirror that frames may be missing before the watermark.
+	Run uint64 `json:"run,omitempty" doc:"Counts how often the recording began anew since the server started"`
+	// Mirrored: another server records it, and Held is what it may lose, in memory.
+	Mirrored bool   `json:"mirrored,omitempty" doc:"Another server records it; what that one may lose is in memory here"`
+	Held     int64  `json:"held_bytes,omitempty" doc:"Bytes of samples that wait in memory"`
 	Fault     string    `json:"fault,omitempty" doc:"What is wrong, in one sentence"`
 }
 

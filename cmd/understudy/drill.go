@@ -40,7 +40,7 @@ func drillCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar((*string)(&o.Mode), "mode", string(drill.Hot), "hot or cold standby")
+	f.StringVar((*string)(&o.Mode), "mode", string(drill.Hot), "mirror, hot or cold standby")
 	f.StringVar((*string)(&o.Fault), "fault", string(site.FaultKill), "kill (SIGKILL), stop (SIGTERM), hang (SIGSTOP), disk (storage fails, the process lives) or cameras (half of them turn the recording server away)")
 	f.IntVar(&o.Cameras, "cameras", 4, "how many test cameras")
 	f.StringArrayVar(&o.Real, "camera", nil, "NAME=rtsp://[USER:PASSWORD@]HOST/PATH of a real camera, instead of test cameras; as often as there are cameras")

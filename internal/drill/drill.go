@@ -23,8 +23,9 @@ type Mode string
 
 // The modes.
 const (
-	Hot  Mode = "hot"
-	Cold Mode = "cold"
+	Hot    Mode = "hot"
+	Cold   Mode = "cold"
+	Mirror Mode = "mirror"
 )
 
 // Options say what is rehearsed.
@@ -129,8 +130,8 @@ func (o *Options) validate() error {
 		o.Say = func(string) {}
 	}
 	switch {
-	case o.Mode != Hot && o.Mode != Cold:
-		return understudy.Errorf(understudy.CodeInvalid, "the mode of a drill is hot or cold, found %q", o.Mode)
+	case o.Mode != Hot && o.Mode != Cold && o.Mode != Mirror:
+		return understudy.Errorf(understudy.CodeInvalid, "the mode of a drill is mirror, hot or cold, found %q", o.Mode)
 	case !slices.Contains(faults, o.Fault):
 		return understudy.Errorf(understudy.CodeInvalid, "the fault of a drill is one of %q, found %q", faults, o.Fault)
 	case o.Fault == site.FaultCameras && (o.Mode == Cold || len(o.Real) > 0 || o.Cameras < 2):
@@ -174,9 +175,12 @@ func (o *Options) layout() (site.Layout, error) {
 		Recording: []understudy.RecordingServer{{ID: home, Name: "Home", Merge: understudy.MergePolicy{Grace: grace}}},
 		Failover:  []understudy.FailoverServer{{ID: standby, Name: "Standby"}},
 	}
-	if o.Mode == Hot {
+	switch o.Mode {
+	case Mirror:
+		layout.Recording[0].MirrorStandby = standby
+	case Hot:
 		layout.Recording[0].HotStandby = standby
-	} else {
+	case Cold:
 		layout.Groups = []understudy.FailoverGroup{{ID: "spares", Name: "Spares", Members: []understudy.ServerID{standby}}}
 		layout.Recording[0].PrimaryGroup = "spares"
 	}

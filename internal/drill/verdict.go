@@ -54,6 +54,7 @@ func (r *Result) judge(o Options) {
 			"the planned stop left a gap of %d ms, more than GOP + %s", r.GapTakeover.Max, startUp)},
 		{r.astray == "", r.astray},
 		{r.LostStayed == 0, fmt.Sprintf("%d frames were lost of cameras to which nothing happened", r.LostStayed)},
+		{o.Mode != Mirror || r.LostTakeover == 0, fmt.Sprintf("%d frames were lost in the takeover, under a mirror that loses none", r.LostTakeover)},
 		{r.LostFailback == 0, fmt.Sprintf("%d frames were lost in the failback", r.LostFailback)},
 		{r.Duplicates == 0, fmt.Sprintf("%d frames stand twice in the exported timeline", r.Duplicates)},
 		{r.LostOthers == 0, fmt.Sprintf("%d frames were lost of the other server's cameras, to which nothing happened", r.LostOthers)},

@@ -70,10 +70,12 @@ const (
 	Unheard                    // no answer to any of the fresh connections that were to verify a suspicion
 )
 
-// Own is what this server's own recorder has come to.
+// Own is what this server's own recorder has come to. A mirrored camera is
+// covered when all that its own server may lose is in memory.
 type Own struct {
-	Covered  []understudy.CameraID // cameras with durable samples since they were applied
+	Covered  []understudy.CameraID // cameras with durable samples since they were applied, and mirrored ones
 	Busy     []understudy.CameraID // cameras of which an event is being recorded
+	Crowded  []understudy.CameraID // cameras that have no session left for this server
 	Foreign  []understudy.ServerID // homes whose footage lies here
 	Writable bool
 }
@@ -98,15 +100,17 @@ type Proof struct {
 // Want is what should be so now. All of it but Said is levels: it is wanted
 // until reality agrees, and wanting it twice does nothing more than once.
 type Want struct {
-	Watch    map[understudy.ServerID]string // whom to poll, and where
-	Verify   []understudy.ServerID          // whom to ask over fresh connections
-	Record   []understudy.AssignedCamera    // all that is recorded here, by id
-	Short    []understudy.CameraID          // what should be, and there is no room for
-	Claims   []understudy.Claim             // leases to ask for, one claim a home
-	Open     []understudy.ServerID          // homes whose sealed bundle is needed
-	Prove    []Proof                        // samples to look for in the own store
-	SendHome map[understudy.ServerID]string // homes that answer, and where footage goes
-	Said     []Said                         // what this step has newly decided
+	Watch    map[understudy.ServerID]string               // whom to poll, and where
+	Verify   []understudy.ServerID                        // whom to ask over fresh connections
+	Record   []understudy.AssignedCamera                  // all that is recorded here, by id
+	Short    []understudy.CameraID                        // what should be, and there is no room for
+	Mirror   []understudy.AssignedCamera                  // whose streams are kept open besides, by id
+	Passed   map[understudy.CameraID]understudy.Watermark // how far those who record them have come
+	Claims   []understudy.Claim                           // leases to ask for, one claim a home
+	Open     []understudy.ServerID                        // homes whose sealed bundle is needed
+	Prove    []Proof                                      // samples to look for in the own store
+	SendHome map[understudy.ServerID]string               // homes that answer, and where footage goes
+	Said     []Said                                       // what this step has newly decided
 }
 
 // Said is a decision in words.
@@ -150,6 +154,8 @@ type State struct {
 	shares   map[understudy.CameraID]share         // of a capacity that is bounded
 	reduced  string                                // what was last told of them
 	told     map[understudy.ServerID]solo          // of each home
+	origins  map[understudy.CameraID]origin        // of the marks of mirrored cameras
+	crowded  map[understudy.CameraID]time.Duration // no session is asked of it before this
 	said     []Said
 }
 
@@ -198,6 +204,7 @@ func (s *State) Advance(o Observation) Want {
 	s.judge()
 	s.allot()
 	s.takeUp()
+	s.mirror()
 	s.ask()
 	s.release()
 	s.tellSolo()
@@ -211,7 +218,7 @@ func (s State) clone() State {
 	s.material, s.watches, s.held = cloned(s.material), cloned(s.watches), cloned(s.held)
 	s.trials, s.claims, s.refused = cloned(s.trials), cloned(s.claims), cloned(s.refused)
 	s.rates, s.subRates, s.shares = cloned(s.rates), cloned(s.subRates), cloned(s.shares)
-	s.told = cloned(s.told)
+	s.told, s.origins, s.crowded = cloned(s.told), cloned(s.origins), cloned(s.crowded)
 	return s
 }
 
@@ -286,6 +293,7 @@ func (s *State) observe(o Observation) {
 		s.own = *o.Own
 	case o.Load != nil:
 		s.observeLoad(*o.Load)
+		s.noticeCrowded()
 	case o.Claimed != nil:
 		s.observeClaimed(*o.Claimed)
 	case o.Proven != nil:
@@ -430,6 +438,7 @@ func (s *State) want() Want {
 		}
 	}
 	w.Short = s.short()
+	w.Mirror, w.Passed = s.wantMirrored()
 	w.Claims = s.wantClaims()
 	w.Open = s.toOpen()
 	w.Said = s.said

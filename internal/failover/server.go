@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,10 @@ type Recorder interface {
 	Busy() []understudy.CameraID
 	// Buffers reports whether a sample waits in memory for an event of its camera.
 	Buffers(camera understudy.CameraID, hash understudy.SampleHash) bool
+	// Passed tells how far the server that records a mirrored camera has come with it. It does not wait.
+	Passed(camera understudy.CameraID, mark understudy.Watermark)
+	// Crowded names the cameras that have no session left for this server.
+	Crowded() []understudy.CameraID
 	// Trigger takes an event, of a camera that is recorded here or may be. It does not wait.
 	Trigger(t understudy.Trigger) error
 }
@@ -133,7 +138,8 @@ type Server struct {
 	suspends time.Duration // of the whole machine, which the monotonic clock does not count
 	wall     time.Time     // of the last step
 	applied  []understudy.AssignedCamera
-	short    []understudy.CameraID // that were applied with it
+	short    []understudy.CameraID                        // that were applied with it
+	passed   map[understudy.CameraID]understudy.Watermark // as it was told
 	applies  uint64
 	pollers  map[understudy.ServerID]*poller
 	verifies map[understudy.ServerID]bool
@@ -332,7 +338,7 @@ func (s *Server) loop(ctx context.Context) {
 			}
 			covered := s.config.Recorder.Covered()
 			s.notice(covered, time.Now())
-			o.Own = &Own{Covered: covered, Busy: s.config.Recorder.Busy(), Foreign: foreign, Writable: s.config.Store.State().Writable}
+			o.Own = &Own{Covered: covered, Busy: s.config.Recorder.Busy(), Crowded: s.config.Recorder.Crowded(), Foreign: foreign, Writable: s.config.Store.State().Writable}
 		}
 		s.step(ctx, o)
 	}
@@ -362,7 +368,8 @@ func (s *Server) step(ctx context.Context, o Observation) {
 	for _, said := range want.Said {
 		s.tell(said)
 	}
-	changed = s.record(want.Record, want.Short) || changed
+	changed = s.record(want) || changed
+	s.pass(want.Passed)
 	s.watch(ctx, want)
 	s.claim(ctx, want.Claims)
 	s.open(ctx, want.Open)
@@ -413,14 +420,31 @@ func (s *Server) tell(said Said) {
 }
 
 // record makes the recorder's assignment equal to what is wanted, and says whether it was not.
-func (s *Server) record(cameras []understudy.AssignedCamera, short []understudy.CameraID) bool {
-	if slices.Equal(cameras, s.applied) && slices.Equal(short, s.short) {
+func (s *Server) record(want Want) bool {
+	cameras := want.Record
+	if len(want.Mirror) > 0 {
+		cameras = slices.Concat(want.Record, want.Mirror)
+		slices.SortFunc(cameras, func(a, b understudy.AssignedCamera) int {
+			return strings.Compare(string(a.Camera.ID), string(b.Camera.ID))
+		})
+	}
+	if slices.Equal(cameras, s.applied) && slices.Equal(want.Short, s.short) {
 		return false
 	}
-	s.applied, s.short = cameras, short
+	s.applied, s.short = cameras, want.Short
 	s.applies++
-	s.config.Recorder.Apply(understudy.Assignment{Server: s.self, Seq: s.applies, Cameras: cameras, Short: short})
+	s.config.Recorder.Apply(understudy.Assignment{Server: s.self, Seq: s.applies, Cameras: cameras, Short: want.Short})
 	return true
+}
+
+// pass tells the recorder how far the others have come with what is mirrored here.
+func (s *Server) pass(passed map[understudy.CameraID]understudy.Watermark) {
+	for camera, mark := range passed {
+		if mark != s.passed[camera] {
+			s.config.Recorder.Passed(camera, mark)
+		}
+	}
+	s.passed = passed
 }
 
 // fetchDuties asks whom this server may have to play, and for what it plays

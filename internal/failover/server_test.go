@@ -149,6 +149,10 @@ func (r *recorder) State() understudy.State {
 func (r *recorder) Watched() []merge.Watched                   { return nil }
 func (r *recorder) ShowTransfers(func() []understudy.Transfer) {}
 func (r *recorder) Busy() []understudy.CameraID                { return nil }
+func (r *recorder) Crowded() []understudy.CameraID             { return nil }
+
+func (r *recorder) Passed(understudy.CameraID, understudy.Watermark) {}
+
 func (r *recorder) Trigger(t understudy.Trigger) error {
 	if r.told != nil {
 		r.told <- t

@@ -93,6 +93,7 @@ type watch struct {
 type progress struct {
 	mark      understudy.Watermark // durable, or waiting in memory for an event
 	epoch     uint64
+	run       uint64
 	receiving bool
 	heard     time.Duration // receiving since
 	frames    uint64        // that the server has received
@@ -181,7 +182,8 @@ func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) p
 	if fresh || c.Frames != p.frames {
 		p.came = at
 	}
-	p.mark, p.epoch, p.receiving, p.frames, p.fault = mark, c.Epoch, c.Receiving, c.Frames, c.Fault
+	p.mark, p.epoch, p.run = mark, c.Epoch, c.Run
+	p.receiving, p.frames, p.fault = c.Receiving, c.Frames, c.Fault
 	return p
 }
 

@@ -47,6 +47,8 @@ type want struct {
 	provisional bool // the epoch was not granted
 	record      bool
 	stream      understudy.StreamKind
+	mirror      bool                // another server records it
+	of          understudy.ServerID // that one, usually: its home
 	rule        understudy.RecordingRule
 }
 
@@ -68,6 +70,10 @@ type camera struct {
 	noted     atomic.Bool // the events that were told before it ran
 	preroll   preroll
 	spill     spill
+	mirror    mirror
+	carried   atomic.Bool   // a takeover from a ring that had all
+	runs      atomic.Uint64 // sessions that were recorded
+	report    func(format string, args ...any)
 
 	cancel func()
 	after  <-chan struct{} // closed when the predecessor has left the camera; nil if there is none
@@ -75,15 +81,17 @@ type camera struct {
 }
 
 func wantOf(a understudy.AssignedCamera) *want {
-	return &want{epoch: a.Epoch, provisional: a.Provisional, record: a.Record, stream: a.Stream, rule: a.Camera.Rule}
+	return &want{epoch: a.Epoch, provisional: a.Provisional, record: a.Record && !a.Mirror, stream: a.Stream,
+		mirror: a.Mirror, of: a.Camera.Home, rule: a.Camera.Rule}
 }
 
 func (s *Server) newCamera(a understudy.AssignedCamera) *camera {
 	c := &camera{
 		id: a.Camera.ID, settings: settingsOf(a), store: s.config.Store, log: s.log.With("camera", a.Camera.ID),
 		hub: stream.NewHub(), silent: make(chan struct{}),
-		occasions: s.occasionsOf(a.Camera.ID), preroll: preroll{memory: &s.memory},
+		occasions: s.occasionsOf(a.Camera.ID), preroll: preroll{ring: ring{memory: &s.memory}},
 	}
+	c.report = func(format string, args ...any) { s.report(c.id, format, args...) }
 	c.want.Store(wantOf(a))
 	c.source = rtsp.NewSource(rtsp.Config{
 		URL: c.settings.url, Transport: c.settings.transport, Agent: "understudy/" + string(s.config.ID),
@@ -92,6 +100,35 @@ func (s *Server) newCamera(a understudy.AssignedCamera) *camera {
 	c.progress.begin(time.Now(), c.mark())
 	c.gaps = s.gapNotes(a, c.mark().At)
 	return c
+}
+
+// change takes in another want of the same session.
+func (c *camera) change(next *want) {
+	before := c.want.Load()
+	if *before == *next {
+		return
+	}
+	switch {
+	case before.mirror && next.record: // a takeover
+		c.carried.Store(c.mirror.complete())
+		c.progress.begin(time.Now(), c.mark())
+		c.gaps.standIn(time.Now())
+	case next.mirror && !before.mirror:
+		c.carried.Store(false)
+		c.noted.Store(false)
+		c.gaps.excused()
+	}
+	c.want.Store(next)
+	c.occasions.poke()
+}
+
+// covered reports whether what the camera sends is recorded here, or waits in
+// memory for an event; or, while another server records it, whether all that one may lose does.
+func (c *camera) covered() bool {
+	if c.want.Load().mirror {
+		return c.mirror.complete()
+	}
+	return c.carried.Load() || c.progress.covered(c.mark()) || c.waits()
 }
 
 // run pulls and records until ctx ends.

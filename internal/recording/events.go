@@ -71,15 +71,15 @@ func (s *Server) Trigger(t understudy.Trigger) error {
 	return s.config.Store.Note(t.Note(s.config.ID)) // also when it was told before: the first time there may have been no room
 }
 
-// runs reports whether a camera is received here.
+// runs reports whether a camera is received here, and not only mirrored.
 func (s *Server) runs(id understudy.CameraID) bool {
-	_, ok := s.find(id)
-	return ok
+	c, ok := s.find(id)
+	return ok && !c.want.Load().mirror
 }
 
 // noteOccasions makes notes of the events that were told before the camera ran here.
 func (s *Server) noteOccasions(c *camera) {
-	if !c.noted.CompareAndSwap(false, true) {
+	if c.want.Load().mirror || !c.noted.CompareAndSwap(false, true) {
 		return
 	}
 	for _, t := range c.occasions.all() {

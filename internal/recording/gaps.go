@@ -170,6 +170,13 @@ func (g *gapNotes) goesOn(cause understudy.GapCause, reason string) {
 	g.write(g.open)
 }
 
+// standIn says that the camera is recorded for its home from now on.
+func (g *gapNotes) standIn(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.applied = now
+}
+
 // excused says that the camera is not asked for, or not to be recorded, from now on:
 // what is missing until its next frame is no gap of its own.
 func (g *gapNotes) excused() {

@@ -84,7 +84,7 @@ func (l library) Home(id understudy.CameraID) understudy.ServerID { return l.ser
 
 // Epoch returns the epoch under which a camera is served here; 0 when it is not.
 func (l library) Epoch(id understudy.CameraID) uint64 {
-	if c, ok := l.server.find(id); ok {
+	if c, ok := l.server.find(id); ok && !c.want.Load().mirror {
 		return c.want.Load().epoch
 	}
 	return 0

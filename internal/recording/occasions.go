@@ -85,6 +85,15 @@ func (o *occasions) onNews(wake func()) {
 	o.wake = wake
 }
 
+// poke wakes the recorder.
+func (o *occasions) poke() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.wake != nil {
+		o.wake()
+	}
+}
+
 // begin returns from when on footage is wanted that lies from first to newest.
 func (o *occasions) begin(rule understudy.RecordingRule, first, newest time.Time) (from time.Time, ok bool) {
 	for _, t := range o.all() {

@@ -33,6 +33,8 @@ type progress struct {
 }
 
 func (p *progress) begin(now time.Time, mark understudy.Watermark) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.first, p.mark, p.heard = mark, mark, now
 }
 
@@ -97,7 +99,8 @@ func (c *camera) state(now time.Time) understudy.CameraState {
 		Camera: c.id, Epoch: want.epoch, Provisional: want.provisional, Frames: c.source.Frames(), Watermark: mark,
 		Receiving: recent(now, c.source.Last(), receivingFor),
 		Recording: recent(now, moved, recordingFor),
-		Fault:     c.known(),
+		Run:       c.runs.Load(), Held: c.preroll.held(), Mirrored: c.want.Load().mirror,
+		Fault: c.known(),
 
 		BitsPerSecond: c.rate.bitsPerSecond(now, c.source.Bytes()),
 		Stream:        c.want.Load().stream,

@@ -22,9 +22,10 @@ type recorder struct {
 	closing sync.WaitGroup // at most one old writer
 
 	onEvents bool // as the rule was when the last sample came
-	// Of a camera that is recorded on events.
-	writing bool            // an event is being recorded, or spilled
-	spilled bool            // the time before events does not fit into memory
+	mirrors  bool // as it was wanted then: another server records the camera
+	// Of a camera whose samples wait in memory, for an event or for another server.
+	writing bool            // they are written: an event is being recorded, or they did not fit
+	spilled bool            // they did not fit
 	horizon time.Time       // of what is drained: the newest of it
 	news    context.Context // ends when an event was told
 }
@@ -76,6 +77,10 @@ func (r *recorder) read(reader *stream.Reader) error {
 
 // begin is a new session: what comes does not follow what came before.
 func (r *recorder) begin(tracks []understudy.Track) {
+	r.camera.runs.Add(1)
+	if r.mirrors && !r.writing { // the other server may fail before it has come to the new session
+		r.save(*r.camera.want.Load())
+	}
 	r.closeWriter()
 	if tracks != nil {
 		r.tracks = tracks
@@ -85,7 +90,16 @@ func (r *recorder) begin(tracks []understudy.Track) {
 
 func (r *recorder) take(s *understudy.Sample) {
 	want := *r.camera.want.Load()
+	if r.mirrors && !want.mirror {
+		r.endMirror(want)
+	}
 	switch {
+	case want.mirror:
+		if !r.mirrors {
+			r.beginMirror()
+		}
+		r.camera.preroll.saw(s)
+		r.reflect(s, want)
 	case !want.record:
 		r.camera.gaps.excused()
 		r.closeWriter()
@@ -93,7 +107,7 @@ func (r *recorder) take(s *understudy.Sample) {
 		r.forget()
 	case want.rule.Mode == understudy.RecordEvents:
 		if !r.onEvents { // what is being written goes on to the next key frame
-			r.onEvents = true
+			r.onEvents, r.spilled = true, false
 			r.setWriting(r.writer != nil)
 		}
 		r.camera.preroll.saw(s)
@@ -111,12 +125,13 @@ func (r *recorder) take(s *understudy.Sample) {
 
 // forget ends waiting for events.
 func (r *recorder) forget() {
-	if r.onEvents {
+	if r.onEvents || r.mirrors {
 		r.camera.preroll.drop()
 		r.camera.preroll.restart()
 		r.camera.spill.end()
+		r.camera.mirror.forget()
 	}
-	r.onEvents, r.writing, r.spilled = false, false, false
+	r.onEvents, r.mirrors, r.writing, r.spilled = false, false, false, false
 }
 
 // await takes a sample of a camera that is recorded on events: it is written
@@ -148,6 +163,9 @@ func (r *recorder) await(s *understudy.Sample, want want) {
 
 // look begins to write when footage is wanted of what is in memory.
 func (r *recorder) look(want want) {
+	if r.mirrors && !want.mirror {
+		r.endMirror(want)
+	}
 	first, last, ok := r.camera.preroll.span()
 	if !ok || r.writing || want.rule.Mode != understudy.RecordEvents || !want.record {
 		return
@@ -217,7 +235,7 @@ func (r *recorder) write(s *understudy.Sample, want want) {
 		r.closeWriter()
 		return
 	}
-	if s.Track == understudy.VideoTrack {
+	if s.Track == understudy.VideoTrack && want.record {
 		r.camera.gaps.recorded(s.At)
 	}
 }

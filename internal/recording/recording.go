@@ -189,7 +189,7 @@ func (s *Server) reconcile() {
 		old := before[id]
 		if old != nil && old.settings == settingsOf(wanted) {
 			delete(before, id)
-			old.want.Store(wantOf(wanted))
+			old.change(wantOf(wanted))
 			after = append(after, old)
 			continue
 		}
@@ -298,15 +298,36 @@ func (s *Server) Assignment() understudy.Assignment {
 }
 
 // Covered names the cameras of which samples were made durable since they were
-// applied, or, of those that wait for an event, are in memory, by id.
+// applied, or, of those that wait for an event, are in memory, by id; and those
+// that are mirrored, when all that their own server may lose is in memory.
 func (s *Server) Covered() []understudy.CameraID {
 	var covered []understudy.CameraID
 	for _, c := range *s.cameras.Load() {
-		if c.progress.covered(c.mark()) || c.waits() {
+		if c.covered() {
 			covered = append(covered, c.id)
 		}
 	}
 	return covered
+}
+
+// Passed tells how far the server that records a mirrored camera has come with it:
+// what is durable there need not be kept here. It does not wait.
+func (s *Server) Passed(id understudy.CameraID, mark understudy.Watermark) {
+	if c, ok := s.find(id); ok {
+		c.mirror.tell(mark, time.Now())
+	}
+}
+
+// Crowded names the cameras that refuse this server a session because they have
+// none left, by id.
+func (s *Server) Crowded() []understudy.CameraID {
+	var crowded []understudy.CameraID
+	for _, c := range *s.cameras.Load() {
+		if c.source.Crowded() {
+			crowded = append(crowded, c.id)
+		}
+	}
+	return crowded
 }
 
 // find returns a camera that runs here.

@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
+	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
+
 	"understudy"
 )
 
@@ -135,6 +138,16 @@ func (s *Source) Fault() string {
 		return why.Message
 	}
 	return ""
+}
+
+// Crowded reports whether nothing comes because the camera has no session left.
+func (s *Source) Crowded() bool {
+	why := s.why.Load()
+	if why == nil {
+		return false
+	}
+	answer, ok := errors.AsType[liberrors.ErrClientBadStatusCode](why.Err)
+	return ok && (answer.Code == base.StatusNotEnoughBandwidth || answer.Code == base.StatusServiceUnavailable)
 }
 
 // Frames returns how many video frames came since the source was made.

@@ -330,6 +330,8 @@ func (r recorder) Apply(a understudy.Assignment) {
 }
 
 func (recorder) Busy() []understudy.CameraID                             { return nil }
+func (recorder) Crowded() []understudy.CameraID                          { return nil }
+func (recorder) Passed(understudy.CameraID, understudy.Watermark)        {}
 func (recorder) Buffers(understudy.CameraID, understudy.SampleHash) bool { return false }
 func (recorder) Trigger(understudy.Trigger) error                        { return nil }
 

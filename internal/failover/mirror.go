@@ -1,0 +1,108 @@
+package failover
+
+import (
+	"slices"
+	"time"
+
+	"understudy"
+)
+
+// origin is one unbroken recording of a camera by another server. The watermarks
+// of one origin say that all before them is recorded; a mark of the next one does not.
+type origin struct {
+	server understudy.ServerID
+	boot   string
+	run    uint64
+}
+
+// crowdedPause is how long a camera is left alone that had no session left for a mirror.
+const crowdedPause = 10 * time.Minute
+
+// mirror settles whose streams are kept open here. Where the server that records
+// one begins anew, frames may be missing there that are in memory here: they are
+// recorded, until both are seen to record the same again.
+func (s *State) mirror() {
+	anew := map[understudy.ServerID][]understudy.CameraID{}
+	for _, camera := range sorted(s.posts) {
+		if !s.mirrors(camera) {
+			delete(s.origins, camera)
+			continue
+		}
+		now, mark, ok := s.origin(camera)
+		before, known := s.origins[camera]
+		switch {
+		case !ok || mark.At.IsZero(): // nothing is known that could be missing
+		case !known || before == now:
+			s.origins[camera] = now
+		default:
+			material := s.material[camera]
+			material.Epoch = s.lease(camera, material.Camera.Home).Epoch
+			s.held[camera] = holding{camera: material, home: material.Camera.Home, freed: s.at}
+			delete(s.origins, camera)
+			anew[now.server] = append(anew[now.server], camera)
+		}
+	}
+	for _, server := range sorted(anew) {
+		s.say(understudy.EventServer, server, true,
+			"%s began to record %s anew; what it may lack in between is in the memory of %s, which records it until both have the same again",
+			server, naming(anew[server]), s.self)
+	}
+}
+
+// mirrors reports whether a camera's stream is to be kept open here without recording it.
+func (s *State) mirrors(camera understudy.CameraID) bool {
+	_, held := s.held[camera]
+	m, loaded := s.material[camera]
+	return s.posts[camera].standby == understudy.StandbyMirror && loaded && m.Record && !held && s.at >= s.crowded[camera]
+}
+
+// origin returns what the lease's holder, as last heard, has of a camera.
+func (s *State) origin(camera understudy.CameraID) (origin, understudy.Watermark, bool) {
+	holder := s.lease(camera, s.material[camera].Camera.Home).Holder
+	w, watched := s.watches[holder]
+	p, ok := w.cameras[camera]
+	return origin{server: holder, boot: w.state.Boot, run: p.run}, p.mark, watched && ok
+}
+
+// noticeCrowded takes note of cameras that refuse a mirror's session while their
+// own server has one. Asking again would take the place of somebody else.
+func (s *State) noticeCrowded() {
+	var crowded []understudy.CameraID
+	for _, camera := range s.own.Crowded {
+		w := s.watches[s.material[camera].Camera.Home]
+		if s.mirrors(camera) && w.cameras[camera].receiving {
+			crowded = append(crowded, camera)
+		}
+	}
+	slices.Sort(crowded)
+	var news []understudy.CameraID
+	for _, camera := range crowded {
+		if _, before := s.crowded[camera]; !before {
+			news = append(news, camera)
+		}
+		s.crowded[camera] = s.at + crowdedPause
+	}
+	if len(news) > 0 {
+		s.say(understudy.EventCamera, s.material[news[0]].Camera.Home, true,
+			"%s cannot mirror %s: no session is left there beside the one that records; it stands by hot instead, and tries again each %s; "+
+				"allow more sessions on the camera, or set how many it has", s.self, naming(news), crowdedPause)
+	}
+}
+
+// wantMirrored returns whose streams are kept open here while another server
+// records them, and how far that one has come: what is behind that is in memory here.
+func (s *State) wantMirrored() ([]understudy.AssignedCamera, map[understudy.CameraID]understudy.Watermark) {
+	var all []understudy.AssignedCamera
+	passed := map[understudy.CameraID]understudy.Watermark{}
+	for _, camera := range sorted(s.posts) {
+		if !s.mirrors(camera) {
+			continue
+		}
+		m := s.material[camera]
+		m.Epoch = s.lease(camera, m.Camera.Home).Epoch
+		m.Record, m.Mirror = false, true
+		all = append(all, m)
+		_, passed[camera], _ = s.origin(camera)
+	}
+	return all, passed
+}
