@@ -395,8 +395,8 @@ func (s *State) watchWhoMatters() {
 	for _, home := range s.own.Foreign {
 		matters[home] = true
 	}
-	for _, h := range s.held {
-		matters[h.home] = true
+	for id, h := range s.held { // also of a camera that has moved to a home that is no duty
+		matters[h.home], matters[s.lease(id, h.home).Holder] = true, true
 	}
 	delete(matters, s.self)
 	for id := range matters {

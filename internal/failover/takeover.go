@@ -142,6 +142,9 @@ func (s *State) candidates() map[understudy.CameraID]understudy.ServerID {
 	all := map[understudy.CameraID]understudy.ServerID{}
 	for camera, h := range s.held {
 		all[camera] = h.home
+		if c, ok := s.site.Camera(camera); ok && c.Home != "" { // it may have moved
+			all[camera] = c.Home
+		}
 	}
 	for camera, lease := range s.leases {
 		if lease.Holder == s.self {

@@ -3,6 +3,7 @@ package management
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"understudy"
@@ -41,7 +42,8 @@ func noCamera(id understudy.CameraID) error {
 
 // PutCamera creates or replaces a camera. A new one is served by its home from
 // epoch 1 on (or the one after the last that a camera of that id ever had); one
-// that moves to another home is served there, under the next epoch. Nothing is
+// that moves to another home is served there, under the next epoch. While a
+// failover server stands in for that home, it serves the camera, too. Nothing is
 // written where nothing changes.
 func (m *Management) PutCamera(ctx context.Context, c understudy.Camera, password *understudy.Secret) (understudy.Camera, error) {
 	c = c.WithDefaults()
@@ -113,11 +115,40 @@ func (tx *change) putCamera(c understudy.Camera, newPassword bool) error {
 		if err != nil {
 			return err
 		}
+		holder := c.Home
+		if standIn, ok := standIn(tx.site, c); ok {
+			holder = standIn
+			e.Sentence = fmt.Sprintf("%s %s stands in for %s and serves it until %s is back.", e.Sentence, holder, c.Home, c.Home)
+		}
 		e.Changes = append(e.Changes, understudy.Change{Lease: &understudy.Lease{
-			Camera: c.ID, Holder: c.Home, Epoch: epoch, Since: tx.now, Sentence: e.Sentence,
+			Camera: c.ID, Holder: holder, Epoch: epoch, Since: tx.now, Sentence: e.Sentence,
 		}})
 	}
 	return tx.record(e)
+}
+
+// standIn returns the server that stands in for the home of c with all of its
+// other cameras, if it is a standby of c too; the one with most of them, if they
+// are several.
+func standIn(site understudy.Site, c understudy.Camera) (understudy.ServerID, bool) {
+	held := map[understudy.ServerID]int{}
+	for _, other := range site.Cameras {
+		if other.ID == c.ID || other.Home != c.Home || other.Failover == understudy.SupportNone {
+			continue
+		}
+		lease, _ := site.Lease(other.ID)
+		held[lease.Holder]++
+	}
+	if held[c.Home] > 0 {
+		return "", false // it is there: what moved is sick cameras
+	}
+	best, ok := understudy.ServerID(""), false
+	for _, server := range slices.Sorted(maps.Keys(held)) {
+		if _, _, stands := site.Standby(c, server); stands && held[server] > held[best] {
+			best, ok = server, true
+		}
+	}
+	return best, ok
 }
 
 // nextEpoch is higher than any that the camera had, as far back as anyone remembers.

@@ -46,6 +46,7 @@ func Run(t *testing.T, open Open) {
 		{"the log is restored", ratchet},
 		{"assignments and duties", assignments},
 		{"mirrors", mirrors},
+		{"configuration while failed over", failedOver},
 		{"bundles", bundles},
 		{"camera passwords are sealed", passwords},
 		{"users and sessions", users},
