@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"understudy"
@@ -40,7 +41,8 @@ type Client struct {
 	log        *slog.Logger
 	management []*url.URL
 	channels   []*url.URL
-	member     bool // a server, known by its certificate
+	member     bool         // a server, known by its certificate
+	heard      atomic.Int64 // when a management server last said anything, in Unix nanoseconds
 
 	mu         sync.Mutex
 	preferred  int // index of the management server that answered last
@@ -162,10 +164,23 @@ func (c *Client) Token() understudy.Secret {
 	return c.token
 }
 
+// Heard returns when a management server last answered or told anything; the
+// zero time if none has yet.
+func (c *Client) Heard() time.Time {
+	at := c.heard.Load()
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, at)
+}
+
+func (c *Client) hear() { c.heard.Store(time.Now().UnixNano()) }
+
 // MediaToken returns what to show recording and failover servers. It asks for
-// another when half of the last one's life is over, and goes on with the last
-// one while management servers are away and it is valid. A server gets an empty
-// token: its certificate is its identity.
+// another when half of the last one's life is over. While management servers are
+// away it goes on with the last one, past its end: the servers decide for how
+// long (identity.Node.VerifyTokenSince). A server gets an empty token: its
+// certificate is its identity.
 func (c *Client) MediaToken(ctx context.Context) (understudy.Secret, error) {
 	if c.member {
 		return "", nil
@@ -179,7 +194,7 @@ func (c *Client) MediaToken(ctx context.Context) (understudy.Secret, error) {
 	}
 	var next understudy.MediaToken
 	if err := c.do(ctx, http.MethodPost, "/media-tokens", struct{}{}, &next); err != nil {
-		if media.Token != "" && now.Before(media.Expires) && understudy.CodeOf(err) == understudy.CodeUnavailable {
+		if media.Token != "" && understudy.CodeOf(err) == understudy.CodeUnavailable {
 			return media.Token, nil
 		}
 		return "", err

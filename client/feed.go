@@ -61,7 +61,12 @@ func (c *Client) followOne(ctx context.Context, channel *url.URL, after understu
 		err := refusal(response)
 		return understudy.CodeOf(err) != understudy.CodeUnavailable, err
 	}
-	all := newNotices(readAlive{response.Body, func() { watchdog.Reset(silence) }})
+	all := newNotices(readAlive{response.Body, func() {
+		watchdog.Reset(silence)
+		if len(c.config.Channels) == 0 { // else it is a channel that runs by itself
+			c.hear()
+		}
+	}})
 	for {
 		m, err := all.next()
 		if err != nil {

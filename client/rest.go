@@ -88,6 +88,9 @@ func (c *Client) once(ctx context.Context, base *url.URL, q call, body []byte) (
 		return harmless || notSent(err), unreached("the management server", base.Host, err)
 	}
 	defer response.Body.Close()
+	if response.StatusCode < http.StatusInternalServerError { // what a proxy says of a dead one is not its word
+		c.hear()
+	}
 	if response.StatusCode >= 300 {
 		err := refusal(response)
 		return harmless && understudy.CodeOf(err) == understudy.CodeUnavailable, err

@@ -67,7 +67,7 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	}
 	recorder := recording.Config{
 		ID: m.node.ID(), Role: role, Node: m.node, Store: m.store, Media: listeners[0], State: listeners[1],
-		PlainMedia: c.PlainMedia, Report: m.reporter.Report, Log: m.log,
+		PlainMedia: c.PlainMedia, Heard: m.site.Heard, Report: m.reporter.Report, Log: m.log,
 		Elsewhere: func(site func() (understudy.Site, bool)) understudy.RecordingService {
 			return m.site.Elsewhere(m.node.ID(), site)
 		},

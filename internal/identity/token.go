@@ -21,6 +21,10 @@ const (
 	// lives; one whose clock is behind believes tokens from its future.
 	tokenGrace  = 30 * time.Second
 	tokenFuture = 5 * time.Minute
+	// While no management server is heard nobody can be given another token: for
+	// users who were let in before, the clock of tokens stands still.
+	outageAfter = 15 * time.Second // of silence; what is shorter a token outlives
+	outageMax   = 12 * time.Hour   // that the clock stands still at most
 )
 
 // claims is the body of a media token (RFC 7519). The issuer is the
@@ -78,10 +82,31 @@ func (a *Authority) signClaims(c claims) (string, error) {
 // CodeUnauthenticated for anything but a token that this installation has
 // signed and that has not expired; the sentence says which, never the token.
 func (n *Node) VerifyToken(token string) (understudy.Identity, error) {
-	return n.current.Load().trust.verifyToken(token, time.Now())
+	return n.VerifyTokenSince(token, time.Now())
 }
 
-func (t trusted) verifyToken(text string, now time.Time) (understudy.Identity, error) {
+// VerifyTokenSince is VerifyToken on a server that last heard a management
+// server at a time (the zero time: not since it started). A token that was good
+// then stays good while the silence lasts, for half a day at most, since nobody
+// can renew it, nor take a right away. With the first word from a management
+// server all tokens are judged by the clock again.
+func (n *Node) VerifyTokenSince(token string, heard time.Time) (understudy.Identity, error) {
+	now := time.Now()
+	return n.current.Load().trust.verifyToken(token, now, judged(now, heard))
+}
+
+// judged is the time by which the end of a token is judged.
+func judged(now, heard time.Time) time.Time {
+	if now.Sub(heard) <= outageAfter {
+		return now
+	}
+	if bound := now.Add(-outageMax); heard.Before(bound) {
+		return bound
+	}
+	return heard
+}
+
+func (t trusted) verifyToken(text string, now, judged time.Time) (understudy.Identity, error) {
 	refuse := func(format string, args ...any) (understudy.Identity, error) {
 		return understudy.Identity{}, understudy.Errorf(understudy.CodeUnauthenticated, format, args...)
 	}
@@ -91,7 +116,7 @@ func (t trusted) verifyToken(text string, now time.Time) (understudy.Identity, e
 	// Strict decoding, since lax base64 lets two texts be one signature.
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithStrictDecoding(),
 		jwt.WithIssuer(t.Installation), jwt.WithExpirationRequired(), jwt.WithLeeway(tokenGrace),
-		jwt.WithTimeFunc(func() time.Time { return now }))
+		jwt.WithTimeFunc(func() time.Time { return judged }))
 	var c claims
 	_, err := parser.ParseWithClaims(text, &c, func(token *jwt.Token) (any, error) {
 		id, _ := token.Header["kid"].(string)

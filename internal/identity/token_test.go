@@ -206,7 +206,7 @@ func TestClocksThatDifferALittleDoNotEndViewing(t *testing.T) {
 		{-6 * time.Minute, false}, {-4 * time.Minute, true}, {0, true}, {5 * time.Minute, true},
 		{MaxTokenAge + 20*time.Second, true}, {MaxTokenAge + 40*time.Second, false}, {24 * time.Hour, false},
 	} {
-		if _, err := trust.verifyToken(string(token.Token), time.Now().Add(c.off)); (err == nil) != c.accepted {
+		if _, err := trust.verifyToken(string(token.Token), time.Now().Add(c.off), time.Now().Add(c.off)); (err == nil) != c.accepted {
 			t.Errorf("with the clock %s off: %v", c.off, err)
 		}
 	}
@@ -248,8 +248,40 @@ func FuzzVerifyToken(f *testing.F) {
 	f.Add(good[:rand.N(len(good))])
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	f.Fuzz(func(t *testing.T, text string) {
-		if who, err := trust.verifyToken(text, time.Now()); err == nil && text != good {
+		if who, err := trust.verifyToken(text, time.Now(), time.Now()); err == nil && text != good {
 			t.Errorf("accepted %q as %+v", text, who)
 		}
 	})
+}
+
+// While no management server is heard, a token that was good when the silence
+// began stays good, for half a day; one that had ended before it does not.
+func TestTokenOutlivesTheManagementServer(t *testing.T) {
+	a := newAuthority(t)
+	token, err := a.SignToken(understudy.Identity{User: "vera", Actions: []understudy.Action{understudy.ActionLive}, Cameras: []understudy.CameraID{"lobby"}}, MaxTokenAge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust, err := a.Trust().parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name       string
+		now, heard time.Duration // from when the token was made
+		good       bool
+	}{
+		{"in its time", 5 * time.Minute, 5 * time.Minute, true},
+		{"after its time, while the management server is heard", 15 * time.Minute, 15*time.Minute - 10*time.Second, false},
+		{"after its time, silence since before its end", 3 * time.Hour, 5 * time.Minute, true},
+		{"after its time, silence since after its end", 3 * time.Hour, 11 * time.Minute, false},
+		{"after its time, the silence has ended", 3 * time.Hour, 3 * time.Hour, false},
+		{"half a day after its end", 12*time.Hour + 11*time.Minute, 5 * time.Minute, false},
+	} {
+		now := time.Now().Add(c.now)
+		_, err := trust.verifyToken(string(token.Token), now, judged(now, time.Now().Add(c.heard)))
+		if good := err == nil; good != c.good {
+			t.Errorf("%s: good is %v: %v", c.name, good, err)
+		}
+	}
 }

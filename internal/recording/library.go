@@ -25,12 +25,13 @@ type library struct {
 	server *Server
 }
 
-// Authorize asks nobody: the token is signed.
+// Authorize asks nobody: the token is signed. While no management server is
+// heard, tokens that were good before last longer.
 func (l library) Authorize(token string, a understudy.Action, c understudy.CameraID) error {
 	if token == "" {
 		return understudy.Identity{}.May(a, c)
 	}
-	who, err := l.server.config.Node.VerifyToken(token)
+	who, err := l.server.config.Node.VerifyTokenSince(token, l.server.config.Heard())
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,8 @@ func (l library) Live(id understudy.CameraID) (*stream.Hub, bool) {
 
 // Redirect returns where the holder of a camera is reached, when that is known
 // to be another server. What runs here under a higher epoch than the site tells
-// of has just been taken over, and the news is still on its way.
+// of has just been taken over, and the news is still on its way; while no
+// management server tells who holds what, whoever has the picture shows it.
 func (l library) Redirect(id understudy.CameraID) (string, bool) {
 	site := l.server.site.Load()
 	if site == nil {
@@ -61,12 +63,18 @@ func (l library) Redirect(id understudy.CameraID) (string, bool) {
 	if !ok || lease.Holder == l.server.config.ID {
 		return "", false
 	}
-	if c, runs := l.server.find(id); runs && c.want.Load().epoch > lease.Epoch {
+	if c, runs := l.server.find(id); runs && (c.want.Load().epoch > lease.Epoch || l.server.alone() && recent(time.Now(), c.source.Last(), receivingFor)) {
 		return "", false
 	}
 	addresses, ok := site.Addresses(lease.Holder)
 	return addresses.Media, ok && addresses.Media != ""
 }
+
+// silentAfter is longer than the channel's heartbeat and a lost one.
+const silentAfter = 12 * time.Second
+
+// alone reports whether what is known of the leases may be long out of date.
+func (s *Server) alone() bool { return time.Since(s.config.Heard()) > silentAfter }
 
 // Trigger takes an event of a camera that runs here.
 func (l library) Trigger(t understudy.Trigger) (taken bool, err error) {

@@ -43,6 +43,8 @@ type Config struct {
 	// Elsewhere returns what the other servers of a site hold, which it is told;
 	// nil: this server shows only what lies on it.
 	Elsewhere func(site func() (understudy.Site, bool)) understudy.RecordingService
+	// Heard is when a management server was last heard; nil: there is none to be missed.
+	Heard func() time.Time
 	// Report is told what people should know. It must not wait. Nil tells nobody.
 	Report func(understudy.Report)
 	Log    *slog.Logger // nil is silent
@@ -86,6 +88,9 @@ type Server struct {
 func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Heard == nil {
+		c.Heard = time.Now
 	}
 	if c.Report == nil {
 		c.Report = func(understudy.Report) {}

@@ -1,9 +1,14 @@
 package faults_test
 
 import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"understudy"
 	"understudy/internal/site"
 )
 
@@ -85,4 +90,120 @@ func TestHangsWhileManagementIsDead(t *testing.T) {
 	if t.Failed() {
 		t.Log(b.story())
 	}
+}
+
+// The same in cold standby, with two failover servers of one group: the first
+// records from its sealed bundle, the second sees that it does and stands back.
+// When the first dies, too, the second takes over from its own bundle.
+func TestManagementIsDeadDuringAColdTakeover(t *testing.T) {
+	layout := hot("north")
+	layout.Failover = append(layout.Failover, understudy.FailoverServer{ID: "fo2"})
+	layout.Groups = []understudy.FailoverGroup{{ID: "spares", Members: []understudy.ServerID{"fo1", "fo2"}}}
+	layout.Recording[0].HotStandby, layout.Recording[0].PrimaryGroup = "", "spares"
+	b := up(t, "127.92.41.", layout, nil)
+	v := b.watch("north")
+	b.sees(10*time.Second, v, "rec1")
+	b.do(site.FaultKill, site.Management)
+	b.do(site.FaultKill, "rec1")
+	b.recordsNow(8*time.Second, "fo1", "north")
+	b.sees(8*time.Second, v, "fo1")
+	time.Sleep(3 * time.Second) // the second would have begun
+	if length := b.recorded(t.Context(), "fo2", "north"); length > 0 {
+		t.Errorf("fo2 recorded %s beside fo1, which is asked before it", length)
+	}
+	b.do(site.FaultKill, "fo1")
+	b.recordsNow(10*time.Second, "fo2", "north")
+	b.sees(8*time.Second, v, "fo2")
+	b.do(site.CureStart, site.Management)
+	b.holds(15*time.Second, "fo2", 1)
+	b.do(site.CureStart, "fo1")
+	b.do(site.CureStart, "rec1")
+	b.holds(25*time.Second, "rec1", 1)
+	b.emptied(40*time.Second, "fo1")
+	b.emptied(40*time.Second, "fo2")
+	if holes := b.account("north"); len(holes) != 2 {
+		t.Errorf("want the holes of two takeovers, found %v", holes)
+	}
+	if !strings.Contains(b.story(), "opened its sealed bundle of rec1") {
+		t.Error("the log does not say that a bundle was opened")
+	}
+	if t.Failed() {
+		t.Log(b.story())
+	}
+}
+
+// The management server's database is put back from a copy that is older than a
+// takeover: no epoch goes back, and the leases agree again with who records.
+func TestManagementIsRestoredFromAnOldCopy(t *testing.T) {
+	b := up(t, "127.92.42.", hot("north", "south"), nil)
+	b.do(site.FaultKill, site.Management)
+	copied := map[string][]byte{}
+	files, err := filepath.Glob(filepath.Join(b.Folder(site.Management), "site.db*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no database was found: %v", err)
+	}
+	for _, file := range files {
+		if copied[file], err = os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.do(site.CureStart, site.Management)
+	b.do(site.FaultKill, "rec1")
+	b.holds(15*time.Second, "fo1", 2)
+	before := b.epochs()
+
+	b.do(site.FaultKill, site.Management)
+	now, err := filepath.Glob(filepath.Join(b.Folder(site.Management), "site.db*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range now {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, content := range copied {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.do(site.CureStart, site.Management)
+	b.within(30*time.Second, "every lease to be at fo1 again, under a higher epoch", func(ctx context.Context) bool {
+		site, err := b.Client.Site(ctx)
+		if err != nil || len(site.Holders()["fo1"]) != 2 {
+			return false
+		}
+		for _, l := range site.Leases {
+			if l.Epoch <= before[l.Camera] {
+				return false
+			}
+		}
+		return true
+	})
+	b.recordsNow(5*time.Second, "fo1", "north")
+	b.do(site.CureStart, "rec1")
+	b.holds(25*time.Second, "rec1", 2)
+	b.emptied(40*time.Second, "fo1")
+	for _, c := range b.Layout.Cameras {
+		if holes := b.account(c.ID); len(holes) != 1 {
+			t.Errorf("%s: want the one hole of the takeover, found %v", c.ID, holes)
+		}
+	}
+	if t.Failed() {
+		t.Log(b.story())
+	}
+}
+
+// epochs are those of all leases.
+func (b *broken) epochs() map[understudy.CameraID]uint64 {
+	b.Helper()
+	now, err := b.Client.Site(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	epochs := map[understudy.CameraID]uint64{}
+	for _, l := range now.Leases {
+		epochs[l.Camera] = l.Epoch
+	}
+	return epochs
 }
