@@ -26,7 +26,7 @@ type kind struct {
 
 // The modes of standby, and which of them differ where the recording server does not fail.
 var (
-	everyMode = []understudy.Standby{understudy.StandbyHot, understudy.StandbyCold}
+	everyMode = []understudy.Standby{understudy.StandbyMirror, understudy.StandbyHot, understudy.StandbyCold}
 	hotOnly   = []understudy.Standby{understudy.StandbyHot}
 )
 
