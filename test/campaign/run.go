@@ -55,6 +55,7 @@ const (
 	upTime   = 60 * time.Second // for a site to come up and record
 	mending  = 60 * time.Second // from the last cure until all is well again
 	patience = 30 * time.Second // for one thing to happen
+	settled  = time.Second      // that all is well
 	lookEach = 25 * time.Millisecond
 
 	cameraUser     = "viewer"
@@ -260,10 +261,16 @@ func (r *run) play(ctx context.Context) error {
 // home, nothing on the failover servers, the client where the picture is.
 func (r *run) converge(ctx context.Context) error {
 	since := time.Now()
-	missing := ""
+	missing, well := "", time.Time{}
 	err := r.wait(ctx, mending, "the site to be as it was", func(ctx context.Context) bool {
-		missing = r.amiss(ctx, since)
-		return missing == ""
+		if missing = r.amiss(ctx, since); missing != "" {
+			well = time.Time{}
+			return false
+		}
+		if well.IsZero() {
+			well = time.Now()
+		}
+		return time.Since(well) > settled
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, missing)
@@ -288,6 +295,9 @@ func (r *run) amiss(ctx context.Context, since time.Time) string {
 			return fmt.Sprintf("%s has not recorded camera %s since (%v)", c.Home, c.ID, err)
 		}
 	}
+	if who, err := r.standsIn(ctx, since); err != nil || who != "" {
+		return fmt.Sprintf("%s still records (%v)", who, err)
+	}
 	left, err := r.left(ctx)
 	if err != nil || left > 0 {
 		return fmt.Sprintf("%d segments are left on the failover servers (%v)", left, err)
@@ -296,6 +306,28 @@ func (r *run) amiss(ctx context.Context, since time.Time) string {
 		return fmt.Sprintf("the client sees no picture from %s", home)
 	}
 	return ""
+}
+
+// standsIn names a failover server that records cameras, or of which nothing was
+// heard since a moment; empty if there is none. One that was cut off begins when
+// it reaches the cameras again, and ends when it has seen that home records.
+func (r *run) standsIn(ctx context.Context, since time.Time) (who understudy.ServerID, err error) {
+	list, err := r.site.Client.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, f := range r.site.Layout.Failover {
+		i := slices.IndexFunc(list, func(s understudy.ServerStatus) bool { return s.Server == f.ID })
+		if i < 0 || !list[i].Reachable || list[i].State == nil || list[i].State.At.Before(since) {
+			return f.ID, nil
+		}
+		for _, c := range list[i].State.Cameras {
+			if c.Recording || r.Mode != understudy.StandbyMirror { // a mirror receives, and does not record
+				return f.ID, nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // left counts the segments on failover servers, as they tell and as they lie on the disk.
