@@ -32,11 +32,23 @@ type State struct {
 	CutOff  uint64        `json:"cut_off" doc:"Readers of video that were cut off for slowness since the server started"`
 	Storage StorageState  `json:"storage"`
 	Cameras []CameraState `json:"cameras"`
+	// Seen are the servers that a failover server watches and found well when it
+	// last heard them: another one that hears nothing of them doubts itself.
+	Seen []Sighting `json:"seen,omitempty" doc:"Servers that this one watches and found well"`
 	// Short names cameras that this server holds or should take, and has no
 	// capacity for: whoever else may stand in for them takes them.
 	Short []CameraID `json:"short,omitempty" doc:"Cameras that it is short of capacity for"`
 	// Transfers are of footage on its way home, from here or to here.
 	Transfers []Transfer `json:"transfers,omitempty"`
+}
+
+// Sighting is an answer of another server, as whoever heard it tells of it.
+type Sighting struct {
+	Server  ServerID      `json:"server"`
+	Boot    string        `json:"boot"`
+	At      time.Time     `json:"at" doc:"That server's own wall clock when it answered"`
+	Running time.Duration `json:"running" doc:"How long that server had run when it answered, in nanoseconds"`
+	Age     time.Duration `json:"age" doc:"How long ago it answered, in nanoseconds"`
 }
 
 // StorageState is the condition of a server's media database.

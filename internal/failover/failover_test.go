@@ -179,6 +179,11 @@ func (s *story) answer(args []string) {
 			state.Boot = value
 		case key == "short":
 			state.Short = append(state.Short, understudy.CameraID(value))
+		case key == "seen": // seen=rec-1@3.2: it heard it then
+			server, when, _ := strings.Cut(value, "@")
+			heard := parseSeconds(s.t, when)
+			state.Seen = append(state.Seen, understudy.Sighting{
+				Server: understudy.ServerID(server), Boot: "1", At: at(heard + s.set), Running: heard + time.Minute, Age: s.now - heard})
 		case key == "leaving":
 			state.Leaving = value
 		case key == "unwritable":

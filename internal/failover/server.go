@@ -32,6 +32,8 @@ type Recorder interface {
 	Watched() []merge.Watched
 	// ShowTransfers adds what transfers returns to the state; it must not wait.
 	ShowTransfers(transfers func() []understudy.Transfer)
+	// ShowSightings adds what sightings returns to the state; it must not wait.
+	ShowSightings(sightings func() []understudy.Sighting)
 	// Busy names the cameras of which an event is being recorded.
 	Busy() []understudy.CameraID
 	// Buffers reports whether a sample waits in memory for an event of its camera.
@@ -150,6 +152,7 @@ type Server struct {
 	kept     kept
 
 	transfers atomic.Pointer[[]understudy.Transfer] // as of the last look
+	sightings atomic.Pointer[sightings]
 }
 
 const (
@@ -195,6 +198,7 @@ func New(c Config) *Server {
 		bundles:  bundles{tried: map[understudy.ServerID]time.Time{}, changed: make(chan struct{}, 1)},
 	}
 	s.transfers.Store(&[]understudy.Transfer{})
+	c.Recorder.ShowSightings(s.seenNow)
 	c.Recorder.ShowTransfers(func() []understudy.Transfer { return *s.transfers.Load() })
 	return s
 }
@@ -365,6 +369,7 @@ func (s *Server) step(ctx context.Context, o Observation) {
 	}
 	changed := o.Duties != nil || o.Site != nil || o.Claimed != nil
 	want := s.state.Advance(o)
+	s.sightings.Store(&sightings{s.state.sightings(), time.Now()})
 	for _, said := range want.Said {
 		s.tell(said)
 	}

@@ -148,6 +148,7 @@ func (r *recorder) State() understudy.State {
 }
 func (r *recorder) Watched() []merge.Watched                   { return nil }
 func (r *recorder) ShowTransfers(func() []understudy.Transfer) {}
+func (r *recorder) ShowSightings(func() []understudy.Sighting) {}
 func (r *recorder) Busy() []understudy.CameraID                { return nil }
 func (r *recorder) Crowded() []understudy.CameraID             { return nil }
 

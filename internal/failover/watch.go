@@ -86,6 +86,7 @@ type watch struct {
 	cameras   map[understudy.CameraID]progress
 	status    understudy.ServerStatus // what the management server saw
 	statusAt  time.Duration
+	sighted   sighting // what another failover server saw
 	verdict   verdict
 }
 
@@ -107,7 +108,7 @@ type progress struct {
 // startOver forgets what silence and failures have proven so far.
 func (w watch) startOver(at time.Duration) watch {
 	w.quiet, w.suspected, w.unheard, w.refusals = at, 0, 0, 0
-	w.statusAt, w.status = 0, understudy.ServerStatus{}
+	w.statusAt, w.status, w.sighted = 0, understudy.ServerStatus{}, sighting{}
 	cameras := maps.Clone(w.cameras)
 	for id, p := range cameras {
 		p.moved, p.came, p.steady = at, at, 0
@@ -127,6 +128,7 @@ func (w watch) timeout() time.Duration {
 }
 
 func (s *State) observeAnswer(a Answer) {
+	s.observeSightings(a)
 	w, ok := s.watches[a.Server]
 	if !ok {
 		return
@@ -225,17 +227,6 @@ func (s *State) observeStatus(statuses []understudy.ServerStatus) {
 	}
 }
 
-// witnessed reports whether the management server has just seen the server at
-// work, later than this server did. Both times are the watched server's own.
-func (w watch) witnessed(at time.Duration) bool {
-	state, ahead := w.status.State, statusAhead
-	if w.refusedEnough() {
-		ahead = refusedAhead
-	}
-	return w.status.Reachable && state != nil && at-w.statusAt < statusFresh && w.known &&
-		state.Storage.Writable && state.Leaving == "" && later(*state, w.state) >= ahead
-}
-
 // later returns how much later one answer of a server is than another. Its wall
 // clock may have been set in between, so that only a process that does not tell
 // how long it has run is judged by that.
@@ -286,10 +277,10 @@ func (s *State) verdict(id understudy.ServerID, w watch) verdict {
 	switch {
 	case lost && !w.known && s.at-w.quiet < neverHeard:
 		return verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s yet: %s", id, s.self, w.why)}
-	case lost && w.witnessed(s.at):
+	case lost && w.witness(s.at) != "":
 		return verdict{Condition: Blind, Sentence: fmt.Sprintf(
-			"%s has not answered %s for %s, but the management server saw it at work later than that: "+
-				"%s is blind, %s is not dead, nothing is taken over", id, s.self, seconds(s.at-w.quiet), s.self, id)}
+			"%s has not answered %s for %s, but %s saw it at work later than that: "+
+				"%s is blind, %s is not dead, nothing is taken over", id, s.self, seconds(s.at-w.quiet), w.witness(s.at), s.self, id)}
 	case lost:
 		return verdict{Condition: Dead, Sentence: s.obituary(id, w)}
 	case w.suspected > 0 && w.known:

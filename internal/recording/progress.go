@@ -138,6 +138,9 @@ func (s *Server) State() understudy.State {
 		Epoch: s.epoch.Load(), CutOff: s.cutOff.Load(), Storage: s.config.Store.State(),
 		Cameras: make([]understudy.CameraState, len(cameras)),
 	}
+	if sightings := s.sightings.Load(); sightings != nil {
+		state.Seen = (*sightings)()
+	}
 	if transfers := s.transfers.Load(); transfers != nil {
 		state.Transfers = (*transfers)()
 	}

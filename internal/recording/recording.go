@@ -80,6 +80,7 @@ type Server struct {
 	arrivals  merge.Receiver // footage that comes home
 	played    watched
 	transfers atomic.Pointer[func() []understudy.Transfer] // of footage that leaves
+	sightings atomic.Pointer[func() []understudy.Sighting]
 	memory    memory
 	events    events
 }
@@ -294,6 +295,9 @@ func (s *Server) settings(id understudy.CameraID) (understudy.Camera, bool) {
 
 // ShowTransfers adds what transfers returns to the state; it must not wait.
 func (s *Server) ShowTransfers(transfers func() []understudy.Transfer) { s.transfers.Store(&transfers) }
+
+// ShowSightings adds what sightings returns to the state; it must not wait.
+func (s *Server) ShowSightings(sightings func() []understudy.Sighting) { s.sightings.Store(&sightings) }
 
 // Assignment returns what was applied last.
 func (s *Server) Assignment() understudy.Assignment {

@@ -354,6 +354,7 @@ func (r recorder) State() understudy.State {
 
 func (r recorder) Watched() []merge.Watched                   { return nil }
 func (r recorder) ShowTransfers(func() []understudy.Transfer) {}
+func (r recorder) ShowSightings(func() []understudy.Sighting) {}
 
 // identity implements failover.Node.
 type identity struct{ n *node }

@@ -1,0 +1,77 @@
+package failover
+
+import (
+	"slices"
+	"time"
+
+	"understudy"
+)
+
+// sighting is what another failover server told of a watched server.
+type sighting struct {
+	understudy.Sighting
+	by    understudy.ServerID
+	heard time.Duration // when the other one heard it, by this server's clock, at the earliest
+}
+
+// sightings are the watched servers that were well when they last answered,
+// for other failover servers to know.
+func (s State) sightings() []understudy.Sighting {
+	var all []understudy.Sighting
+	for _, id := range sorted(s.watches) {
+		if w := s.watches[id]; w.verdict.Condition == Well {
+			all = append(all, understudy.Sighting{Server: id, Boot: w.state.Boot, At: w.state.At, Running: w.state.Running, Age: s.at - w.heard})
+		}
+	}
+	return all
+}
+
+// observeSightings takes in what another one tells. Its answer may have been on
+// the way since it was asked.
+func (s *State) observeSightings(a Answer) {
+	for _, seen := range a.State.Seen {
+		heard := a.Began - seen.Age
+		if w, ok := s.watches[seen.Server]; ok && seen.Age >= 0 && seen.Server != a.Server && (w.sighted.by == "" || heard > w.sighted.heard) {
+			w.sighted = sighting{Sighting: seen, by: a.Server, heard: heard}
+			s.watches[seen.Server] = w
+		}
+	}
+}
+
+// witness returns who has just seen the server at work, later than this server
+// did; nobody if it is empty. Both times are the watched server's own.
+func (w watch) witness(at time.Duration) string {
+	ahead := statusAhead
+	if w.refusedEnough() {
+		ahead = refusedAhead
+	}
+	state, seen := w.status.State, w.sighted
+	switch {
+	case !w.known:
+		return ""
+	case w.status.Reachable && state != nil && at-w.statusAt < statusFresh && state.Storage.Writable && state.Leaving == "" && later(*state, w.state) >= ahead:
+		return "the management server"
+	case seen.by != "" && at-seen.heard < statusFresh && later(understudy.State{Boot: seen.Boot, At: seen.At, Running: seen.Running}, w.state) >= ahead:
+		return string(seen.by)
+	}
+	return ""
+}
+
+// sightings are what State.sightings returned, and when.
+type sightings struct {
+	list []understudy.Sighting
+	at   time.Time
+}
+
+// seenNow tells other failover servers what this one last heard; it waits for nobody.
+func (s *Server) seenNow() []understudy.Sighting {
+	last := s.sightings.Load()
+	if last == nil {
+		return nil
+	}
+	now, passed := slices.Clone(last.list), time.Since(last.at)
+	for i := range now {
+		now[i].Age += passed
+	}
+	return now
+}
