@@ -28,8 +28,9 @@ type stage struct {
 	camera  *camera
 	tracks  []understudy.Track
 	begin   time.Time
-	frames  int // sent
-	size    int // of a frame
+	frames  int                    // sent
+	size    int                    // of a frame
+	name    func(frame int) uint64 // its hash; nil is its number
 	keepFor time.Duration
 	end     func()
 }
@@ -106,10 +107,19 @@ func (s *stage) play(to int) {
 		binary.BigEndian.PutUint32(payload, uint32(s.size-4))
 		binary.BigEndian.PutUint64(payload[8:], uint64(s.frames))
 		sample := &understudy.Sample{Track: understudy.VideoTrack, At: s.at(s.frames), Key: s.frames%gop == 0, Payload: payload}
-		binary.BigEndian.PutUint64(sample.Hash[:], uint64(s.frames))
+		sample.Hash = s.hash(s.frames)
 		s.camera.hub.Sample(sample)
 		synctest.Wait()
 	}
+}
+
+func (s *stage) hash(frame int) (hash understudy.SampleHash) {
+	n := uint64(frame)
+	if s.name != nil {
+		n = s.name(frame)
+	}
+	binary.BigEndian.PutUint64(hash[:], n)
+	return hash
 }
 
 func (s *stage) trigger(t understudy.Trigger) {
@@ -147,7 +157,7 @@ func (s *stage) onDisk() []string {
 	var frames []int
 	for _, segment := range segments {
 		for _, m := range segment.Marks {
-			frames = append(frames, int(binary.BigEndian.Uint64(m.Hash[:])))
+			frames = append(frames, int((m.At.Sub(s.begin)+frameEvery/2)/frameEvery))
 		}
 	}
 	var runs []string

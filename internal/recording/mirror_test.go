@@ -1,0 +1,193 @@
+package recording
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"understudy"
+)
+
+// settle lets a recorder that takes samples some at a time take all that were sent.
+const settle = 2 * recorderBatch
+
+// mirrored lets another server record the camera; standIn takes it over.
+func (s *stage) mirrored() { s.assignAs(understudy.AssignedCamera{Epoch: 1, Mirror: true}) }
+func (s *stage) standIn()  { s.assignAs(understudy.AssignedCamera{Epoch: 2, Record: true}) }
+
+func (s *stage) assignAs(a understudy.AssignedCamera) {
+	a.Camera = s.server.assignment.Cameras[0].Camera
+	s.camera.change(wantOf(a))
+	synctest.Wait()
+}
+
+// passed tells that the other server has come to a frame, by a clock of its own.
+func (s *stage) passed(frame int, skew time.Duration) {
+	s.server.Passed("lobby", understudy.Watermark{At: s.at(frame).Add(skew), Hash: s.hash(frame)})
+}
+
+// Whatever the home had not made durable when it was last heard is on the disk
+// of the one that takes over, from a key frame on, and so is all that follows.
+func TestATakeoverWritesWhatHomeMayLose(t *testing.T) {
+	still := func(frame int) uint64 { return uint64(frame % gop) }
+	for _, c := range []struct {
+		name   string
+		names  func(int) uint64
+		skew   time.Duration
+		passed []int // frames that were told of, each a GOP after it was captured
+		want   string
+	}{
+		{"nothing was heard yet", nil, 0, nil, "0-299"},
+		{"in a GOP", nil, 0, []int{110}, "100-299"},
+		{"a key frame", nil, 0, []int{125}, "125-299"},
+		{"again and again", nil, 0, []int{30, 60, 90, 120, 160}, "150-299"},
+		{"a clock that is off", nil, -40 * time.Second, []int{60, 110}, "100-299"},
+		{"a still scene keeps a GOP more", still, 0, []int{110}, "75-299"},
+		{"a still scene, a clock a little off", still, 200 * time.Millisecond, []int{60, 110}, "75-299"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onStage(t, understudy.RecordingRule{}, func(s *stage) {
+				s.name = c.names
+				s.mirrored()
+				for _, frame := range c.passed {
+					s.play(frame + gop)
+					s.passed(frame, c.skew)
+				}
+				s.play(200)
+				time.Sleep(settle)
+				if runs := s.onDisk(); len(runs) > 0 {
+					t.Errorf("before the takeover there is %v on disk", runs)
+				}
+				if whole := s.camera.covered(); whole != (len(c.passed) > 0) {
+					t.Errorf("that all is in memory is said to be %t", whole)
+				}
+				s.standIn()
+				s.play(300)
+				s.want(c.want)
+			})
+		})
+	}
+}
+
+// For any course of the other server, no frame behind the last one that it was
+// heard to have is missing, and not much more than that is kept.
+func TestNoFrameBehindTheWatermarkIsEverMissing(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		period := rapid.SampledFrom([]int{1 << 30, gop, 3 * gop}).Draw(r, "frames until the picture repeats")
+		steps := rapid.SliceOfN(rapid.IntRange(1, 60), 1, 12).Draw(r, "frames between two watermarks")
+		behind := rapid.IntRange(0, 2*gop).Draw(r, "frames that the other server is behind")
+		onStage(t, understudy.RecordingRule{}, func(s *stage) {
+			s.name = func(frame int) uint64 { return uint64(frame % period) }
+			s.mirrored()
+			sent, last := 0, -1
+			for _, n := range steps {
+				sent += n
+				s.play(sent)
+				if mark := sent - 1 - behind; mark > last {
+					s.passed(mark, 0)
+					last = mark
+				}
+			}
+			s.standIn()
+			s.play(sent + gop)
+			runs := s.recorded()
+			var from, to int
+			if len(runs) == 1 {
+				_, _ = fmt.Sscanf(runs[0], "%d-%d", &from, &to)
+			}
+			if len(runs) != 1 || from > max(last+1, 0) || to != sent+gop-1 {
+				r.Errorf("on disk is %v; the other server has up to %d, and %d were sent", runs, last, sent+gop)
+			}
+		})
+	})
+}
+
+// What does not fit into memory is on the disk, and when the other server is
+// heard to follow again, it is not any more.
+func TestAMirrorThatIsFullWritesAndGoesBack(t *testing.T) {
+	onStage(t, understudy.RecordingRule{}, func(s *stage) {
+		s.size = ringBytes / 60
+		s.mirrored()
+		s.play(40)
+		s.passed(10, 0)
+		s.play(200) // more than fits; the other server stands
+		if s.camera.covered() {
+			t.Error("a ring that was written out is said to be whole in memory")
+		}
+		s.passed(195, 0)
+		s.play(230) // from a key frame on it is in memory again
+		time.Sleep(settle)
+		s.passed(226, 0)
+		s.play(240)
+		time.Sleep(settle)
+		if !s.camera.covered() {
+			t.Error("the ring is not whole although the other server follows")
+		}
+		s.standIn()
+		s.play(250)
+		s.want("0-199", "225-249")
+	})
+}
+
+// A camera that encodes each session anew has no names in common with the other
+// server's: the times decide, with a margin.
+func TestACameraThatEncodesAnewIsKeptByItsTimes(t *testing.T) {
+	onStage(t, understudy.RecordingRule{}, func(s *stage) {
+		s.mirrored()
+		for frame := gop; frame <= 20*gop; frame += gop {
+			s.play(frame)
+			s.server.Passed("lobby", understudy.Watermark{At: s.at(frame - 10), Hash: understudy.SampleHash{0xff, byte(frame / gop)}})
+		}
+		s.standIn()
+		s.play(21 * gop)
+		// The last mark that the ring was cut for lies at frame 465 or 490; 5 s before it is a key frame.
+		runs := s.recorded()
+		if len(runs) != 1 || runs[0] != "350-524" && runs[0] != "325-524" {
+			t.Errorf("on disk is %v", runs)
+		}
+	})
+}
+
+// Going back to memory loses nothing: what is being written goes on to a key frame.
+func TestMirroringAgainAfterATakeover(t *testing.T) {
+	onStage(t, understudy.RecordingRule{}, func(s *stage) {
+		s.mirrored()
+		s.play(60)
+		s.passed(30, 0)
+		s.play(80)
+		s.standIn()
+		s.play(110)
+		time.Sleep(settle)
+		s.mirrored() // home has it all from frame 90 on
+		s.play(140)
+		time.Sleep(settle)
+		s.passed(130, 0)
+		s.play(160)
+		s.standIn() // and fails once more
+		s.play(175)
+		s.want("25-174")
+	})
+}
+
+// A camera that is recorded on events waits for one after a takeover, with the
+// time before it in memory.
+func TestAMirroredCameraOfEventsHasTheTimeBefore(t *testing.T) {
+	onStage(t, eventRule, func(s *stage) {
+		s.mirrored()
+		for frame := 20; frame < 300; frame += 5 {
+			s.play(frame)
+			s.passed(frame-5, 0) // the home's newest in memory
+		}
+		s.standIn()
+		time.Sleep(settle)
+		if runs := s.onDisk(); len(runs) > 0 {
+			t.Errorf("without an event there is %v on disk", runs)
+		}
+		s.trigger(understudy.Trigger{}) // at frame 315
+		s.play(400)
+		s.want("250-349")
+	})
+}
