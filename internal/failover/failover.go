@@ -291,9 +291,9 @@ func (s *State) observe(o Observation) {
 		s.observeStatus(o.Status)
 	case o.Own != nil:
 		s.own = *o.Own
+		s.noticeCrowded()
 	case o.Load != nil:
 		s.observeLoad(*o.Load)
-		s.noticeCrowded()
 	case o.Claimed != nil:
 		s.observeClaimed(*o.Claimed)
 	case o.Proven != nil:

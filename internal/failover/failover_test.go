@@ -271,6 +271,8 @@ func (s *story) observeOwn(args []string) {
 			switch key {
 			case "covered":
 				own.Covered = append(own.Covered, understudy.CameraID(item))
+			case "crowded":
+				own.Crowded = append(own.Crowded, understudy.CameraID(item))
 			case "busy":
 				own.Busy = append(own.Busy, understudy.CameraID(item))
 			case "foreign":
@@ -326,9 +328,12 @@ func (s *story) tell(w Want) {
 		private := map[bool]string{true: "", false: " (log)"}[said.Public]
 		fmt.Fprintf(&s.out, "%7.2f  says%s: %s\n", s.now.Seconds(), private, said.Sentence)
 	}
-	lines := map[string]string{"verify": fmt.Sprint(w.Verify), "record": "", "claim": "", "prove": "", "send home": "", "watch": ""}
+	lines := map[string]string{"verify": fmt.Sprint(w.Verify), "record": "", "mirror": "", "claim": "", "prove": "", "send home": "", "watch": ""}
 	for _, c := range w.Record {
 		lines["record"] += fmt.Sprintf(" %s/%d%s", c.Camera.ID, c.Epoch, how(c))
+	}
+	for _, c := range w.Mirror {
+		lines["mirror"] += fmt.Sprintf(" %s/%d%s", c.Camera.ID, c.Epoch, map[bool]string{true: "", false: " (not as a mirror)"}[c.Mirror])
 	}
 	for _, c := range w.Claims {
 		lines["claim"] += " " + c.ID
