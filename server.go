@@ -63,6 +63,12 @@ type RecordingServer struct {
 	SecondaryGroup GroupID `json:"secondary_group,omitempty" doc:"Failover group asked when none of the first can"`
 	// Merge says how its footage comes home from those who stood in.
 	Merge MergePolicy `json:"merge,omitzero"`
+	// Failback says when it takes its part back by itself.
+	Failback FailbackPolicy `json:"failback,omitzero"`
+	// HandOver, Maintenance and TakeBack are orders; OrderService changes them, and nothing else.
+	HandOver    HandOver    `json:"hand_over,omitzero"`
+	Maintenance Maintenance `json:"maintenance,omitzero"`
+	TakeBack    time.Time   `json:"take_back,omitzero" doc:"What was taken over before this may go home at once: an operator said so"`
 }
 
 // FailoverServer stands in for recording servers.

@@ -149,7 +149,7 @@ func (s Site) Standby(camera Camera, server ServerID) (kind Standby, rank int, o
 		return "", 0, false
 	case mirror && camera.Mirrored():
 		return StandbyMirror, rank, true
-	case mirror || home.HotStandby == server:
+	case mirror || home.HotStandby == server || home.HandOver.To == server: // to take over with a picture, it needs what a hot one has
 		return StandbyHot, rank, true
 	}
 	return StandbyCold, rank, true

@@ -65,6 +65,7 @@ var _ interface {
 	understudy.TriggerService
 	understudy.LockService
 	understudy.PreflightService
+	understudy.OrderService
 	understudy.IncidentService
 	understudy.Feed
 } = (*Client)(nil)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"understudy"
 	"understudy/internal/poll"
@@ -37,4 +38,21 @@ func (m *managementServer) stateAddresses() map[understudy.ServerID]string {
 		addresses[id] = a.State
 	}
 	return addresses
+}
+
+// tendOrders ends an operator's orders when their time is over.
+func (m *managementServer) tendOrders(ctx context.Context) error {
+	const every = 5 * time.Second
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		if err := m.service.TendOrders(ctx); err != nil && ctx.Err() == nil {
+			m.log.Error("the orders whose time is over could not be ended; servers end them by themselves", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
 }

@@ -61,7 +61,7 @@ func printStatus(cmd *cobra.Command, now siteStatus) error {
 		rows = append(rows, []string{string(id), role, fmt.Sprint(len(held[id])), standby, seen[id].Sentence})
 	}
 	for _, r := range now.Site.RecordingServers {
-		row(r.ID, "recording", standbyOf(now.Site, r))
+		row(r.ID, "recording", standbyOf(now.Site, r)+ordersOf(r))
 	}
 	for _, f := range now.Site.FailoverServers {
 		row(f.ID, "failover", "capacity: "+f.Capacity.String())

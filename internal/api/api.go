@@ -31,6 +31,7 @@ type Services interface {
 	understudy.TriggerService
 	understudy.LockService
 	understudy.PreflightService
+	understudy.OrderService
 	Setup(ctx context.Context, code understudy.Secret, user string, password understudy.Secret) (understudy.User, error)
 	CreateJoinToken(ctx context.Context, role understudy.Role, id understudy.ServerID, ttl time.Duration) (understudy.Secret, error)
 	UseJoinToken(ctx context.Context, secret understudy.Secret, key [32]byte, as understudy.Role) (understudy.Role, understudy.ServerID, error)
@@ -104,6 +105,7 @@ func newServer(c Config) *server {
 	s.siteRoutes()
 	s.serverRoutes()
 	s.preflightRoutes()
+	s.orderRoutes()
 	s.logRoutes()
 	s.rulesRoutes()
 	s.incidentRoutes()

@@ -25,6 +25,7 @@ type services interface {
 	understudy.TriggerService
 	understudy.LockService
 	understudy.PreflightService
+	understudy.OrderService
 }
 
 // remote is the services over HTTP, each as one who may use it.
@@ -105,6 +106,11 @@ func script(ctx context.Context, s services) []string {
 		tellError(s.PutPreflight(ctx, preflight)),
 		tellError(s.PutPreflight(ctx, understudy.Preflight{Server: "fo-1", Homes: []understudy.ServerID{}, Findings: []understudy.Finding{{Camera: "../x", About: understudy.AboutCamera}}})),
 		tell(s.Preflights(ctx)),
+		tell(s.Maintain(ctx, "rec-1", understudy.Maintenance{Until: time.Now().Add(time.Hour), Reason: "new disks"})),
+		tell(s.Maintain(ctx, "rec-1", understudy.Maintenance{Until: from})),
+		tell(s.Maintain(ctx, "rec-1", understudy.Maintenance{})),
+		tell(s.FailBack(ctx, "rec-1")),
+		tell(s.FailBack(ctx, "none")),
 		tell(s.Claim(ctx, claim)),
 		tell(s.Claim(ctx, claim)),
 		tell(s.Claim(ctx, changed)),

@@ -17,6 +17,8 @@ import (
 // monotonic clock, and never go back.
 type Observation struct {
 	At time.Duration
+	// Wall is this server's wall clock, which an operator's orders end by; without it they stand.
+	Wall time.Time
 	// Answer and Failure are what came of a poll.
 	Answer  *Answer
 	Failure *Failure
@@ -131,6 +133,7 @@ type State struct {
 
 	begun    bool          // there was a step
 	at       time.Duration // of the last step
+	wall     time.Time     // of the last step that knew it
 	awake    time.Duration // when this server last found that it had been paused
 	reached  bool          // the management server answers
 	toldAt   time.Duration // when it last told what it sees of all servers
@@ -197,6 +200,9 @@ func Step(s State, o Observation) (State, Want) {
 func (s *State) Advance(o Observation) Want {
 	s.noticePause(o.At)
 	s.at = max(s.at, o.At)
+	if !o.Wall.IsZero() {
+		s.wall = o.Wall
+	}
 	s.observe(o)
 	s.watchWhoMatters()
 	s.suspect()

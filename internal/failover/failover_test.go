@@ -133,6 +133,8 @@ func (s *story) do(words []string) {
 		for _, id := range args {
 			s.site.Groups[0].Members = append(s.site.Groups[0].Members, understudy.ServerID(id))
 		}
+	case "ordered": // ordered rec-1 handover=fo-1 | maintenance | nothing
+		s.observeOrder(understudy.ServerID(args[0]), args[1:])
 	case "resume":
 		s.step(Observation{Resumed: []understudy.AssignedCamera{{
 			Camera: understudy.Camera{ID: understudy.CameraID(args[0]), Home: understudy.ServerID(args[1])}, Epoch: 2, Record: true}}})
@@ -258,6 +260,28 @@ func (s *story) observeLeases(args []string) {
 		}
 		s.site.Cameras = append(s.site.Cameras, understudy.Camera{ID: understudy.CameraID(camera)})
 		s.site.Leases = append(s.site.Leases, understudy.Lease{Camera: understudy.CameraID(camera), Holder: understudy.ServerID(holder), Epoch: epoch})
+	}
+	site := s.site
+	s.step(Observation{Site: &site})
+}
+
+// observeOrder tells what an operator orders of a home, for good or until it orders otherwise.
+func (s *story) observeOrder(home understudy.ServerID, words []string) {
+	s.site.Seq++
+	for _, d := range s.duty {
+		if d.Home.ID != home {
+			continue
+		}
+		r := d.Home
+		for _, word := range words {
+			switch key, value, _ := strings.Cut(word, "="); key {
+			case "handover":
+				r.HandOver = understudy.HandOver{To: understudy.ServerID(value), Since: at(s.now), By: "user:ada"}
+			case "maintenance":
+				r.Maintenance = understudy.Maintenance{Since: at(s.now), Until: at(s.now + time.Hour), By: "user:ada"}
+			}
+		}
+		s.site.RecordingServers = []understudy.RecordingServer{r}
 	}
 	site := s.site
 	s.step(Observation{Site: &site})

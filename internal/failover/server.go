@@ -358,7 +358,7 @@ func (s *Server) step(ctx context.Context, o Observation) {
 		s.suspends += asleep
 		o.At += asleep
 	}
-	s.wall = wall
+	s.wall, o.Wall = wall, wall
 	shift(&o, s.suspends)
 	if o.Duties != nil {
 		s.kept.Duties = *o.Duties

@@ -49,6 +49,7 @@ type demand struct {
 	why     string
 	since   time.Duration
 	planned bool
+	ordered bool // the home is well, and goes on recording
 }
 
 // demanded says whether a camera is to be taken from its holder now. The holder
@@ -60,17 +61,26 @@ func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (
 	if !ok || holder == s.self || !fails {
 		return demand{}, false
 	}
+	order, ordered := s.handedOver(home)
+	condition := s.watches[home].verdict.Condition
+	if _, kept := s.maintained(home); holder == home && (kept || ordered && condition == HandedOver && order.To != s.self) {
+		return demand{}, false
+	}
+	d.planned, d.ordered = d.planned || condition == HandedOver, condition == HandedOver
 	if holder != home {
 		w := s.watches[holder]
 		stand := w.verdict
 		switch {
 		case stand.takes(camera):
-			d.why, d.since, d.planned = d.why+"; "+stand.Sentence, max(d.since, stand.Since), stand.Condition == Leaving
+			d.why, d.since, d.planned, d.ordered = d.why+"; "+stand.Sentence, max(d.since, stand.Since), stand.Condition == Leaving, false
 		case stand.answers() && slices.Contains(w.state.Short, camera):
 			d.why = fmt.Sprintf("%s; %s stands in for it and is short of capacity", d.why, holder)
 		default:
 			return demand{}, false
 		}
+	}
+	if d.ordered { // by name
+		return d, true
 	}
 	wait := time.Duration(duty.rank) * s.rankDelay
 	if d.planned && duty.rank > 0 { // whoever comes first claims when it has the pictures
@@ -171,6 +181,10 @@ func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool
 	p, ok := w.cameras[camera]
 	_, fails := s.homeFails(home, camera)
 	if !ok || !w.verdict.answers() || !s.own.Writable || holder != home && !fails {
+		delete(s.trials, camera)
+		return false
+	}
+	if _, kept := s.maintained(home); kept {
 		delete(s.trials, camera)
 		return false
 	}
@@ -333,10 +347,12 @@ func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, s
 		if !ok || s.at < s.refused[camera] || !s.carries(camera) || s.deaf(home) {
 			continue
 		}
-		_, loaded := s.material[camera]
-		covered := slices.Contains(s.own.Covered, camera)
-		// A planned stop loses nobody the picture: clients are moved to where it already is.
-		wait = wait || d.planned && loaded && !covered && s.at-d.since < coverPlanned
+		if s.awaited(home, camera, d) {
+			if s.at-d.since < coverPlanned {
+				wait = true
+			}
+			continue
+		}
 		cameras = append(cameras, understudy.CameraEpoch{Camera: camera, Epoch: s.lease(camera, home).Epoch})
 		why = d.why
 	}

@@ -42,6 +42,8 @@ const (
 	Leaving   condition = "leaving"   // stops on purpose
 	Sick      condition = "sick"      // answers, and does not record what could be recorded
 	Dead      condition = "dead"      // gone, hanging or cut off
+	// HandedOver: it is well, and an operator has ordered that its part be played by somebody else.
+	HandedOver condition = "handed over"
 )
 
 // verdict is what is held of a watched server, in one sentence.
@@ -56,7 +58,7 @@ type verdict struct {
 // takes says whether the verdict is reason to take over a camera of that server.
 func (v verdict) takes(camera understudy.CameraID) bool {
 	switch v.Condition {
-	case Dead, Leaving:
+	case Dead, Leaving, HandedOver:
 		return true
 	case Sick:
 		return len(v.Cameras) == 0 || slices.Contains(v.Cameras, camera)
@@ -65,7 +67,8 @@ func (v verdict) takes(camera understudy.CameraID) bool {
 }
 
 func (v verdict) answers() bool {
-	return v.Condition == Well || v.Condition == Restarted || v.Condition == Sick || v.Condition == Leaving
+	return v.Condition == Well || v.Condition == Restarted || v.Condition == Sick || v.Condition == Leaving ||
+		v.Condition == HandedOver
 }
 
 // watch is what is remembered of one watched server.
@@ -255,7 +258,7 @@ func (s *State) suspect() {
 func (s *State) judge() {
 	for _, id := range sorted(s.watches) {
 		w := s.watches[id]
-		verdict := s.verdict(id, w)
+		verdict := s.withOrders(id, s.verdict(id, w))
 		if verdict.Condition == w.verdict.Condition && slices.Equal(verdict.Cameras, w.verdict.Cameras) {
 			continue
 		}

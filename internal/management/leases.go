@@ -132,7 +132,7 @@ func (m *Management) decide(tx *change, c understudy.Claim, digest [32]byte) (Cl
 	}
 	room := roomFor(tx.site, c)
 	for _, wanted := range byPriority(tx.site, c.Cameras) {
-		lease, reason := grant(tx.site, c, wanted, highest)
+		lease, reason := grant(tx.site, c, wanted, highest, tx.now)
 		if reason == "" && lease.Holder != c.Claimant {
 			reason = room.take(wanted.Camera)
 		}
@@ -173,7 +173,7 @@ func (m *Management) decide(tx *change, c understudy.Claim, digest [32]byte) (Cl
 }
 
 // grant returns the lease as it is, and why the claimant may not have it.
-func grant(site understudy.Site, c understudy.Claim, wanted understudy.CameraEpoch, highest uint64) (lease understudy.Lease, reason string) {
+func grant(site understudy.Site, c understudy.Claim, wanted understudy.CameraEpoch, highest uint64, now time.Time) (lease understudy.Lease, reason string) {
 	camera, ok := site.Camera(wanted.Camera)
 	if !ok {
 		return lease, fmt.Sprintf("there is no camera %s", wanted.Camera)
@@ -188,12 +188,22 @@ func grant(site understudy.Site, c understudy.Claim, wanted understudy.CameraEpo
 		return lease, fmt.Sprintf("camera %s is set to wait for its home", wanted.Camera)
 	case c.Kind == understudy.ClaimTakeover && !slices.Contains(site.Standbys(camera), c.Claimant):
 		return lease, fmt.Sprintf("%s is no standby of camera %s", c.Claimant, wanted.Camera)
+	case c.Kind == understudy.ClaimTakeover && maintained(site, camera, lease, now):
+		home, _ := site.RecordingServer(camera.Home)
+		return lease, fmt.Sprintf("%s is %s, and was not handed over", camera.Home, home.Maintenance)
 	case lease.Epoch != wanted.Epoch:
 		return lease, fmt.Sprintf("%s holds camera %s under epoch %d, and the claim expected %d", lease.Holder, wanted.Camera, lease.Epoch, wanted.Epoch)
 	case highest >= maxEpoch:
 		return lease, fmt.Sprintf("the site has used up its epochs, and camera %s cannot be given to anybody", wanted.Camera)
 	}
 	return lease, ""
+}
+
+// maintained reports whether a camera is at a home that somebody works on, and
+// that was not handed over.
+func maintained(site understudy.Site, camera understudy.Camera, lease understudy.Lease, now time.Time) bool {
+	home, _ := site.RecordingServer(camera.Home)
+	return lease.Holder == home.ID && home.Maintenance.Stands(now) && !home.HandOver.Stands(now)
 }
 
 func movedEvent(c understudy.Claim, changes []understudy.Change) understudy.Event {

@@ -84,6 +84,7 @@ var _ interface {
 	understudy.TriggerService
 	understudy.LockService
 	understudy.PreflightService
+	understudy.OrderService
 } = (*Management)(nil)
 
 // New returns the authority over what is in store, which may be empty.

@@ -13,6 +13,8 @@ func TestMemory(t *testing.T) {
 	storetest.Run(t, func(testing.TB) management.Store { return management.NewMemory() })
 }
 
+func TestOrdersEnd(t *testing.T) { storetest.OrdersEnd(t) }
+
 func TestWhatAlwaysHolds(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) { storetest.Properties(r, t, management.NewMemory()) })
 }

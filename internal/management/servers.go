@@ -55,7 +55,7 @@ func (m *Management) PutRecordingServer(ctx context.Context, s understudy.Record
 	if s.Name == "" {
 		s.Name = string(s.ID)
 	}
-	if err := errors.Join(validateServer(s.ID, s.Name, s.Addresses), s.Merge.Validate()); err != nil {
+	if err := errors.Join(validateServer(s.ID, s.Name, s.Addresses), s.Merge.Validate(), s.Failback.Validate()); err != nil {
 		return s, err
 	}
 	return s, m.update(ctx, func(tx *change) error {
@@ -77,6 +77,7 @@ func (m *Management) PutRecordingServer(ctx context.Context, s understudy.Record
 			return understudy.Errorf(understudy.CodeInvalid, "the secondary group of %s is asked after a primary one, and must be another", s.ID)
 		}
 		before, exists := tx.site.RecordingServer(s.ID)
+		s.HandOver, s.Maintenance, s.TakeBack = before.HandOver, before.Maintenance, before.TakeBack // orders stand
 		if exists && before == s {
 			return nil
 		}

@@ -13,6 +13,12 @@ import (
 const (
 	maxHoldDown = 15 * time.Minute
 	flapWindow  = time.Hour
+	// maxFailbacks in any hour: with the takeover before each and one after the
+	// last these are five changes of role, and a third failback would let a
+	// takeover make a seventh.
+	maxFailbacks = 2
+	// calmStarts of a process within the hour say nothing: it was installed, and failed once.
+	calmStarts = 2
 	// straggle is how long cameras that are ready wait for others, so that one
 	// claim and one sentence tell of all.
 	straggle = 5 * time.Second
@@ -89,6 +95,10 @@ type situation struct {
 	// planned: the server stopped on purpose before, so that nothing is wrong with it.
 	planned   bool
 	failbacks []time.Time // when it took cameras back before, oldest first
+	starts    []time.Time // of this process that no stop was planned before, oldest first
+	// server is this one as the site has it: the policy and an operator's orders.
+	server  understudy.RecordingServer
+	ordered bool // an operator has said that what is decided on goes home
 }
 
 // decision is which cameras to claim, or none, and why, in a sentence; without
@@ -97,6 +107,8 @@ type decision struct {
 	Cameras  []understudy.CameraEpoch
 	Sentence string
 	Waiting  bool // it records again, and only has to be steady
+	Ordered  bool // by an operator: it is no flapping
+	Alarm    bool // an operator should know: nothing goes home by itself for a while
 }
 
 // decide says whether home takes its cameras back now. Each camera must have
@@ -114,10 +126,20 @@ func decide(s situation) decision {
 	switch {
 	case len(away) == 0:
 		return decision{}
+	case s.server.HandOver.Stands(s.now):
+		return decision{Sentence: fmt.Sprintf("%s takes nothing back: it was %s", s.self, s.server.HandOver)}
 	case s.state.Leaving != "":
 		return decision{Sentence: fmt.Sprintf("%s takes nothing back: it is about to stop (%s)", s.self, s.state.Leaving)}
 	case !s.state.Storage.Writable:
 		return decision{Sentence: fmt.Sprintf("%s takes nothing back: its storage is not writable (%s)", s.self, s.state.Storage.Sentence)}
+	}
+	if elsewhere := s.onOrder(away); len(elsewhere) > 0 {
+		away, s.ordered = elsewhere, true
+	}
+	if !s.ordered {
+		if d := s.waits(); d.Sentence != "" {
+			return d
+		}
 	}
 	hold, why := s.hold()
 	var ready []understudy.Lease
@@ -146,25 +168,61 @@ func decide(s situation) decision {
 	case len(ready) == 0, others > 0 && longest < hold+straggle:
 		return decision{Waiting: true, Sentence: fmt.Sprintf("%s records again and waits to take %s back: %s", s.self, counted(len(away), "camera"), why)}
 	}
-	return decision{Cameras: epochs(ready), Sentence: claimSentence(s.self, ready, longest, why)}
+	return decision{Cameras: epochs(ready), Ordered: s.ordered, Sentence: claimSentence(s.self, ready, longest, why)}
 }
 
 // hold returns how long a camera must be steady, and why so long.
 func (s situation) hold() (time.Duration, string) {
-	if s.planned {
+	switch {
+	case s.ordered:
+		return 0, "an operator ordered it, so there is no hold-down"
+	case s.planned:
 		return 0, "the stop was planned, so there is no hold-down"
 	}
-	hold, recent := s.holdDown, 0
-	for _, at := range s.failbacks {
+	hold := s.holdDown
+	back, crashes := s.recent(s.failbacks), s.recent(s.starts)-calmStarts
+	for range max(back, crashes) {
+		hold = min(2*hold, maxHoldDown)
+	}
+	switch {
+	case crashes > back:
+		return hold, fmt.Sprintf("the hold-down is %s after %s within the hour", hold, counted(crashes+calmStarts, "start"))
+	case back > 0:
+		return hold, fmt.Sprintf("the hold-down is %s after %s within the hour", hold, counted(back, "failback"))
+	}
+	return hold, fmt.Sprintf("the hold-down is %s", hold)
+}
+
+// recent counts what was within the hour.
+func (s situation) recent(times []time.Time) (count int) {
+	for _, at := range times {
 		if s.now.Sub(at) < flapWindow {
-			hold = min(2*hold, maxHoldDown)
-			recent++
+			count++
 		}
 	}
-	if recent == 0 {
-		return hold, fmt.Sprintf("the hold-down is %s", hold)
+	return count
+}
+
+// onOrder returns the leases that went elsewhere before an operator said that
+// what is elsewhere goes home, or as a hand-over that has ended.
+func (s situation) onOrder(away []understudy.Lease) []understudy.Lease {
+	before := s.server.TakesBack(s.now)
+	return slices.DeleteFunc(slices.Clone(away), func(l understudy.Lease) bool { return l.Since.IsZero() || l.Since.After(before) })
+}
+
+// waits says why nothing goes home by itself now. A takeover is never put off,
+// since it saves footage; that cameras do not change hands again and again is
+// the failback's part.
+func (s situation) waits() decision {
+	if why := s.server.Failback.Waits(s.now); why != "" {
+		return decision{Sentence: fmt.Sprintf("%s waits to take its part back: %s", s.self, why)}
 	}
-	return hold, fmt.Sprintf("the hold-down is %s after %s within the hour", hold, counted(recent, "failback"))
+	if n := s.recent(s.failbacks); n >= maxFailbacks && !s.planned {
+		first := s.failbacks[len(s.failbacks)-maxFailbacks]
+		return decision{Alarm: true, Sentence: fmt.Sprintf("%s took its part back %d times within the hour and lost it again: it does not before %s, unless an operator says so (`understudy failback %s`)",
+			s.self, n, first.Add(flapWindow).UTC().Format("15:04:05 MST"), s.self)}
+	}
+	return decision{}
 }
 
 func epochs(leases []understudy.Lease) []understudy.CameraEpoch {

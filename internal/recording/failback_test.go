@@ -32,6 +32,7 @@ func play(seconds int, at map[int]look, base situation) string {
 			now = next
 		}
 		s := base
+		s.leases = nil
 		s.now, s.self = noon.Add(time.Duration(tick)*500*time.Millisecond), "rec-1"
 		s.state.Storage.Writable = true
 		for _, c := range []string{"lobby", "yard", "vault"} {
@@ -96,10 +97,51 @@ func TestFailback(t *testing.T) {
   0.0 rec-1 does not record lobby, vault, yard again yet
   2.0 claims [{lobby 2} {vault 2} {yard 2}]: rec-1 has recorded lobby, vault, yard again for 0s (the stop was planned, so there is no hold-down) and takes its part back from fo-1
 `},
-		"a flapping server": {situation{holdDown: 10 * time.Second, failbacks: []time.Time{noon.Add(-2 * time.Hour), noon.Add(-9 * time.Minute), noon.Add(-4 * time.Minute)}},
+		"a flapping server": {situation{holdDown: 10 * time.Second, failbacks: []time.Time{noon.Add(-2 * time.Hour), noon.Add(-4 * time.Minute)}},
 			map[int]look{0: {away: "l", healthy: "lyv"}}, `
-  0.0 rec-1 records again and waits to take 1 camera back: the hold-down is 40s after 2 failbacks within the hour
- 40.0 claims [{lobby 2}]: rec-1 has recorded lobby again for 40s (the hold-down is 40s after 2 failbacks within the hour) and takes its part back from fo-1
+  0.0 rec-1 records again and waits to take 1 camera back: the hold-down is 20s after 1 failback within the hour
+ 20.0 claims [{lobby 2}]: rec-1 has recorded lobby again for 20s (the hold-down is 20s after 1 failback within the hour) and takes its part back from fo-1
+`},
+		"a server that crashes before it can take anything back": {situation{holdDown: 10 * time.Second, starts: []time.Time{
+			noon.Add(-2 * time.Hour), noon.Add(-9 * time.Minute), noon.Add(-8 * time.Minute), noon.Add(-7 * time.Minute), noon.Add(-6 * time.Minute)}},
+			map[int]look{0: {away: "l", healthy: "lyv"}}, `
+  0.0 rec-1 records again and waits to take 1 camera back: the hold-down is 40s after 4 starts within the hour
+ 40.0 claims [{lobby 2}]: rec-1 has recorded lobby again for 40s (the hold-down is 40s after 4 starts within the hour) and takes its part back from fo-1
+`},
+		"a server that lost its part too often": {situation{holdDown: 10 * time.Second, failbacks: []time.Time{noon.Add(-59*time.Minute - 50*time.Second), noon.Add(-4 * time.Minute)}},
+			map[int]look{0: {away: "l", healthy: "lyv"}}, `
+  0.0 rec-1 took its part back 2 times within the hour and lost it again: it does not before 12:00:10 UTC, unless an operator says so (` + "`understudy failback rec-1`" + `)
+ 10.0 rec-1 records again and waits to take 1 camera back: the hold-down is 20s after 1 failback within the hour
+ 20.0 claims [{lobby 2}]: rec-1 has recorded lobby again for 20s (the hold-down is 20s after 1 failback within the hour) and takes its part back from fo-1
+`},
+		"manual, until an operator says so": {situation{holdDown: 10 * time.Second, server: understudy.RecordingServer{Failback: understudy.FailbackPolicy{Mode: understudy.FailbackManual}}},
+			map[int]look{0: {away: "l", healthy: "lyv"}, 30: {away: "l", healthy: "lyv", change: func(s *situation) {
+				s.server.TakeBack, s.leases[0].Since = noon.Add(30*time.Second), noon.Add(-time.Minute)
+			}}}, `
+  0.0 rec-1 waits to take its part back: its failback is manual: ` + "`understudy failback`" + ` does it
+ 30.0 claims [{lobby 2}]: rec-1 has recorded lobby again for 30s (an operator ordered it, so there is no hold-down) and takes its part back from fo-1
+`},
+		"what was taken over after the order is not ordered back": {situation{holdDown: 10 * time.Second, server: understudy.RecordingServer{
+			Failback: understudy.FailbackPolicy{Mode: understudy.FailbackManual}, TakeBack: noon.Add(-time.Hour)}},
+			map[int]look{0: {away: "l", healthy: "lyv", change: func(s *situation) { s.leases[0].Since = noon.Add(-time.Minute) }}}, `
+  0.0 rec-1 waits to take its part back: its failback is manual: ` + "`understudy failback`" + ` does it
+`},
+		"outside its windows": {situation{holdDown: 10 * time.Second, server: understudy.RecordingServer{
+			Failback: understudy.FailbackPolicy{Mode: understudy.FailbackWindow, Windows: "sun 13:01-15:00", Zone: "Europe/Berlin"}}},
+			map[int]look{0: {away: "l", healthy: "lyv"}}, `
+  0.0 rec-1 waits to take its part back: it goes home within "sun 13:01-15:00" (Europe/Berlin)
+`},
+		"in a window": {situation{holdDown: 10 * time.Second, server: understudy.RecordingServer{
+			Failback: understudy.FailbackPolicy{Mode: understudy.FailbackWindow, Windows: "sun 13:00-15:00", Zone: "Europe/Berlin"}}},
+			map[int]look{0: {away: "l", healthy: "lyv"}}, `
+  0.0 rec-1 records again and waits to take 1 camera back: the hold-down is 10s
+ 10.0 claims [{lobby 2}]: rec-1 has recorded lobby again for 10s (the hold-down is 10s) and takes its part back from fo-1
+`},
+		"handed over, until the time is over": {situation{holdDown: 10 * time.Second, server: understudy.RecordingServer{HandOver: understudy.HandOver{
+			To: "fo-1", Since: noon.Add(-time.Minute), Until: noon.Add(20 * time.Second), By: "user:ada", Reason: "new disks"}}},
+			map[int]look{0: {away: "l", healthy: "lyv", change: func(s *situation) { s.leases[0].Since = noon.Add(-30 * time.Second) }}}, `
+  0.0 rec-1 takes nothing back: it was handed over to fo-1 by user:ada until 2026-03-01 12:00 UTC (new disks)
+ 20.0 claims [{lobby 2}]: rec-1 has recorded lobby again for 20s (an operator ordered it, so there is no hold-down) and takes its part back from fo-1
 `},
 		"a disk that fails": {base, map[int]look{0: {away: "l", healthy: "lyv", change: func(s *situation) {
 			s.state.Storage = understudy.StorageState{Sentence: "the disk is full"}
@@ -197,6 +239,44 @@ func TestFailbackProperties(t *testing.T) {
 		}
 		if len(last.Cameras) != len(cameras) || !slices.IsSortedFunc(last.Cameras, func(a, b understudy.CameraEpoch) int { return strings.Compare(string(a.Camera), string(b.Camera)) }) {
 			t.Fatalf("all was well for longer than needed, and the claim is %v: %s", last.Cameras, last.Sentence)
+		}
+	})
+}
+
+// TestRoleChangesWithinAnHour lets a server crash and come back as it likes: a
+// takeover follows each crash at once, and in no hour do its cameras change
+// hands more than six times.
+func TestRoleChangesWithinAnHour(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := Failback{Self: "rec-1", HoldDown: 10 * time.Second}
+		var changes, failbacks, starts []time.Time
+		lease := understudy.Lease{Camera: "lobby", Holder: "rec-1", Epoch: 1}
+		now, downUntil := noon, noon
+		for now.Before(noon.Add(5 * time.Hour)) {
+			now = now.Add(2 * time.Second)
+			if rapid.IntRange(0, 30).Draw(t, "crash") == 0 {
+				f.seen, downUntil = health{}, now.Add(time.Duration(rapid.IntRange(1, 120).Draw(t, "down"))*time.Second)
+				starts = append(starts, downUntil)
+				if lease.Holder == "rec-1" {
+					lease = understudy.Lease{Camera: "lobby", Holder: "fo-1", Epoch: lease.Epoch + 1, Since: now}
+					changes = append(changes, now)
+				}
+			}
+			if now.Before(downUntil) {
+				continue
+			}
+			state := understudy.State{Storage: understudy.StorageState{Writable: true},
+				Cameras: []understudy.CameraState{{Camera: "lobby", Receiving: true, Recording: true}}}
+			d := f.look(situation{now: now, self: "rec-1", state: state, leases: []understudy.Lease{lease}, holdDown: 10 * time.Second, failbacks: failbacks, starts: starts})
+			if len(d.Cameras) > 0 {
+				lease = understudy.Lease{Camera: "lobby", Holder: "rec-1", Epoch: lease.Epoch + 1, Since: now}
+				failbacks, changes = append(failbacks, now), append(changes, now)
+			}
+		}
+		for i := 6; i < len(changes); i++ {
+			if changes[i].Sub(changes[i-6]) < time.Hour {
+				t.Fatalf("seven changes of role between %s and %s", changes[i-6], changes[i])
+			}
 		}
 	})
 }

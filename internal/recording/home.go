@@ -80,6 +80,8 @@ type history struct {
 	Planned bool `json:"planned"`
 	// Failbacks of the last hour, oldest first.
 	Failbacks []time.Time `json:"failbacks,omitempty"`
+	// Starts of the last hour that no stop was planned before, oldest first.
+	Starts []time.Time `json:"starts,omitempty"`
 }
 
 // NewHome returns a Home that has not begun.
@@ -131,8 +133,11 @@ func (h *Home) recall() {
 	if planned {
 		// This start is the one that was planned; a crash of it is not.
 		past.Planned = false
-		h.seal(historyFile, past)
+	} else {
+		now := time.Now()
+		past.Starts = append(slices.DeleteFunc(past.Starts, func(at time.Time) bool { return now.Sub(at) >= flapWindow }), now)
 	}
+	h.seal(historyFile, past)
 	h.mu.Lock()
 	h.planned, h.history = planned, past
 	h.mu.Unlock()
@@ -357,6 +362,9 @@ func (c *claimer) step(ctx context.Context) {
 		c.home.config.Server.config.Report(understudy.Report{Kind: understudy.EventServer, Sentence: d.Sentence,
 			Milestones: []understudy.Milestone{{Kind: understudy.MilestoneWaiting, Home: s.self, Server: s.self, At: s.now}}})
 	}
+	if d.Alarm && d.Sentence != c.said {
+		c.home.config.Server.config.Report(understudy.Report{Kind: understudy.EventServer, Sentence: d.Sentence})
+	}
 	c.waiting = d.Waiting
 	c.said = d.Sentence
 	switch {
@@ -370,7 +378,7 @@ func (c *claimer) step(ctx context.Context) {
 		c.last = understudy.Claim{ID: newClaimID(), Claimant: s.self, Home: s.self, Kind: understudy.ClaimFailback,
 			Cameras: d.Cameras, Sentence: d.Sentence, Decided: s.now}
 	}
-	switch c.home.ask(ctx, c.last) {
+	switch c.home.ask(ctx, c.last, d.Ordered) {
 	case unknown:
 		c.next = time.Now().Add(minAskPause)
 	case refused: // each refusal is an event: not too many of them
@@ -403,7 +411,8 @@ func (h *Home) situation() (situation, bool) {
 		return situation{}, false
 	}
 	s := situation{now: time.Now(), self: h.id, state: state, holdDown: h.config.HoldDown,
-		planned: h.planned, failbacks: slices.Clone(h.history.Failbacks)}
+		planned: h.planned, failbacks: slices.Clone(h.history.Failbacks), starts: slices.Clone(h.history.Starts)}
+	s.server, _ = h.site.RecordingServer(h.id)
 	for _, c := range h.site.Cameras {
 		if l, ok := h.site.Lease(c.ID); ok && c.Home == h.id {
 			s.leases = append(s.leases, l)
@@ -422,7 +431,7 @@ const (
 )
 
 // ask claims once and takes in the answer.
-func (h *Home) ask(ctx context.Context, c understudy.Claim) outcome {
+func (h *Home) ask(ctx context.Context, c understudy.Claim, ordered bool) outcome {
 	limited, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	answer, err := h.config.Management.Claim(limited, c)
@@ -444,7 +453,7 @@ func (h *Home) ask(ctx context.Context, c understudy.Claim) outcome {
 		return refused
 	}
 	h.remember(func(past *history) {
-		if !h.planned {
+		if !h.planned && !ordered {
 			past.Failbacks = append(past.Failbacks, c.Decided)
 		}
 		past.Failbacks = slices.DeleteFunc(slices.Clone(past.Failbacks), func(at time.Time) bool { return c.Decided.Sub(at) >= flapWindow })

@@ -119,16 +119,22 @@ type recordingServerRow struct {
 	MergeRate      int64
 	MergeWindows   string
 	MergeGrace     int64
+	Failback       understudy.FailbackPolicy
+	HandOver       understudy.HandOver
+	Maintenance    understudy.Maintenance
+	TakeBack       int64
 }
 
 func recordingServerToRow(s understudy.RecordingServer) recordingServerRow {
 	return recordingServerRow{ID: s.ID, Name: s.Name, MediaAddress: s.Addresses.Media, StateAddress: s.Addresses.State,
 		MergeAddress: s.Addresses.Merge, MirrorStandby: s.MirrorStandby, HotStandby: s.HotStandby, PrimaryGroup: s.PrimaryGroup, SecondaryGroup: s.SecondaryGroup,
-		MergeRate: s.Merge.BytesPerSecond, MergeWindows: s.Merge.Windows, MergeGrace: int64(s.Merge.Grace)}
+		MergeRate: s.Merge.BytesPerSecond, MergeWindows: s.Merge.Windows, MergeGrace: int64(s.Merge.Grace),
+		Failback: s.Failback, HandOver: s.HandOver, Maintenance: s.Maintenance, TakeBack: micros(s.TakeBack)}
 }
 
 func (r recordingServerRow) server() understudy.RecordingServer {
 	return understudy.RecordingServer{ID: r.ID, Name: r.Name, MirrorStandby: r.MirrorStandby, HotStandby: r.HotStandby, PrimaryGroup: r.PrimaryGroup, SecondaryGroup: r.SecondaryGroup,
+		Failback: r.Failback, HandOver: r.HandOver, Maintenance: r.Maintenance, TakeBack: instant(r.TakeBack),
 		Merge:     understudy.MergePolicy{BytesPerSecond: r.MergeRate, Windows: r.MergeWindows, Grace: time.Duration(r.MergeGrace)},
 		Addresses: understudy.Addresses{Media: r.MediaAddress, State: r.StateAddress, Merge: r.MergeAddress}}
 }

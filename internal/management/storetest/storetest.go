@@ -40,6 +40,7 @@ func Run(t *testing.T, open Open) {
 		{"references are checked", references},
 		{"racing claims have one winner", race},
 		{"a claim finds capacity or is told why not", capacity},
+		{"orders stand until they end", orders},
 		{"pre-flights tell what is in the way of a takeover", preflights},
 		{"a repeated claim is answered alike", repeatedClaim},
 		{"claims decide each camera by itself", claims},

@@ -1,0 +1,55 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+
+	"understudy"
+)
+
+// recordingServer is a home as it was last told of, orders included.
+func (s *State) recordingServer(id understudy.ServerID) understudy.RecordingServer {
+	if r, ok := s.site.RecordingServer(id); ok {
+		return r
+	}
+	return s.duties[id].Home
+}
+
+// handedOver returns the order that a home's part be played by somebody else, if one stands.
+func (s *State) handedOver(home understudy.ServerID) (understudy.HandOver, bool) {
+	o := s.recordingServer(home).HandOver
+	return o, o.Stands(s.wall)
+}
+
+// maintained reports whether somebody works on a home that was not handed over:
+// nothing is taken over from it.
+func (s *State) maintained(home understudy.ServerID) (understudy.Maintenance, bool) {
+	r := s.recordingServer(home)
+	return r.Maintenance, r.Maintenance.Stands(s.wall) && !r.HandOver.Stands(s.wall)
+}
+
+// withOrders adds to a verdict what an operator has ordered of the server.
+func (s *State) withOrders(id understudy.ServerID, v verdict) verdict {
+	if o, ok := s.handedOver(id); ok && (v.Condition == Well || v.Condition == Restarted || v.Condition == Sick && len(v.Cameras) > 0) {
+		return verdict{Condition: HandedOver, Sentence: fmt.Sprintf("%s was %s", id, o)}
+	}
+	if o, ok := s.maintained(id); ok && (v.Condition == Dead || v.Condition == Sick || v.Condition == Leaving) {
+		v.Sentence += fmt.Sprintf("; it is %s, so nothing is taken over", o)
+	}
+	return v
+}
+
+// awaited reports whether a camera that is taken over as planned is better
+// claimed later: a planned stop or an order loses nobody the picture, so clients
+// are moved to where it already is.
+func (s *State) awaited(home understudy.ServerID, camera understudy.CameraID, d demand) bool {
+	_, loaded := s.material[camera]
+	switch {
+	case !d.planned || slices.Contains(s.own.Covered, camera):
+		return false
+	case s.at-d.since < coverPlanned:
+		return loaded || d.ordered
+	}
+	// A server that leaves is claimed from as it is. One that goes on recording keeps what it alone has.
+	return d.ordered && s.watches[home].cameras[camera].receiving
+}
