@@ -25,33 +25,45 @@ type Report struct {
 
 const keptWrong = 20
 
-// PlayMany plays the seeds from from on, several at once; wrong is told of each that is.
-func PlayMany(from uint64, seeds, workers int, wrong func(Outcome)) Report {
+// Many are stories to play.
+type Many struct {
+	From    uint64 // the first seed
+	Seeds   int
+	Workers int           // stories at once
+	First   bool          // stop at the first that goes wrong
+	Wrong   func(Outcome) // told of the first few of those
+}
+
+// Play plays them.
+func (m Many) Play() Report {
 	began := time.Now()
-	r := Report{From: from, Seeds: seeds, ShortestStory: 1e9}
+	r := Report{From: m.From, ShortestStory: 1e9}
 	var next atomic.Uint64
+	var over atomic.Bool
 	var mu sync.Mutex
 	var running sync.WaitGroup
 	var virtual time.Duration
 	trace := uint64(0)
-	for range max(1, workers) {
+	for range max(1, m.Workers) {
 		running.Go(func() {
 			for {
 				n := next.Add(1) - 1
-				if n >= uint64(seeds) {
+				if n >= uint64(m.Seeds) || m.First && over.Load() {
 					return
 				}
-				o := Play(from+n, false)
+				o := Play(m.From+n, false)
 				mu.Lock()
+				r.Seeds++
 				virtual += o.Virtual
 				trace ^= o.Trace
 				r.Steps += o.Steps
 				r.Tally = r.Tally.Add(o.Tally)
 				if o.Wrong != "" {
 					r.Violations++
+					over.Store(true)
 					if len(r.Wrong) < keptWrong {
 						r.Wrong = append(r.Wrong, o.String())
-						wrong(o)
+						m.Wrong(o)
 					}
 				} else {
 					r.ShortestStory = min(r.ShortestStory, o.Virtual.Seconds())
@@ -63,7 +75,7 @@ func PlayMany(from uint64, seeds, workers int, wrong func(Outcome)) Report {
 	running.Wait()
 	r.VirtualHours = virtual.Hours()
 	r.Seconds = time.Since(began).Seconds()
-	r.SeedsASecond = float64(seeds) / r.Seconds
+	r.SeedsASecond = float64(r.Seeds) / r.Seconds
 	r.Trace = fmt.Sprintf("%016x", trace)
 	return r
 }

@@ -30,7 +30,7 @@ func TestSeedsDiffer(t *testing.T) {
 // A few stories; make sim plays many more. What is never played proves nothing,
 // so that the tally is looked at, too.
 func TestStories(t *testing.T) {
-	r := PlayMany(0, 60, 2, func(o Outcome) { t.Error(o) })
+	r := Many{Seeds: 60, Workers: 2, Wrong: func(o Outcome) { t.Error(o) }}.Play()
 	if r.ShortestStory < shortest.Seconds() {
 		t.Errorf("a story ended after %.0f s", r.ShortestStory)
 	}

@@ -44,7 +44,7 @@ var floors = [][]string{
 	{"internal/failover"},
 	{"internal/site"},
 	{"internal/sim", "internal/drill", "internal/bench"},
-	{"internal/sim/play"},
+	{"internal/sim/play", "internal/sim/canaries"},
 	{"cmd/understudy"},
 }
 

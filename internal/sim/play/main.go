@@ -18,7 +18,9 @@ func main() {
 	seeds := flag.Int("seeds", 10000, "how many seeds are played")
 	seed := flag.Int64("seed", -1, "play this one seed, and write its story down")
 	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "stories that are played at once")
+	first := flag.Bool("first", false, "stop at the first story that goes wrong")
 	asJSON := flag.Bool("json", false, "print what came of it as JSON")
+	quiet := flag.Bool("quiet", false, "say nothing of single seeds")
 	profile := flag.String("cpuprofile", "", "write a profile of the processor's time to this file")
 	flag.Parse()
 	debug.SetGCPercent(800) // a story is short and leaves nothing behind
@@ -38,7 +40,11 @@ func main() {
 		fmt.Println(o)
 		return
 	}
-	r := sim.PlayMany(*from, *seeds, *workers, func(o sim.Outcome) { fmt.Println(o) })
+	r := sim.Many{From: *from, Seeds: *seeds, Workers: *workers, First: *first, Wrong: func(o sim.Outcome) {
+		if !*quiet {
+			fmt.Println(o)
+		}
+	}}.Play()
 	if *asJSON {
 		text, _ := json.MarshalIndent(r, "", "  ")
 		fmt.Println(string(text))

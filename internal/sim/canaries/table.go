@@ -1,0 +1,108 @@
+package main
+
+// canary is a bug that is planted in the code as it ships, in a copy.
+type canary struct {
+	name   string
+	breaks string // what the oracle must notice
+	edits  []edit
+}
+
+// edit replaces a text that occurs exactly once in a file.
+type edit struct{ file, old, new string }
+
+const (
+	watch      = "internal/failover/watch.go"
+	takeover   = "internal/failover/takeover.go"
+	decision   = "internal/failover/failover.go"
+	leases     = "internal/management/leases.go"
+	memory     = "internal/management/memory.go"
+	failback   = "internal/recording/failback.go"
+	mergeBatch = "internal/merge/batch.go"
+	mergeSend  = "internal/merge/send.go"
+	mergeTake  = "internal/merge/receive.go"
+)
+
+var canaries = []canary{
+	{"forget the veto", "no takeover while a witness sees the server", []edit{
+		{watch, "case lost && w.witnessed(s.at):", "case false && w.witnessed(s.at):"}}},
+	{"a witness's old news counts for good", "a reachable camera is recorded", []edit{
+		{watch, "at-w.statusAt < statusFresh", "true"}}},
+	{"a witness's news is ordered by the wall clock", "no takeover while a witness sees the server", []edit{
+		{watch, "one.Running > 0 && other.Running > 0", "false"}}},
+	{"a witness that saw it before is believed", "a reachable camera is recorded", []edit{
+		{watch, "later(*state, w.state) >= ahead", "later(*state, w.state) >= -time.Hour"}}},
+	{"silence is noticed late", "recorded within 5 s + GOP", []edit{
+		{watch, "s.at-w.quiet > bound {", "s.at-w.quiet > 8*bound {"}}},
+	{"silence is never noticed", "recorded within 5 s + GOP", []edit{
+		{watch, "s.at-w.quiet > bound {", "s.at-w.quiet > bound && s.at < 0 {"}}},
+	{"a fresh connection's silence proves nothing", "recorded within 5 s + GOP", []edit{
+		{watch, "lost := w.refusedEnough() || w.unheard > 0", "lost := w.refusedEnough()"}}},
+	{"refusals prove nothing", "recorded within 5 s + GOP", []edit{
+		{watch, "refusalsMin  = 3 ", "refusalsMin  = 30000 "}}},
+	{"a suspicion is a death", "no takeover from a healthy server", []edit{
+		{watch, "lost := w.refusedEnough() || w.unheard > 0", "lost := w.refusedEnough() || w.suspected > 0"}}},
+	{"a planned stop is ignored", "a planned stop loses nothing", []edit{
+		{watch, "case w.state.Leaving != \"\":", "case false:"}}},
+	{"failed storage is ignored", "a reachable camera is recorded", []edit{
+		{watch, "case w.broken > 0 && s.at-w.broken >= unwritable && s.own.Writable:", "case false:"}}},
+	{"claim while cut off", "no takeover by a server that was cut off", []edit{
+		{takeover, "s.at-s.toldAt > statusLate", "s.at < 0"}}},
+	{"the rank's delay is ignored", "those that come first are left the time", []edit{
+		{takeover, "wait := time.Duration(duty.rank) * s.rankDelay", "wait := time.Duration(0)"}}},
+	{"in a planned stop the second does not wait for the first", "those that come first are left the time", []edit{
+		{takeover, "wait += coverPlanned", "wait += 0"}}},
+	{"a camera is taken from a standby that is well", "one holder at a time", []edit{
+		{takeover, "case stand.Condition == Dead:", "case true:"}}},
+	{"recording waits for the lease", "recorded whatever the management server does", []edit{
+		{takeover, "lease.Holder != s.self && !demanded && !tried {", "lease.Holder != s.self && !tried {"}}},
+	{"release though nobody else records", "nobody puts a camera down that nobody else records", []edit{
+		{takeover, "\tcase other == \"\":\n\t\treturn \"\"", "\tcase other == \"\":\n\t\treturn \"it is not wanted\""}}},
+	{"release for a watermark that moved once", "nobody puts a camera down that nobody else records", []edit{
+		{takeover, "w.verdict.answers() && p.receiving && p.steady > 0", "w.verdict.answers() && p.steady > 0"}}},
+	{"release never", "after healing nobody else records", []edit{
+		{takeover, "case s.at-p.steady >= overlapBound && s.at-h.freed >= overlapBound:", "case false:"},
+		{takeover, "case h.proven:", "case false:"}}},
+	{"a claim names an epoch that it hopes for", "the lease moves when home is gone", []edit{
+		{takeover, "Epoch: s.lease(camera, home).Epoch})", "Epoch: s.lease(camera, home).Epoch + 1})"}}},
+	{"a claim's id is used again for another", "the lease moves when home is gone", []edit{
+		{takeover, "\t\t\tc.count++\n", ""}}},
+	{"leases are not learned from answers", "the lease moves when home is gone", []edit{
+		{takeover, "\tfor _, l := range a.Answer.Granted {\n\t\ts.learn(l)\n\t}\n", ""},
+		{decision, "l.Epoch >= s.leases[l.Camera].Epoch", "l.Epoch > s.leases[l.Camera].Epoch && l.Epoch < 3"}}},
+	{"footage is never sent home", "nothing left to merge", []edit{
+		{decision, "w.SendHome[id] = address.Merge", "delete(w.SendHome, id)"}}},
+	{"what was recorded at the last stop is forgotten", "a reachable camera is recorded", []edit{
+		{decision, "s.held[c.Camera.ID] = holding{camera: c, home: c.Camera.Home, freed: s.at}", "_ = c"}}},
+	{"skip the epoch check", "a claim is granted under the epoch that it expected", []edit{
+		{leases, "case lease.Epoch != wanted.Epoch:", "case false:"}}},
+	{"epochs are counted by camera", "an epoch has one holder, also over a restore", []edit{
+		{leases, "Epoch: highest + 1", "Epoch: lease.Epoch + 1"}}},
+	{"a restored database is not found out", "an epoch has one holder, also over a restore", []edit{
+		{leases, "if epoch-known > maxRatchet ||", "if epoch-known > 0 ||"}}},
+	{"a repeated claim is decided again", "a repeated claim is answered alike", []edit{
+		{leases, "case !known:", "case true:"}}},
+	{"the epoch of a lease does not grow", "epochs grow", []edit{
+		{leases, "Epoch: highest + 1", "Epoch: lease.Epoch"},
+		{memory, "c.Lease.Epoch <= had", "c.Lease.Epoch < had"}}},
+	{"failback without hold-down", "home is steady for the hold-down", []edit{
+		{failback, "steady >= hold {", "steady >= 0 {"}}},
+	{"the hold-down does not double", "home is steady for the hold-down", []edit{
+		{failback, "hold = min(2*hold, maxHoldDown)", "hold = min(hold, maxHoldDown)"}}},
+	{"home takes back what it does not record", "home records what it takes back", []edit{
+		{failback, "if state.Storage.Writable && c.Receiving && (c.Recording || c.Waiting) {", "if true {"}}},
+	{"home never takes back", "after healing everything is at home", []edit{
+		{failback, "case len(away) == 0:", "case true:"}}},
+	{"acknowledge before sync", "nothing is deleted that home does not hold", []edit{
+		{mergeTake, "if err := in.Seal(ctx); err != nil {", "if err := in.Seal(ctx); err != nil && o.Size < 0 {"},
+		{mergeTake, "if ok && size == o.Size && sum == o.SHA256 && same {", "if same {"}}},
+	{"delete what home has refused", "nothing is deleted that home does not hold", []edit{
+		{mergeSend, "if no.Retired || no.Expired &&", "if true || no.Expired &&"},
+		{mergeSend, "case hopeless(no.Code):", "case false:"}}},
+	{"delete what was offered", "nothing is deleted that home does not hold", []edit{
+		{mergeSend, "\t\tcase no == nil:\n\t\t\treturn nil", "\t\tcase no == nil:\n\t\t\treturn b.source.Delete(segment.ID, \"offered\")"},
+		{mergeTake, "if err := in.Seal(ctx); err != nil {", "if o.Size < 0 {"}}},
+	{"refused segments are not offered again", "nothing left to merge", []edit{
+		{mergeSend, "return code == understudy.CodeUnavailable || code == understudy.CodeInternal", "return false"}}},
+	{"confirmed segments are kept", "nothing left to merge", []edit{
+		{mergeSend, "if err := b.source.Delete(id, why)", "if err := error(nil)"}}},
+}
