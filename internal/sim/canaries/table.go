@@ -25,12 +25,10 @@ const (
 var canaries = []canary{
 	{"forget the veto", "no takeover while a witness sees the server", []edit{
 		{watch, "case lost && w.witnessed(s.at):", "case false && w.witnessed(s.at):"}}},
-	{"a witness's old news counts for good", "a reachable camera is recorded", []edit{
-		{watch, "at-w.statusAt < statusFresh", "true"}}},
 	{"a witness's news is ordered by the wall clock", "no takeover while a witness sees the server", []edit{
 		{watch, "one.Running > 0 && other.Running > 0", "false"}}},
 	{"a witness that saw it before is believed", "a reachable camera is recorded", []edit{
-		{watch, "later(*state, w.state) >= ahead", "later(*state, w.state) >= -time.Hour"}}},
+		{watch, "later(*state, w.state) >= ahead", "later(*state, w.state) >= ahead-time.Hour"}}},
 	{"silence is noticed late", "recorded within 5 s + GOP", []edit{
 		{watch, "s.at-w.quiet > bound {", "s.at-w.quiet > 8*bound {"}}},
 	{"silence is never noticed", "recorded within 5 s + GOP", []edit{
@@ -44,7 +42,10 @@ var canaries = []canary{
 	{"a planned stop is ignored", "a planned stop loses nothing", []edit{
 		{watch, "case w.state.Leaving != \"\":", "case false:"}}},
 	{"failed storage is ignored", "a reachable camera is recorded", []edit{
-		{watch, "case w.broken > 0 && s.at-w.broken >= unwritable && s.own.Writable:", "case false:"}}},
+		{watch, "case w.broken > 0 && s.at-w.broken >= unwritable && s.own.Writable:", "case false:"},
+		{watch, "if ok && s.own.Writable && s.neglected(w, c.Camera.ID, p) {", "if ok && false {"}}},
+	{"cameras that are not recorded are ignored", "a reachable camera is recorded", []edit{
+		{watch, "if ok && s.own.Writable && s.neglected(w, c.Camera.ID, p) {", "if ok && false {"}}},
 	{"claim while cut off", "no takeover by a server that was cut off", []edit{
 		{takeover, "s.at-s.toldAt > statusLate", "s.at < 0"}}},
 	{"the rank's delay is ignored", "those that come first are left the time", []edit{
