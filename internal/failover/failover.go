@@ -236,7 +236,17 @@ func cloned[M ~map[K]V, K comparable, V any](m M) M {
 }
 
 // sorted returns the keys of m in order: maps have none, and a step must give the same for the same.
-func sorted[M ~map[K]V, K ~string, V any](m M) []K { return slices.Sorted(maps.Keys(m)) }
+func sorted[M ~map[K]V, K ~string, V any](m M) []K {
+	if len(m) == 0 {
+		return nil
+	}
+	keys := make([]K, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
 
 // noticePause clears every suspicion when this server itself stood still: the
 // silence that it finds on waking is its own.

@@ -342,6 +342,9 @@ func (s *State) verdictOfAnswer(id understudy.ServerID, w watch) verdict {
 		return verdict{Condition: Restarted, Sentence: fmt.Sprintf(
 			"%s answers again as a new process; it is not stood in for if it records again within %s", id, seconds(restartGrace))}
 	}
+	if w.verdict.Condition == Well { // it says the same
+		return w.verdict
+	}
 	return verdict{Condition: Well, Sentence: fmt.Sprintf("%s answers %s and nothing is wrong with it", id, s.self)}
 }
 

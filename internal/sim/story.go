@@ -53,7 +53,7 @@ func drawOptions(seed uint64) options {
 	r := dice(seed, ofOptions)
 	o := options{Homes: pick(r, 1, 1, 2, 2, 3), Standbys: pick(r, 1, 1, 2, 2, 3), Exact: seed%4 == 0,
 		Latency: between(r, 200*time.Microsecond, 20*time.Millisecond), HoldDown: between(r, time.Second, 10*time.Second),
-		RankDelay: 2 * time.Second, Tick: 100 * time.Millisecond, Grace: between(r, 500*time.Millisecond, 5*time.Second),
+		RankDelay: 2 * time.Second, Tick: pick(r, 100*time.Millisecond, 200*time.Millisecond, 300*time.Millisecond), Grace: between(r, 500*time.Millisecond, 5*time.Second),
 		Settle: between(r, 4*time.Second, 14*time.Second), Faults: between(r, 25*time.Second, 50*time.Second), Every: between(r, time.Second, 9*time.Second)}
 	o.Cameras = max(o.Homes, 1+r.IntN(4))
 	if chance(r, 0.5) {
