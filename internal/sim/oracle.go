@@ -142,7 +142,8 @@ func (o *oracle) recorded(c *camera) {
 // putDown: nobody puts a camera down that nobody else has just been recording.
 func (o *oracle) putDown(f *standby, s *session) {
 	c := s.cam
-	if s.steady == 0 || s.mark == s.first || !c.on || !o.s.net.both(f.place, c.place) {
+	brief := o.s.now-s.steady < 3*time.Second // what was only tried, and may not be known to be durable yet
+	if s.steady == 0 || brief || s.mark == s.first || !c.on || !o.s.net.both(f.place, c.place) {
 		return
 	}
 	for _, m := range o.s.servers {
