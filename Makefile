@@ -16,7 +16,7 @@ demo: build ## a whole site on this machine: cameras, servers, page; kill a serv
 build: ## the one binary, bin/understudy
 	@$(GO) build -trimpath -o bin/understudy ./cmd/understudy
 
-test: tools lint race script sim browser drills sample ## everything: vet, lint, race-enabled tests, the page in a browser, two drills, a handful of faults
+test: tools lint race script browser drills sample ## everything: vet, lint, race-enabled tests, the page in a browser, two drills, a handful of faults
 
 tools: ## install or build what the tests need and this machine lacks
 	@scripts/install-test-tools.sh && scripts/build-versitygw.sh
@@ -34,8 +34,8 @@ race: ## all tests but the long faults, with the race detector; many of them wai
 faults: build ## break a whole site in many ways: full disks, random kills, cameras that misbehave (5 minutes)
 	$(GO) test -count=1 -timeout 15m ./test/faults
 
-sim: ## play SEEDS stories of a site under faults on virtual time; SEED=n writes down one of them
-	@$(GO) run ./internal/sim/play $(if $(SEED),-seed $(SEED),-seeds $(SEEDS) -from $(FROM))
+sim: ## play SEEDS stories of a site under faults on virtual time; SEED=n writes down one; QUIET=hours counts false takeovers
+	@$(GO) run ./internal/sim/play $(if $(QUIET),-json -quiet-hours $(QUIET),$(if $(SEED),-seed $(SEED),-seeds $(SEEDS) -from $(FROM)))
 
 canaries: ## plant bugs in copies of the code, and see that the simulator finds each of them
 	@$(GO) run ./internal/sim/canaries

@@ -90,6 +90,7 @@ const (
 	ofDisks
 	ofManagement
 	ofMachines
+	ofQuiet
 )
 
 func dice(seed, subsystem uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, subsystem)) }

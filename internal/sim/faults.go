@@ -56,6 +56,17 @@ func (f *faults) begin() {
 	f.next()
 }
 
+// pauses lets observers stand still now and then.
+func (f *faults) pauses() {
+	f.s.after(between(f.dice, 10*time.Second, 3*time.Minute), func() {
+		f.s.tally.Faults++
+		m := f.standby()
+		m.hang(true)
+		f.s.after(between(f.dice, 100*time.Millisecond, 6*time.Second), func() { m.hang(false) })
+		f.pauses()
+	})
+}
+
 func (f *faults) next() {
 	f.s.after(between(f.dice, f.s.o.Every/4, f.s.o.Every*7/4), func() {
 		if f.over {

@@ -30,6 +30,7 @@ type Many struct {
 	From    uint64 // the first seed
 	Seeds   int
 	Workers int           // stories at once
+	Quiet   time.Duration // each story is so long, and nothing is wrong in it; 0: things break
 	First   bool          // stop at the first that goes wrong
 	Wrong   func(Outcome) // told of the first few of those
 }
@@ -51,7 +52,7 @@ func (m Many) Play() Report {
 				if n >= uint64(m.Seeds) || m.First && over.Load() {
 					return
 				}
-				o := Play(m.From+n, false)
+				o := m.one(m.From + n)
 				mu.Lock()
 				r.Seeds++
 				virtual += o.Virtual
@@ -78,6 +79,13 @@ func (m Many) Play() Report {
 	r.SeedsASecond = float64(r.Seeds) / r.Seconds
 	r.Trace = fmt.Sprintf("%016x", trace)
 	return r
+}
+
+func (m Many) one(seed uint64) Outcome {
+	if m.Quiet > 0 {
+		return PlayQuiet(seed, m.Quiet)
+	}
+	return Play(seed, false)
 }
 
 // String is a line for a person.

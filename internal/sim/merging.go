@@ -54,7 +54,7 @@ func (f *standby) send(h *home, run *sending) {
 	}
 	run.running = true
 	f.connect(&h.machine, 5*time.Second, func(result int, c *conn) {
-		if result != connected {
+		if result != connected || !h.up || h.boot != c.boot { // it may have ended while its answer was on the way
 			run.ended(f, false)
 			return
 		}

@@ -13,6 +13,7 @@ type oracle struct {
 	holders   []map[uint64]understudy.ServerID // of each epoch
 	changes   map[understudy.ServerID]int      // of roles, by home
 	renewed   bool                             // the database was replaced by an old copy
+	replaced  time.Duration                    // when
 	forgotten bool                             // and nobody can tell what it does not know
 	lastOf    [][]time.Duration                // a server's last recorded frame, by camera and place
 	fromMend  int
@@ -91,6 +92,7 @@ func (o *oracle) restored() {
 		}
 		return o.s.authority.stream != stream
 	}
+	o.replaced = o.s.now
 	for d := time.Duration(0); d < 3*time.Second; d += 250 * time.Millisecond {
 		o.s.after(d, func() { o.forgotten = o.forgotten || !known() })
 	}

@@ -29,6 +29,9 @@ func (o *oracle) claimed(before understudy.Site, c understudy.Claim, answer unde
 	if len(moved) == 0 {
 		return
 	}
+	if o.replaced > 0 && o.s.now-o.replaced < watchSettle+watchEvery/10 {
+		o.forgotten = true // granted before the restored database was compared with anybody: known weak
+	}
 	h := o.s.home(c.Home)
 	if c.Kind == understudy.ClaimFailback {
 		o.s.tally.Failbacks++
@@ -36,6 +39,10 @@ func (o *oracle) claimed(before understudy.Site, c understudy.Claim, answer unde
 		return
 	}
 	o.s.tally.Takeovers++
+	if o.s.o.Quiet {
+		o.s.fail("%s took over from %s, and nothing was wrong: %s", c.Claimant, c.Home, c.Sentence)
+		return
+	}
 	for _, old := range moved {
 		o.takenOver(h, o.s.standby(c.Claimant), old, c.Sentence)
 	}

@@ -60,6 +60,24 @@ func Play(seed uint64, log bool) Outcome {
 	return s.outcome()
 }
 
+// PlayQuiet plays hours in which nothing is wrong but what must be borne: loss of
+// up to 5 %, 100 ms of jitter, and pauses of the observers. Every takeover is a false one.
+func PlayQuiet(seed uint64, length time.Duration) Outcome {
+	o := drawOptions(seed)
+	r := dice(seed, ofQuiet)
+	o.Exact, o.Quiet, o.Faults, o.Tick = false, true, length, 100*time.Millisecond
+	o.Loss, o.Jitter, o.LosesAnswers = 0.05*r.Float64(), between(r, 0, 100*time.Millisecond), 0
+	s := newStory(seed, o)
+	for _, c := range s.cameras {
+		c.interval, c.gop = time.Second, 2 // media decides nothing here, and costs time
+	}
+	s.begin()
+	s.run(o.Settle, s.over)
+	s.faults.pauses()
+	s.run(o.Settle+length, s.over)
+	return s.outcome()
+}
+
 func (s *story) outcome() Outcome {
 	s.end()
 	out := Outcome{Seed: s.seed, Trace: s.hash, Virtual: s.now, Steps: s.steps, Tally: s.tally}

@@ -39,6 +39,7 @@ type story struct {
 type options struct {
 	Homes, Standbys, Cameras int
 	Exact                    bool // one fault, and an account of each frame
+	Quiet                    bool // no fault at all
 	Latency, Jitter          time.Duration
 	Loss                     float64
 	HoldDown, RankDelay      time.Duration
@@ -158,17 +159,7 @@ func (s *story) over() bool { return s.wrong != "" }
 
 // play is the whole story: everybody starts, things break, all is mended, and it must converge.
 func (s *story) play() {
-	s.authority.start()
-	for _, m := range s.servers {
-		s.after(between(s.machines, 0, 2*time.Second), m.start)
-	}
-	for _, c := range s.cameras {
-		s.after(between(s.machines, 0, c.interval), c.tick)
-	}
-	for range 1 + s.machines.IntN(2) {
-		s.clients = append(s.clients, newViewer(s, len(s.clients)))
-	}
-	s.after(500*time.Millisecond, s.oracle.look)
+	s.begin()
 	s.run(s.o.Settle, s.over)
 	s.faults.begin()
 	healed := s.o.Settle + s.o.Faults
@@ -180,6 +171,21 @@ func (s *story) play() {
 	if !s.over() {
 		s.oracle.converged()
 	}
+}
+
+// begin starts everybody.
+func (s *story) begin() {
+	s.authority.start()
+	for _, m := range s.servers {
+		s.after(between(s.machines, 0, 2*time.Second), m.start)
+	}
+	for _, c := range s.cameras {
+		s.after(between(s.machines, 0, c.interval), c.tick)
+	}
+	for range 1 + s.machines.IntN(2) {
+		s.clients = append(s.clients, newViewer(s, len(s.clients)))
+	}
+	s.after(500*time.Millisecond, s.oracle.look)
 }
 
 // end lets go of what waits in the middle of a session.

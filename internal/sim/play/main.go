@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"time"
 
 	"understudy/internal/sim"
 )
@@ -20,6 +21,7 @@ func main() {
 	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "stories that are played at once")
 	first := flag.Bool("first", false, "stop at the first story that goes wrong")
 	asJSON := flag.Bool("json", false, "print what came of it as JSON")
+	hours := flag.Int("quiet-hours", 0, "play so many hours in which nothing breaks, an hour a seed: no takeover may happen")
 	quiet := flag.Bool("quiet", false, "say nothing of single seeds")
 	profile := flag.String("cpuprofile", "", "write a profile of the processor's time to this file")
 	flag.Parse()
@@ -40,7 +42,11 @@ func main() {
 		fmt.Println(o)
 		return
 	}
-	r := sim.Many{From: *from, Seeds: *seeds, Workers: *workers, First: *first, Wrong: func(o sim.Outcome) {
+	length := time.Duration(0)
+	if *hours > 0 {
+		*seeds, length = *hours, time.Hour
+	}
+	r := sim.Many{From: *from, Seeds: *seeds, Quiet: length, Workers: *workers, First: *first, Wrong: func(o sim.Outcome) {
 		if !*quiet {
 			fmt.Println(o)
 		}
