@@ -32,6 +32,7 @@ type home struct {
 	last     understudy.Claim
 	claims   int
 	asking   bool
+	askedBy  int // the boot that asked last
 	next     time.Duration
 	wait     time.Duration
 }
@@ -151,7 +152,7 @@ func (h *home) decide() {
 
 func (h *home) claim(c understudy.Claim) {
 	var answer understudy.ClaimAnswer
-	h.asking = true
+	h.asking, h.askedBy = true, h.boot
 	h.s.tally.Claims++
 	h.s.authority.call(&h.machine, homePatience, func(m *authority) (err error) {
 		answer, err = m.claim(c)

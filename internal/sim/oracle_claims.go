@@ -113,6 +113,9 @@ func (o *oracle) ranked(h *home, f *standby, id understudy.CameraID) {
 
 // returned: home takes back what it has recorded for the whole hold-down.
 func (o *oracle) returned(h *home, moved []understudy.Lease) {
+	if h.askedBy != h.boot { // the process that asked has ended since
+		return
+	}
 	for _, old := range moved {
 		s := h.rec.sessions[o.s.camera(old.Camera).index]
 		if !h.alive() { // it asked, and has ended since
