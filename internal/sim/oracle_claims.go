@@ -73,7 +73,7 @@ func (o *oracle) takenOver(h *home, f *standby, old understudy.Lease, why string
 	now, net, a := o.s.now, o.s.net, o.s.authority
 	if old.Holder != h.id {
 		other := o.s.standby(old.Holder)
-		if other.alive() && now-other.changed > 2*seenFor && net.whole(other.place, f.place, seenFor) && now-f.changed > seenFor {
+		if o.standsIn(other, old.Camera) && now-other.changed > 2*seenFor && net.whole(other.place, f.place, seenFor) && now-f.changed > seenFor {
 			o.s.fail("%s took camera %s from %s, which stood in for %s and was well: %s", f.id, old.Camera, other.id, h.id, why)
 		}
 		return
@@ -81,7 +81,8 @@ func (o *oracle) takenOver(h *home, f *standby, old understudy.Lease, why string
 	seen := a.alive() && now-a.changed > seenFor && net.whole(a.place, h.place, seenFor)
 	if o.well(h) && now-f.began > seenFor {
 		direct := net.whole(h.place, f.place, seenFor)
-		witness := seen && net.whole(a.place, f.place, seenFor)
+		prompt := net.loss == 0 && net.jitter <= 20*time.Millisecond // what the management server sees is told in time
+		witness := seen && prompt && net.whole(a.place, f.place, seenFor)
 		if direct || witness {
 			o.s.fail("%s took over from %s, which was healthy and seen (directly: %v, by the management server: %v): %s", f.id, h.id, direct, witness, why)
 		}
@@ -90,6 +91,13 @@ func (o *oracle) takenOver(h *home, f *standby, old understudy.Lease, why string
 		}
 	}
 	o.ranked(h, f, old.Camera)
+}
+
+// standsIn: the standby has recorded the camera for a while, and nothing was wrong with it.
+func (o *oracle) standsIn(f *standby, id understudy.CameraID) bool {
+	s := f.rec.sessions[o.s.camera(id).index]
+	return f.alive() && s != nil && s.steady > 0 && o.s.now-s.steady > 2*seenFor && s.mark != s.first &&
+		!f.disk.broken && f.disk.slow == 0 && o.s.now-f.disk.since > 2*seenFor
 }
 
 // ranked: those that come first are left the time to claim.
