@@ -48,7 +48,7 @@ func fingerprint(c understudy.AssignedCamera) [sha256.Size]byte {
 type prober struct {
 	server *Server
 	last   map[understudy.CameraID]probed
-	flown  []understudy.Duty // that were proven last
+	flown  *configuration // that was proven last
 	load   machine
 	wait   func(ctx context.Context, d time.Duration)
 }
@@ -91,7 +91,7 @@ func (p *prober) until(ctx context.Context, d time.Duration) bool {
 		case <-p.server.reconfigured:
 		}
 		p.wait(ctx, around(preflightSettle))
-		if state, ok := p.server.snapshot(ctx); ok && p.flown != nil && !reflect.DeepEqual(p.flown, dutiesOf(state)) {
+		if state, ok := p.server.snapshot(ctx); ok && p.flown != nil && !reflect.DeepEqual(*p.flown, configurationOf(state)) {
 			return true
 		}
 	}
@@ -108,24 +108,32 @@ func (s *Server) snapshot(ctx context.Context) (State, bool) {
 	}
 }
 
-// dutiesOf are the duties of a state without what changes with each takeover.
-func dutiesOf(s State) []understudy.Duty {
-	duties := []understudy.Duty{}
+// configuration is what a pre-flight depends on and people change.
+type configuration struct {
+	capacity understudy.Capacity
+	duties   []understudy.Duty
+}
+
+// configurationOf is that of a state, without what changes with each takeover.
+func configurationOf(s State) configuration {
+	self, _ := s.site.FailoverServer(s.self)
+	c := configuration{capacity: self.Capacity}
 	for _, home := range sorted(s.duties) {
 		d := s.duties[home]
 		d.Cameras = slices.Clone(d.Cameras)
 		for i := range d.Cameras {
 			d.Cameras[i].Epoch = 0
 		}
-		duties = append(duties, d)
+		c.duties = append(c.duties, d)
 	}
-	return duties
+	return c
 }
 
 // fly is one pre-flight.
 func (p *prober) fly(ctx context.Context, state State) understudy.Preflight {
 	began := time.Now()
-	p.flown = dutiesOf(state)
+	flown := configurationOf(state)
+	p.flown = &flown
 	p.load.look(p.server.config.Recorder.State())
 	cameras := state.toProbe()
 	p.server.unseal(ctx, cameras)

@@ -250,6 +250,14 @@ func TestPreflightSchedule(t *testing.T) {
 		if changed := latest(); refusedLobby(changed) || changed.Cameras != 6 || changed.Reached != 6 {
 			t.Errorf("a minute after the password was corrected, the pre-flight is %+v", changed)
 		}
+		if _, err := site.PutFailoverServer(t.Context(), understudy.FailoverServer{ID: "fo-1", Capacity: understudy.Capacity{Cameras: 5},
+			Addresses: understudy.Addresses{Media: "127.0.0.1:1", State: "127.0.0.1:1"}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if bounded := latest(); !slices.ContainsFunc(bounded.Findings, func(f understudy.Finding) bool { return f.About == understudy.AboutCapacity && f.Red }) {
+			t.Errorf("a minute after the capacity was set below the need, the pre-flight is %+v", bounded)
+		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
