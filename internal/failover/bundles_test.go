@@ -1,11 +1,90 @@
 package failover
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"understudy"
+	"understudy/internal/identity"
+	"understudy/internal/management"
+	"understudy/internal/poll"
 )
+
+// A cold standby that was restarted with nobody to ask, and then loses its home,
+// records with what it kept sealed, password included.
+func TestColdStandbyTakesOverFromWhatItKept(t *testing.T) {
+	authority, err := identity.OpenAuthority(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, standby := member(t, authority, "rec-1", understudy.RoleRecording), member(t, authority, "fo-1", understudy.RoleFailover)
+	port := listen(t)
+	serving, kill := context.WithCancel(t.Context())
+	asked := make(chan struct{}, 1)
+	served := make(chan error, 1)
+	go func() {
+		served <- poll.Serve(serving, port, home.PeerTLS(), func(understudy.Identity, understudy.Poll) understudy.State {
+			signal(asked)
+			return understudy.State{Server: "rec-1", Boot: "1", At: time.Now(), Storage: understudy.StorageState{Writable: true}}
+		})
+	}()
+	kept := sealing{Node: standby, files: make(chan string, 64)}
+	stop := run(t, kept, &recorder{applied: make(chan understudy.Assignment, 16)}, coldSite(t, authority, port.Addr().String()))
+	for needed := map[string]bool{bundlesFile: true, keptFile: true}; len(needed) > 0; {
+		delete(needed, within(t, kept.files, "fo-1 keeps its bundles and duties"))
+	}
+	stop()
+
+	tape := &recorder{applied: make(chan understudy.Assignment, 16)}
+	stop = run(t, standby, tape, unreachable{})
+	for range 4 {
+		within(t, asked, "rec-1 is polled again")
+	}
+	kill()
+	_ = within(t, served, "rec-1 ends") // its context has ended, which it says
+	a := within(t, tape.applied, "fo-1 records with nobody to ask")
+	if len(a.Cameras) != 1 || a.Cameras[0].Credentials.Password != "secret" || !a.Cameras[0].Provisional || a.Cameras[0].Epoch != 2 {
+		t.Errorf("fo-1 records %+v", a)
+	}
+	stop()
+}
+
+// sealing tells which files a node was given to keep.
+type sealing struct {
+	Node
+	files chan string
+}
+
+func (s sealing) SealFile(name string, plain []byte) error {
+	err := s.Node.SealFile(name, plain)
+	s.files <- name
+	return err
+}
+
+// coldSite is a site whose bundles are sealed by its authority, with fo-1 in a group of rec-1.
+func coldSite(t *testing.T, authority *identity.Authority, state string) *site {
+	t.Helper()
+	m, err := management.New(t.Context(), management.NewMemory(), management.Options{Sealer: authority, Bundles: authority, Hasher: identity.NewPasswords()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	password := understudy.Secret("secret")
+	_, err = m.PutFailoverServer(t.Context(), understudy.FailoverServer{ID: "fo-1", Addresses: understudy.Addresses{Media: "127.0.0.1:1", State: "127.0.0.1:1"}})
+	if err == nil {
+		_, err = m.PutGroup(t.Context(), understudy.FailoverGroup{ID: "spares", Members: []understudy.ServerID{"fo-1"}})
+	}
+	if err == nil {
+		_, err = m.PutRecordingServer(t.Context(), understudy.RecordingServer{ID: "rec-1", PrimaryGroup: "spares", Addresses: understudy.Addresses{Media: "127.0.0.1:1", State: state}})
+	}
+	if err == nil {
+		_, err = m.PutCamera(t.Context(), understudy.Camera{ID: "lobby", Home: "rec-1", URL: "rtsp://127.0.0.1/"}, &password)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &site{Management: m, moved: make(chan understudy.Lease, 1)}
+}
 
 // A bundle is taken if its number or its date is higher than any before had. So
 // one that was put away is never taken again, and a database that was restored,
