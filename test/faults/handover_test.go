@@ -5,12 +5,25 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/site"
 )
 
 // A recording server is handed over on order and back: it is served elsewhere
 // meanwhile and records on, and not one frame is lost either way.
 func TestHandedOverAndBack(t *testing.T) {
-	b := up(t, "127.92.31.", hot("north", "south"), nil)
+	handedOverAndBack(t, "127.92.31.", hot("north", "south"))
+}
+
+// The same with a cold standby: the order brings it what it needs ahead of the claim.
+func TestHandedOverToAColdStandbyAndBack(t *testing.T) {
+	l := hot("north", "south")
+	l.Recording[0].HotStandby, l.Recording[0].PrimaryGroup = "", "spare"
+	l.Groups = []understudy.FailoverGroup{{ID: "spare", Members: []understudy.ServerID{"fo1"}}}
+	handedOverAndBack(t, "127.92.32.", l)
+}
+
+func handedOverAndBack(t *testing.T, network string, l site.Layout) {
+	b := up(t, network, l, nil)
 	server, err := b.Client.HandOver(t.Context(), "rec1", understudy.HandOver{To: "fo1", Reason: "new disks"})
 	if err != nil {
 		t.Fatal(err)
