@@ -88,6 +88,7 @@ type HandOver struct {
 	Until  time.Time `json:"until,omitzero" doc:"Then the part goes home; left out, it stays until it is ordered back"`
 	Reason string    `json:"reason,omitempty" maxLength:"500"`
 	By     string    `json:"by,omitempty" doc:"Who ordered it"`
+	Drill  bool      `json:"drill,omitempty" doc:"It is a rehearsal; its incident says so"`
 }
 
 // Stands reports whether the order counts at a moment.

@@ -94,7 +94,7 @@ type Tenure struct {
 // IncidentStep is one moment of the story.
 type IncidentStep struct {
 	At       time.Time  `json:"at"`
-	Kind     string     `json:"kind" doc:"Of the milestone; or decided, granted, refused, failback_decided, failback, over"`
+	Kind     string     `json:"kind" doc:"Of the milestone; or ordered, recalled, decided, granted, refused, failback_decided, failback, over"`
 	Server   ServerID   `json:"server,omitempty" doc:"That saw or did it"`
 	Cameras  []CameraID `json:"cameras,omitempty"`
 	Sentence string     `json:"sentence"`

@@ -20,14 +20,21 @@ func drillCommand() *cobra.Command {
 	var o drill.Options
 	var asJSON bool
 	var runs int
+	var onSite live
 	c := &cobra.Command{
 		Use:   "drill",
 		Short: "Rehearse the failure of a recording server with real processes, and account for each frame",
 		Long: "Brings up a site in a temporary folder, records, makes the fault, waits for takeover, failback and\n" +
 			"merge, exports every camera's whole range and accounts for every frame. Exit status 0 only if all\n" +
-			"promises were kept. Times count from the fault.",
+			"promises were kept. Times count from the fault.\n\n" +
+			"With --site it brings up nothing and breaks nothing: the recording server of the site that you are signed in\n" +
+			"at hands over to those who stand by for it, and takes its cameras back. It is refused while a real failure\n" +
+			"would not be covered.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if onSite.on {
+				return onSite.run(cmd, asJSON)
+			}
 			o.Say = steps(cmd)
 			series, err := drill.RunSeries(cmd.Context(), o, runs, func(r drill.Result) error { return report(cmd, r, asJSON) })
 			if err == nil && runs > 1 {
@@ -39,6 +46,7 @@ func drillCommand() *cobra.Command {
 			return err
 		},
 	}
+	onSite.flags(c)
 	f := c.Flags()
 	f.StringVar((*string)(&o.Mode), "mode", string(drill.Hot), "mirror, hot or cold standby")
 	f.StringVar((*string)(&o.Fault), "fault", string(site.FaultKill), "kill (SIGKILL), stop (SIGTERM), hang (SIGSTOP), disk (storage fails, the process lives) or cameras (half of them turn the recording server away)")

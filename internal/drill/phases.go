@@ -213,9 +213,13 @@ func (r *rehearsal) footage(ctx context.Context, server understudy.ServerID, cam
 }
 
 func wait(ctx context.Context, limit time.Duration, what string, done func(context.Context) bool) error {
+	return waitEvery(ctx, lookEvery, limit, what, done)
+}
+
+func waitEvery(ctx context.Context, every, limit time.Duration, what string, done func(context.Context) bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, understudy.Errorf(understudy.CodeUnavailable, "%s did not come within %s", what, limit))
 	defer cancel()
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for !done(ctx) {
 		select {

@@ -35,15 +35,22 @@ type draft struct {
 type reading struct {
 	drafts []*draft
 	open   map[understudy.ServerID]*draft // by home: of which somebody holds cameras now
+	orders map[understudy.ServerID]order  // to hand over, the last of each home
 	// claimed are the incidents that takeovers are of, by the event's number.
 	claimed map[uint64]*draft
+}
+
+// order is an order to hand over, and the event that gave it.
+type order struct {
+	understudy.HandOver
+	event understudy.Event
 }
 
 // Derive makes the incidents of the events of a log, which come in order, the
 // oldest first. An incident whose first takeover the log has forgotten is not
 // told. It is a pure function: the same events make the same incidents.
 func Derive(events []understudy.Event) []understudy.Incident {
-	r := &reading{open: map[understudy.ServerID]*draft{}, claimed: map[uint64]*draft{}}
+	r := &reading{open: map[understudy.ServerID]*draft{}, orders: map[understudy.ServerID]order{}, claimed: map[uint64]*draft{}}
 	for _, e := range events {
 		r.leases(e)
 	}
@@ -73,6 +80,8 @@ func (r *reading) leases(e understudy.Event) {
 			back = append(back, *c.Lease)
 		case c.Lease != nil:
 			r.moved(e, *c.Lease)
+		case c.RecordingServer != nil:
+			r.ordered(e, c.RecordingServer.ID, c.RecordingServer.HandOver)
 		case c.GoneCamera != "":
 			if d := r.holding(c.GoneCamera); d != nil {
 				r.close(d, c.GoneCamera, e.At)
@@ -98,6 +107,10 @@ func (r *reading) take(e understudy.Event, leases []understudy.Lease) {
 		}
 		r.open[e.Server] = d
 		r.drafts = append(r.drafts, d)
+		if o := r.orders[e.Server]; o.Stands(e.At) {
+			d.Planned, d.Drill, d.Begun = true, o.Drill, earliest(d.Begun, o.event.At)
+			d.step(o.event, "ordered", o.event.At, "", nil, o.event.Sentence)
+		}
 	}
 	r.claimed[e.Seq] = d
 	holder := leases[0].Holder
@@ -116,6 +129,18 @@ func (r *reading) take(e understudy.Event, leases []understudy.Lease) {
 		d.step(e, "decided", e.Decided, holder, cameras, leases[0].Sentence)
 	}
 	d.step(e, "granted", e.At, holder, cameras, granted(e, holder, cameras))
+}
+
+// ordered takes note of an order to hand over, or of its end.
+func (r *reading) ordered(e understudy.Event, home understudy.ServerID, o understudy.HandOver) {
+	before := r.orders[home]
+	if before.HandOver == o {
+		return
+	}
+	r.orders[home] = order{o, e}
+	if d := r.open[home]; d != nil && before.Stands(before.event.At) {
+		d.step(e, "recalled", e.At, "", nil, e.Sentence)
+	}
 }
 
 // giveBack takes cameras back to their home.

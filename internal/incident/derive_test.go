@@ -52,6 +52,10 @@ func (l *teller) back(home understudy.ServerID, cameras ...understudy.CameraID) 
 	return l.move(understudy.EventFailback, home, home, cameras...)
 }
 
+func (l *teller) order(home understudy.ServerID, o understudy.HandOver) {
+	l.add(understudy.Event{Kind: understudy.EventConfig, Server: home, Changes: []understudy.Change{{RecordingServer: &understudy.RecordingServer{ID: home, HandOver: o}}}})
+}
+
 // tell reports a milestone, ago before the report.
 func (l *teller) tell(kind understudy.MilestoneKind, home, server understudy.ServerID, ago time.Duration, cameras ...understudy.CameraID) {
 	at := noon.Add(time.Duration(len(l.events)+1)*time.Second - ago)
@@ -163,6 +167,14 @@ func TestDerive(t *testing.T) {
 			l.add(understudy.Event{Kind: understudy.EventConfig, Changes: []understudy.Change{{GoneCamera: "a"}}})
 			l.back("rec1", "b")
 		}, []string{"rec1-1 coming_home\na: fo1/1 2s\nb: fo1/2 3s\n1.0 decided fo1 [a b]\n1.0 granted fo1 [a b]\n4.0 failback_decided rec1 [b]\n4.0 failback rec1 [b]"}},
+		{"a drill by order, which is recalled", func(l *teller) {
+			l.order("rec1", understudy.HandOver{To: "fo1", Since: noon, Drill: true})
+			l.take("rec1", "fo1", "a")
+			l.order("rec1", understudy.HandOver{})
+			l.back("rec1", "a")
+			l.take("rec1", "fo1", "a")
+		}, []string{"rec1-2 coming_home planned drill\na: fo1/1 2s\n1.0 ordered  []\n2.0 decided fo1 [a]\n2.0 granted fo1 [a]\n3.0 recalled  []\n4.0 failback_decided rec1 [a]\n4.0 failback rec1 [a]",
+			"rec1-5 standing_in\na: fo1/3\n5.0 decided fo1 [a]\n5.0 granted fo1 [a]"}},
 		{"what is durable is of the incident that went on then, not of the next", func(l *teller) {
 			l.take("rec1", "fo1", "a")
 			l.tell(understudy.MilestoneDurable, "rec1", "fo1", 0, "a")

@@ -15,11 +15,11 @@ export function since(incident, at) {
 }
 
 const tones = {
-  heard: "bad", suspected: "bad", veto: "info", refused: "bad", leaving: "info", decided: "stand-in", granted: "stand-in", durable: "stand-in",
+  ordered: "info", recalled: "info", heard: "bad", suspected: "bad", veto: "info", refused: "bad", leaving: "info", decided: "stand-in", granted: "stand-in", durable: "stand-in",
   back: "home", waiting: "home", failback_decided: "home", failback: "home", proven: "home", released: "dim", merge_begun: "info", merge_ended: "info", over: "home",
 };
 const names = {
-  heard: "Last answer", suspected: "Suspicion", veto: "Veto", refused: "Refused", leaving: "Leaving", decided: "Decision", granted: "Lease granted", durable: "Recording",
+  ordered: "Order", recalled: "Recalled", heard: "Last answer", suspected: "Suspicion", veto: "Veto", refused: "Refused", leaving: "Leaving", decided: "Decision", granted: "Lease granted", durable: "Recording",
   back: "Home answers", waiting: "Hold-down", failback_decided: "Decision", failback: "Failback", proven: "Overlap proven", released: "Put down",
   merge_begun: "Going home", merge_ended: "All home", over: "Over",
 };
@@ -78,7 +78,7 @@ export function bars(incident, camera, [from, to], width) {
   return [...spans, ...gaps];
 }
 
-const marked = { heard: "last answer", leaving: "leaving", decided: "decision", back: "home answers", failback: "failback", merge_ended: "all home" };
+const marked = { ordered: "order", heard: "last answer", leaving: "leaving", decided: "decision", back: "home answers", failback: "failback", merge_ended: "all home" };
 
 /** moments returns what divides the story, as {x, row, label, tone}, near ones joined, labels in rows where they do not overlap. */
 export function moments(incident, [from, to], width, letter = 6.4) {
