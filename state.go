@@ -109,7 +109,7 @@ type CameraState struct {
 	// Mirrored: another server records it, and Held is what it may lose, in memory.
 	Mirrored bool   `json:"mirrored,omitempty" doc:"Another server records it; what that one may lose is in memory here"`
 	Held     int64  `json:"held_bytes,omitempty" doc:"Bytes of samples that wait in memory"`
-	Fault     string    `json:"fault,omitempty" doc:"What is wrong, in one sentence"`
+	Fault    string `json:"fault,omitempty" doc:"What is wrong, in one sentence"`
 }
 
 // Watermark is the last sample of a camera that is durable, named by its hash.

@@ -7,10 +7,9 @@ import (
 
 // faults breaks things by the seed, and mends them.
 type faults struct {
-	s       *story
-	dice    *rand.Rand
-	over    bool
-	pending int // undone by themselves later
+	s    *story
+	dice *rand.Rand
+	over bool
 }
 
 func newFaults(s *story) *faults { return &faults{s: s, dice: dice(s.seed, ofFaults)} }

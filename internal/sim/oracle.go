@@ -16,7 +16,6 @@ type oracle struct {
 	replaced  time.Duration                    // when
 	forgotten bool                             // and nobody can tell what it does not know
 	lastOf    [][]time.Duration                // a server's last recorded frame, by camera and place
-	fromMend  int
 	mendedAt  time.Duration
 
 	// Of a story that accounts for each frame.
