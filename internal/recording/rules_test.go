@@ -157,7 +157,11 @@ func (s *stage) onDisk() []string {
 	var frames []int
 	for _, segment := range segments {
 		for _, m := range segment.Marks {
-			frames = append(frames, int((m.At.Sub(s.begin)+frameEvery/2)/frameEvery))
+			frame := int(binary.BigEndian.Uint64(m.Hash[:]))
+			if s.name != nil { // a name says little: the time does
+				frame = int((m.At.Sub(s.begin) + frameEvery/2) / frameEvery)
+			}
+			frames = append(frames, frame)
 		}
 	}
 	var runs []string

@@ -368,11 +368,15 @@ func (i identity) VerifyBundle(understudy.Bundle) error           { return nil }
 func (i identity) OpenBundle(b understudy.Bundle) ([]byte, error) { return b.Sealed, nil }
 
 func (i identity) SealFile(name string, plain []byte) error {
+	i.n.filesMu.Lock()
+	defer i.n.filesMu.Unlock()
 	i.n.files[name] = plain
 	return nil
 }
 
 func (i identity) OpenFile(name string) ([]byte, error) {
+	i.n.filesMu.Lock()
+	defer i.n.filesMu.Unlock()
 	if plain, ok := i.n.files[name]; ok {
 		return plain, nil
 	}

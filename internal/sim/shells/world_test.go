@@ -79,9 +79,10 @@ type node struct {
 	recording map[understudy.CameraID]*session
 
 	// of a failover server
-	files map[string][]byte
-	stop  context.CancelFunc
-	done  chan struct{}
+	filesMu sync.Mutex // the shell keeps several files at once
+	files   map[string][]byte
+	stop    context.CancelFunc
+	done    chan struct{}
 	// of a recording server
 	claims int
 }
