@@ -275,7 +275,7 @@ func (m marks) lag(state understudy.State) string {
 	sentence := ""
 	for _, c := range state.Cameras {
 		last, known := m[c.Camera]
-		if !known || last.mark != c.Watermark || !c.Receiving || c.Waiting {
+		if !known || last.mark != c.Watermark || !c.Receiving || c.Waiting || c.Mirrored { // nothing of a mirrored one is written
 			last.mark, last.at = c.Watermark, state.At
 			m[c.Camera] = last
 			continue

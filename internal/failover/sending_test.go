@@ -121,6 +121,11 @@ func TestTheOwnRecorderThatLagsIsNoticed(t *testing.T) {
 			t.Errorf("after %s: %q", step.after, got)
 		}
 	}
+	mirrored := state(9*time.Second, time.Second)
+	mirrored.Cameras[0].Mirrored = true
+	if got := m.lag(mirrored); got != "" {
+		t.Errorf("a camera that another server records lags: %q", got)
+	}
 	if got := m.lag(understudy.State{Storage: understudy.StorageState{Sentence: "full"}}); !strings.Contains(got, "full") {
 		t.Errorf("a full disk: %q", got)
 	}
