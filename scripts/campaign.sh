@@ -8,6 +8,6 @@ mkdir -p bin
 go build -trimpath -o bin/understudy ./cmd/understudy
 go build -trimpath -o bin/campaign ./test/campaign
 (cd tools/fusedisk && go build -trimpath -o ../../bin/fusedisk ./mount)
-arguments=(-runs "${RUNS:-40}" -minutes "${MINUTES:-0}" -kinds "${KINDS:-}" -modes "${MODES:-hot,cold}" -together "${TOGETHER:-3}")
+arguments=(-runs "${RUNS:-40}" -minutes "${MINUTES:-0}" -kinds "${KINDS:-}" -modes "${MODES:-}" -together "${TOGETHER:-3}")
 [[ -z ${SEED:-} ]] || arguments+=(-seed "$SEED")
 exec bin/campaign "${arguments[@]}" "$@"

@@ -25,7 +25,7 @@ func main() {
 	flag.IntVar(&c.runs, "runs", 40, "how many runs, spread over the kinds")
 	flag.Float64Var(&minutes, "minutes", 0, "begin no run after so many minutes; 0 is no end")
 	flag.StringVar(&kinds, "kinds", "", "only these kinds of fault, a comma between")
-	flag.StringVar(&c.modes, "modes", "hot,cold", "only these kinds of standby (hot, cold, mirror), a comma between")
+	flag.StringVar(&c.modes, "modes", "", "only these kinds of standby (hot, cold, mirror), a comma between")
 	flag.Uint64Var(&c.seed, "seed", uint64(time.Now().Unix()), "of all that is random")
 	flag.IntVar(&c.together, "together", 3, "how many sites at once")
 	flag.StringVar(&c.binary, "binary", "bin/understudy", "the understudy program")
