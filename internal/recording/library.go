@@ -128,7 +128,9 @@ func (s *Server) serveMedia(ctx context.Context) error {
 	g.Go(func() error {
 		stop := context.AfterFunc(ctx, func() { _ = web.Close() })
 		defer stop()
-		if err := web.Serve(httpListener); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
+		err := web.Serve(httpListener)
+		_ = web.Close() // a connection that was accepted while the first one closed the others
+		if !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
 			return understudy.Errorf(understudy.CodeUnavailable, "the media port stopped serving HTTP: %w", err)
 		}
 		return ctx.Err()
