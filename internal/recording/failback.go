@@ -69,13 +69,14 @@ type Failback struct {
 	seen     health
 }
 
-// Look takes in how things are now, with the leases of the home's own cameras,
-// and returns which of them to claim, or none, and why, in a sentence; without a
-// sentence there is nothing to decide. planned says that the last stop was on
-// purpose, past is when cameras were taken back before, oldest first.
-func (f *Failback) Look(now time.Time, state understudy.State, leases []understudy.Lease, planned bool, past []time.Time) ([]understudy.CameraEpoch, string) {
-	d := f.look(situation{now: now, self: f.Self, state: state, leases: leases, holdDown: f.HoldDown, planned: planned, failbacks: past})
-	return d.Cameras, d.Sentence
+// Look takes in how things are now, with the home as the site has it and the
+// leases of its cameras, and returns which of them to claim, or none, and why, in
+// a sentence; without a sentence there is nothing to decide. alarm says that nothing
+// goes home by itself for a while, and an operator should know. planned says that
+// the last stop was on purpose, past is when cameras were taken back before, oldest first.
+func (f *Failback) Look(now time.Time, state understudy.State, home understudy.RecordingServer, leases []understudy.Lease, planned bool, past []time.Time) (cameras []understudy.CameraEpoch, sentence string, alarm bool) {
+	d := f.look(situation{now: now, self: f.Self, state: state, server: home, leases: leases, holdDown: f.HoldDown, planned: planned, failbacks: past})
+	return d.Cameras, d.Sentence, d.Alarm
 }
 
 func (f *Failback) look(s situation) decision {

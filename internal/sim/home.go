@@ -35,6 +35,8 @@ type home struct {
 	askedBy  int // the boot that asked last
 	next     time.Duration
 	wait     time.Duration
+
+	orderNext time.Duration // when an operator looks again
 }
 
 // covering is what a standby said that it records.
@@ -118,6 +120,26 @@ func (h *home) state() understudy.State {
 
 func bootName(m *machine) string { return fmt.Sprint(m.id, "#", m.boot) }
 
+// operatorPause is between two orders for one home; a person is slower.
+const operatorPause = 5 * time.Second
+
+// operator is a person who reads the alarm that a home takes nothing back by
+// itself for the rest of the hour, after everything was mended, and orders it.
+func (s *story) operator(h *home) {
+	if s.now < h.orderNext {
+		return
+	}
+	h.orderNext = s.now + operatorPause
+	a := &s.authority.machine
+	a.do(a.boot, func() {
+		if _, err := s.authority.m.FailBack(background, h.id); err != nil {
+			s.fail("an operator may not order the failback of %s: %v", h.id, err)
+		}
+		s.say("an operator orders the failback of %s", h.id)
+		s.authority.refresh()
+	})
+}
+
 // decide looks again and again whether cameras are to be taken back, and asks until reality agrees.
 func (h *home) decide() {
 	h.after(decideEvery, h.decide)
@@ -134,7 +156,11 @@ func (h *home) decide() {
 			leases = append(leases, l)
 		}
 	}
-	cameras, sentence := h.failback.Look(epoch.Add(h.s.now), h.state(), leases, h.planning, h.failbacks)
+	self, _ := h.site.RecordingServer(h.id)
+	cameras, sentence, alarm := h.failback.Look(epoch.Add(h.s.now), h.state(), self, leases, h.planning, h.failbacks)
+	if alarm && h.s.faults.over {
+		h.s.operator(h)
+	}
 	switch {
 	case sentence == "":
 		h.planning = false

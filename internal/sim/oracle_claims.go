@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"understudy"
@@ -133,8 +134,11 @@ func (o *oracle) returned(h *home, moved []understudy.Lease) {
 			o.s.fail("%s took camera %s back and receives nothing of it", h.id, old.Camera)
 		}
 	}
-	if h.planning || !h.alive() {
+	if h.planning || !h.alive() || o.ordered(h, moved) {
 		return
+	}
+	if len(h.failbacks) >= 2 { // a story is shorter than an hour: with the takeovers around it a third makes seven changes
+		o.s.fail("%s took cameras back by itself for the third time within the hour", h.id)
 	}
 	hold := o.s.o.HoldDown
 	for range h.failbacks {
@@ -161,4 +165,10 @@ func (o *oracle) served(c *camera) {
 	if ready {
 		o.s.fail("%s has been gone for %.1f s, and clients are still sent there for camera %s", h.id, (o.s.now - h.changed).Seconds(), c.id)
 	}
+}
+
+// ordered reports whether an operator has said that what moved goes home.
+func (o *oracle) ordered(h *home, moved []understudy.Lease) bool {
+	self, _ := o.s.authority.site.RecordingServer(h.id)
+	return !slices.ContainsFunc(moved, func(l understudy.Lease) bool { return l.Since.After(self.TakeBack) })
 }
