@@ -14,6 +14,7 @@ type Report struct {
 	Seeds         int      `json:"seeds"`
 	Violations    int      `json:"violations"`
 	Wrong         []string `json:"wrong,omitempty"` // the first few
+	WrongSeeds    []uint64 `json:"wrong_seeds,omitempty"`
 	VirtualHours  float64  `json:"virtual_hours"`
 	Steps         int      `json:"steps"`
 	Seconds       float64  `json:"seconds"`
@@ -64,6 +65,7 @@ func (m Many) Play() Report {
 					over.Store(true)
 					if len(r.Wrong) < keptWrong {
 						r.Wrong = append(r.Wrong, o.String())
+						r.WrongSeeds = append(r.WrongSeeds, o.Seed)
 						m.Wrong(o)
 					}
 				} else {
