@@ -160,6 +160,15 @@ type State struct {
 	origins  map[understudy.CameraID]origin        // of the marks of mirrored cameras
 	crowded  map[understudy.CameraID]time.Duration // no session is asked of it before this
 	said     []Said
+
+	// What follows from site and duties, and is looked up at each step; replaced, never changed.
+	homes     map[understudy.ServerID]understudy.RecordingServer
+	addresses map[understudy.ServerID]understudy.Addresses
+	mirrored  []understudy.CameraID // posts of mirror standby, by id
+
+	calm      bool // the last observation said nothing new
+	settledAt time.Duration
+	last      Want // as it was settled then
 }
 
 // post is how this server stands by for a camera.
@@ -177,7 +186,11 @@ const (
 	askForbidden = 10 * time.Second       // after a claim that was refused whole
 	trialLength  = 15 * time.Second       // for the first durable sample
 	trialPause   = 75 * time.Second       // from one trial to the next
-	homesTurn    = 3 * time.Second        // of frames here only; a home that has lost a camera asks it each 2.4 s at least
+	// settleEvery is how long an answer that tells nothing new waits at most to be
+	// reckoned with. A server that is well says so four times a second, and most
+	// of what is watched is well: without it the work grows with the square of a site.
+	settleEvery = 100 * time.Millisecond
+	homesTurn   = 3 * time.Second // of frames here only; a home that has lost a camera asks it each 2.4 s at least
 )
 
 // NewState is a state that has seen nothing. nonce tells this start of the
@@ -203,7 +216,11 @@ func (s *State) Advance(o Observation) Want {
 	if !o.Wall.IsZero() {
 		s.wall = o.Wall
 	}
+	s.calm = false
 	s.observe(o)
+	if s.calm && s.at-s.settledAt < settleEvery {
+		return s.last
+	}
 	s.watchWhoMatters()
 	s.suspect()
 	s.doubtSelf()
@@ -216,6 +233,8 @@ func (s *State) Advance(o Observation) Want {
 	s.tellSolo()
 	want := s.want()
 	s.said = nil
+	s.settledAt, s.last = s.at, want
+	s.last.Said = nil
 	return want
 }
 
@@ -345,7 +364,34 @@ func (s *State) observeSite(site understudy.Site) {
 			delete(s.leases, camera)
 		}
 	}
+	s.lookUp()
+}
+
+// lookUp derives what is looked up from the site and the duties.
+func (s *State) lookUp() {
 	s.peers = s.peersOf()
+	s.homes = make(map[understudy.ServerID]understudy.RecordingServer, len(s.site.RecordingServers))
+	s.addresses = s.site.MediaServers()
+	for id, d := range s.duties {
+		s.homes[id] = d.Home
+		if _, told := s.addresses[id]; !told {
+			s.addresses[id] = d.Home.Addresses
+		}
+	}
+	for _, r := range s.site.RecordingServers {
+		s.homes[r.ID] = r
+	}
+	s.mirrored = nil
+	for _, camera := range sorted(s.posts) {
+		if s.posts[camera].standby == understudy.StandbyMirror {
+			s.mirrored = append(s.mirrored, camera)
+		}
+	}
+	for camera := range s.origins {
+		if s.posts[camera].standby != understudy.StandbyMirror {
+			delete(s.origins, camera)
+		}
+	}
 }
 
 // noticeLife: a server that has just been granted a lease was alive to ask for it.
@@ -383,7 +429,7 @@ func (s *State) observeDuties(duties []understudy.Duty) {
 			}
 		}
 	}
-	s.peers = s.peersOf()
+	s.lookUp()
 }
 
 // lease returns who serves a camera, its home when nothing else is known.
@@ -416,7 +462,7 @@ func (s *State) watchWhoMatters() {
 	}
 	delete(matters, s.self)
 	for id := range matters {
-		if _, ok := s.watches[id]; !ok && s.address(id).State != "" {
+		if _, ok := s.watches[id]; !ok && s.addresses[id].State != "" {
 			s.watches[id] = watch{quiet: s.at}
 		}
 	}
@@ -427,17 +473,10 @@ func (s *State) watchWhoMatters() {
 	}
 }
 
-func (s *State) address(id understudy.ServerID) understudy.Addresses {
-	if a, ok := s.site.Addresses(id); ok {
-		return a
-	}
-	return s.duties[id].Home.Addresses
-}
-
 func (s *State) want() Want {
 	w := Want{Watch: map[understudy.ServerID]string{}, SendHome: map[understudy.ServerID]string{}}
 	for _, id := range sorted(s.watches) {
-		watch, address := s.watches[id], s.address(id)
+		watch, address := s.watches[id], s.addresses[id]
 		w.Watch[id] = address.State
 		if watch.suspected > 0 && watch.unheard == 0 && !watch.refusedEnough() {
 			w.Verify = append(w.Verify, id)

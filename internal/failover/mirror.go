@@ -23,7 +23,7 @@ const crowdedPause = 10 * time.Minute
 // recorded, until both are seen to record the same again.
 func (s *State) mirror() {
 	anew := map[understudy.ServerID][]understudy.CameraID{}
-	for _, camera := range sorted(s.posts) {
+	for _, camera := range s.mirrored {
 		if !s.mirrors(camera) {
 			delete(s.origins, camera)
 			continue
@@ -94,7 +94,7 @@ func (s *State) noticeCrowded() {
 func (s *State) wantMirrored() ([]understudy.AssignedCamera, map[understudy.CameraID]understudy.Watermark) {
 	var all []understudy.AssignedCamera
 	passed := map[understudy.CameraID]understudy.Watermark{}
-	for _, camera := range sorted(s.posts) {
+	for _, camera := range s.mirrored {
 		if !s.mirrors(camera) {
 			continue
 		}

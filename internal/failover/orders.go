@@ -7,24 +7,16 @@ import (
 	"understudy"
 )
 
-// recordingServer is a home as it was last told of, orders included.
-func (s *State) recordingServer(id understudy.ServerID) understudy.RecordingServer {
-	if r, ok := s.site.RecordingServer(id); ok {
-		return r
-	}
-	return s.duties[id].Home
-}
-
 // handedOver returns the order that a home's part be played by somebody else, if one stands.
 func (s *State) handedOver(home understudy.ServerID) (understudy.HandOver, bool) {
-	o := s.recordingServer(home).HandOver
+	o := s.homes[home].HandOver
 	return o, o.Stands(s.wall)
 }
 
 // maintained reports whether somebody works on a home that was not handed over:
 // nothing is taken over from it.
 func (s *State) maintained(home understudy.ServerID) (understudy.Maintenance, bool) {
-	r := s.recordingServer(home)
+	r := s.homes[home]
 	return r.Maintenance, r.Maintenance.Stands(s.wall) && !r.HandOver.Stands(s.wall)
 }
 

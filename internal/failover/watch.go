@@ -146,6 +146,7 @@ func (s *State) observeAnswer(a Answer) {
 	if reborn {
 		w.restarted = s.at
 	}
+	s.calm = !reborn && w.says(a.State)
 	w.known, w.heard, w.quiet = true, s.at, s.at
 	w.suspected, w.unheard, w.refusals, w.why = 0, 0, 0, ""
 	switch {
@@ -162,6 +163,19 @@ func (s *State) observeAnswer(a Answer) {
 	w.cameras, w.state = cameras, a.State
 	s.observeRates(a.State.Cameras)
 	s.watches[a.Server] = w
+}
+
+// says reports whether a server that is well tells what it told before, but for
+// how far its cameras have come.
+func (w watch) says(now understudy.State) bool {
+	same := w.verdict.Condition == Well && w.heard == w.quiet && w.suspected == 0 && w.unheard == 0 && w.refusals == 0 &&
+		now.Storage.Writable && w.broken == 0 && now.Leaving == "" && len(now.Cameras) == len(w.cameras) && slices.Equal(now.Short, w.state.Short)
+	for i := 0; same && i < len(now.Cameras); i++ {
+		c := now.Cameras[i]
+		p, seen := w.cameras[c.Camera]
+		same = seen && c.Receiving == p.receiving && c.Fault == p.fault && c.Run == p.run && c.Epoch == p.epoch
+	}
+	return same
 }
 
 func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) progress {
