@@ -12,6 +12,7 @@ type edit struct{ file, old, new string }
 
 const (
 	watch      = "internal/failover/watch.go"
+	sighting   = "internal/failover/sighting.go"
 	takeover   = "internal/failover/takeover.go"
 	decision   = "internal/failover/failover.go"
 	leases     = "internal/management/leases.go"
@@ -24,11 +25,11 @@ const (
 
 var canaries = []canary{
 	{"forget the veto", "no takeover while a witness sees the server", []edit{
-		{watch, "case lost && w.witnessed(s.at):", "case false && w.witnessed(s.at):"}}},
+		{watch, "case lost && w.witness(s.at) != \"\":", "case lost && w.witness(s.at) == \"a ghost\":"}}},
 	{"a witness's news is ordered by the wall clock", "no takeover while a witness sees the server", []edit{
 		{watch, "one.Running > 0 && other.Running > 0", "false"}}},
 	{"a witness that saw it before is believed", "a reachable camera is recorded", []edit{
-		{watch, "later(*state, w.state) >= ahead", "later(*state, w.state) >= ahead-time.Hour"}}},
+		{sighting, "state.Leaving == \"\" && later(*state, w.state) >= ahead", "state.Leaving == \"\" && later(*state, w.state) >= ahead-time.Hour"}}},
 	{"silence is noticed late", "recorded within 5 s + GOP", []edit{
 		{watch, "s.at-w.quiet > bound {", "s.at-w.quiet > 8*bound {"}}},
 	{"silence is never noticed", "recorded within 5 s + GOP", []edit{
@@ -43,9 +44,9 @@ var canaries = []canary{
 		{watch, "case w.state.Leaving != \"\":", "case false:"}}},
 	{"failed storage is ignored", "a reachable camera is recorded", []edit{
 		{watch, "case w.broken > 0 && s.at-w.broken >= unwritable && s.own.Writable:", "case false:"},
-		{watch, "if ok && s.own.Writable && s.neglected(w, c.Camera.ID, p) {", "if ok && false {"}}},
+		{watch, "if ok && s.own.Writable && s.neglected(w, camera, p) {", "if ok && camera == \"\" {"}}},
 	{"cameras that are not recorded are ignored", "a reachable camera is recorded", []edit{
-		{watch, "if ok && s.own.Writable && s.neglected(w, c.Camera.ID, p) {", "if ok && false {"}}},
+		{watch, "if ok && s.own.Writable && s.neglected(w, camera, p) {", "if ok && camera == \"\" {"}}},
 	{"claim while cut off", "no takeover by a server that was cut off", []edit{
 		{takeover, "s.at-s.toldAt > statusLate", "s.at < 0"}}},
 	{"the rank's delay is ignored", "those that come first are left the time", []edit{
@@ -53,7 +54,7 @@ var canaries = []canary{
 	{"in a planned stop the second does not wait for the first", "those that come first are left the time", []edit{
 		{takeover, "wait += coverPlanned", "wait += 0"}}},
 	{"a camera is taken from a standby that is well", "one holder at a time", []edit{
-		{takeover, "case stand.Condition == Dead:", "case true:"}}},
+		{takeover, "case stand.takes(camera):", "case true:"}}},
 	{"recording waits for the lease", "recorded whatever the management server does", []edit{
 		{takeover, "lease.Holder != s.self && !demanded && !tried {", "lease.Holder != s.self && !tried {"}}},
 	{"release though nobody else records", "nobody puts a camera down that nobody else records", []edit{
@@ -95,7 +96,7 @@ var canaries = []canary{
 		{failback, "case len(away) == 0:", "case true:"}}},
 	{"acknowledge before sync", "nothing is deleted that home does not hold", []edit{
 		{mergeTake, "if err := in.Seal(ctx); err != nil {", "if err := in.Seal(ctx); err != nil && o.Size < 0 {"},
-		{mergeTake, "if ok && size == o.Size && sum == o.SHA256 && same {", "if same {"}}},
+		{mergeTake, "if ok && size == o.Size && sum == o.SHA256 && same {", "if _ = sum; size >= 0 && same {"}}},
 	{"delete what home has refused", "nothing is deleted that home does not hold", []edit{
 		{mergeSend, "if no.Retired || no.Expired &&", "if true || no.Expired &&"},
 		{mergeSend, "case hopeless(no.Code):", "case false:"}}},
@@ -105,5 +106,5 @@ var canaries = []canary{
 	{"refused segments are not offered again", "nothing left to merge", []edit{
 		{mergeSend, "return code == understudy.CodeUnavailable || code == understudy.CodeInternal", "return false"}}},
 	{"confirmed segments are kept", "nothing left to merge", []edit{
-		{mergeSend, "if err := b.source.Delete(id, why)", "if err := error(nil)"}}},
+		{mergeSend, "if err := s.batch.source.Delete(id, why); err != nil {", "if err := error(nil); why == \"\" {"}}},
 }
