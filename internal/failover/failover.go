@@ -135,6 +135,8 @@ type State struct {
 	at       time.Duration // of the last step
 	wall     time.Time     // of the last step that knew it
 	awake    time.Duration // when this server last found that it had been paused
+	late     int           // how often it was late itself, of late: 0 to lateMax
+	lateAt   time.Duration // when that last changed
 	reached  bool          // the management server answers
 	toldAt   time.Duration // when it last told what it sees of all servers
 	isolated bool          // nobody answers: it may be this server that is cut off
@@ -212,6 +214,7 @@ func Step(s State, o Observation) (State, Want) {
 // state after the observation.
 func (s *State) Advance(o Observation) Want {
 	s.noticePause(o.At)
+	s.noticeLateness(o.At)
 	s.at = max(s.at, o.At)
 	if !o.Wall.IsZero() {
 		s.wall = o.Wall

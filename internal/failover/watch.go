@@ -257,7 +257,7 @@ func later(one, other understudy.State) time.Duration {
 // suspect notices silence.
 func (s *State) suspect() {
 	for id, w := range s.watches {
-		bound := w.timeout()
+		bound := s.granted(w)
 		if !w.known {
 			bound = neverHeard
 		}
@@ -303,7 +303,7 @@ func (s *State) verdict(id understudy.ServerID, w watch) verdict {
 	case w.suspected > 0 && w.known:
 		return verdict{Condition: Suspect, Sentence: fmt.Sprintf(
 			"%s has not answered for %s, and is given at most %s; %s asks it over fresh connections",
-			id, seconds(s.at-w.quiet), seconds(w.timeout()), s.self)}
+			id, seconds(s.at-w.quiet), seconds(s.granted(w)), s.self)}
 	case !w.known:
 		return verdict{Condition: Unknown, Sentence: fmt.Sprintf("%s has not answered %s yet", id, s.self)}
 	case w.heard < w.quiet:
@@ -327,7 +327,7 @@ func (s *State) obituary(id understudy.ServerID, w watch) string {
 		return fmt.Sprintf("%s refused %d connections within %s, %s: its process is gone", id, w.refusals, seconds(s.at-w.refusedAt), since)
 	}
 	return fmt.Sprintf("%s has been silent for %s (it is given %s), and no fresh connection was answered within %s: it hangs or is cut off",
-		id, seconds(s.at-w.quiet), seconds(w.timeout()), seconds(w.unheard-w.suspected))
+		id, seconds(s.at-w.quiet), seconds(s.granted(w)), seconds(w.unheard-w.suspected))
 }
 
 // verdictOfAnswer judges a server by what it says of its cameras.
