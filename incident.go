@@ -25,6 +25,7 @@ const (
 	MilestoneHeard      MilestoneKind = "heard"       // the home's last answer before it was stood in for
 	MilestoneSuspected  MilestoneKind = "suspected"   // the home was silent for too long, or refused
 	MilestoneLeaving    MilestoneKind = "leaving"     // the home leaves on purpose, and records until it is covered
+	MilestoneDecided    MilestoneKind = "decided"     // who stands in records a camera, and nobody could be asked for its lease
 	MilestoneVeto       MilestoneKind = "veto"        // somebody else sees the home at work: no takeover
 	MilestoneDurable    MilestoneKind = "durable"     // the first sample of a camera is durable on who stands in
 	MilestoneBack       MilestoneKind = "back"        // the home answers again

@@ -27,7 +27,7 @@ func (r *rehearsal) measure() Result {
 		return result
 	}
 	if events, arrived := r.log.of(understudy.EventTakeover, r.fault); len(events) > 0 {
-		result.Decision = events[0].Decided.Sub(r.fault).Milliseconds()
+		result.Decision = decided(events[0].Decided, r.log.since(r.fault)).Sub(r.fault).Milliseconds()
 		result.Claim = arrived[0].Sub(r.fault).Milliseconds()
 	}
 	var durable, resumed []time.Duration
@@ -53,6 +53,19 @@ func (r *rehearsal) measure() Result {
 	}
 	result.events = r.log.since(r.fault)
 	return result
+}
+
+// decided is when the standby began to stand in: with the claim, or before it,
+// when it recorded with nobody to ask.
+func decided(claim time.Time, told []understudy.Event) time.Time {
+	for _, e := range told {
+		for _, c := range e.Changes {
+			if m := c.Milestone; m != nil && m.Kind == understudy.MilestoneDecided && m.Server == standby && m.At.Before(claim) {
+				claim = m.At
+			}
+		}
+	}
+	return claim
 }
 
 // export takes every camera's whole range through the client and accounts for

@@ -194,9 +194,12 @@ func (s *Server) restore(ctx context.Context) {
 		s.log.WarnContext(ctx, "what was kept from an earlier run cannot be read and is fetched anew", slog.Any("error", err))
 		return
 	}
-	s.config.Recorder.SetSite(old.Site)
 	s.kept = old
 	s.step(ctx, Observation{Resumed: old.Record})
 	s.step(ctx, Observation{Duties: &old.Duties})
+	if old.Site.Seq == 0 {
+		return // it stopped before it had heard of the site: the duties tell the epochs
+	}
+	s.config.Recorder.SetSite(old.Site)
 	s.step(ctx, Observation{Site: &old.Site})
 }

@@ -97,17 +97,29 @@ func (s *State) forestaller(camera understudy.CameraID, epoch uint64) understudy
 // tellSolo says, once for each home, what is done for it without being asked to.
 func (s *State) tellSolo() {
 	for _, home := range sorted(s.duties) {
-		now, sentence := s.solo(home)
+		now, sentence, cameras := s.solo(home)
 		if now != s.told[home] && sentence != "" {
 			s.say(understudy.EventServer, home, now == provisional, "%s", sentence)
+			s.milestones(decided(home, cameras)...)
 		}
 		s.told[home] = now
 	}
 }
 
-func (s *State) solo(home understudy.ServerID) (solo, string) {
+// decided are the moments at which cameras were taken up with nobody to ask. The
+// claim that is granted hours later tells of another decision: whether they still are to be held.
+func decided(home understudy.ServerID, cameras []understudy.CameraID) []understudy.Milestone {
+	moments := make([]understudy.Milestone, 0, min(len(cameras), reportLot))
+	for _, camera := range cameras[:cap(moments)] {
+		moments = append(moments, understudy.Milestone{Kind: understudy.MilestoneDecided, Home: home, Camera: camera})
+	}
+	return moments
+}
+
+// solo is what is done for a home with nobody to ask, in words, and for which cameras.
+func (s *State) solo(home understudy.ServerID) (solo, string, []understudy.CameraID) {
 	if s.reached {
-		return "", ""
+		return "", "", nil
 	}
 	var cameras []understudy.CameraID
 	var epoch uint64
@@ -120,7 +132,7 @@ func (s *State) solo(home understudy.ServerID) (solo, string) {
 	if len(cameras) > 0 {
 		slices.Sort(cameras)
 		return provisional, fmt.Sprintf("%s; the management server does not answer either: %s records %s of %s provisionally, under epoch %d, and asks for the lease until it is answered",
-			s.watches[home].verdict.Sentence, s.self, naming(cameras), home, epoch)
+			s.watches[home].verdict.Sentence, s.self, naming(cameras), home, epoch), cameras
 	}
 	for _, c := range s.duties[home].Cameras {
 		id := c.Camera.ID
@@ -128,8 +140,8 @@ func (s *State) solo(home understudy.ServerID) (solo, string) {
 			continue
 		}
 		if peer := s.forestaller(id, s.lease(id, home).Epoch); peer != "" {
-			return forestalled, fmt.Sprintf("the management server does not answer, and %s records cameras of %s already: %s stands back", peer, home, s.self)
+			return forestalled, fmt.Sprintf("the management server does not answer, and %s records cameras of %s already: %s stands back", peer, home, s.self), nil
 		}
 	}
-	return "", ""
+	return "", "", nil
 }

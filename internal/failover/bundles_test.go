@@ -2,6 +2,9 @@ package failover
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -114,5 +117,37 @@ func TestOlderBundleIsRefused(t *testing.T) {
 			t.Errorf("%s: taken %v: %v", step.name, taken, err)
 		}
 		k = next
+	}
+}
+
+// remembering is a node that has kept one thing before.
+type remembering struct {
+	nobody
+	text []byte
+}
+
+func (r remembering) OpenFile(name string) ([]byte, error) {
+	if name != keptFile {
+		return nil, understudy.Errorf(understudy.CodeNotFound, "nothing is kept")
+	}
+	return r.text, nil
+}
+
+// A standby that stopped after it had heard its duties and before it had heard of
+// the site starts with the epochs of the duties.
+func TestStartsFromDutiesWithoutASite(t *testing.T) {
+	text, err := json.Marshal(kept{Duties: []understudy.Duty{{Home: understudy.RecordingServer{ID: "rec-1"}, Cameras: []understudy.StandbyCamera{
+		{AssignedCamera: understudy.AssignedCamera{Camera: understudy.Camera{ID: "lobby", Home: "rec-1"}, Epoch: 7}, Standby: understudy.StandbyCold}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Config{Node: remembering{text: text}, Recorder: &recorder{}, Store: laden{}, Log: slog.New(slog.DiscardHandler),
+		DialState: func(context.Context, understudy.ServerID, string) (Conn, error) { return nil, errors.New("not here") }})
+	ctx, cancel := context.WithCancel(t.Context())
+	s.restore(ctx)
+	cancel()
+	s.children.Wait()
+	if l := s.state.lease("lobby", "rec-1"); l.Epoch != 7 || l.Holder != "rec-1" {
+		t.Errorf("the lease is %+v, want epoch 7 of rec-1", l)
 	}
 }

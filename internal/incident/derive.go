@@ -105,6 +105,12 @@ func (r *reading) take(e understudy.Event, leases []understudy.Lease) {
 			cameras:  map[understudy.CameraID]*understudy.IncidentCamera{}, away: map[understudy.CameraID]bool{},
 			holders: map[understudy.ServerID]bool{}, verdict: leases[0].Sentence,
 		}
+		// What led to it may be long over by the time it is granted, and its reports stand before the grant.
+		for _, c := range e.Changes {
+			if m := c.Milestone; m != nil && m.Kind == understudy.MilestoneHeard && m.Home == e.Server {
+				d.Begun = earliest(d.Begun, m.At)
+			}
+		}
 		r.open[e.Server] = d
 		r.drafts = append(r.drafts, d)
 		if o := r.orders[e.Server]; o.Stands(e.At) {
@@ -302,7 +308,7 @@ func (d *draft) concerns(m understudy.Milestone) bool {
 // finished reports whether such a milestone cannot come after the failback.
 func (d *draft) finished(m understudy.Milestone) bool {
 	switch m.Kind {
-	case understudy.MilestoneHeard, understudy.MilestoneSuspected, understudy.MilestoneVeto, understudy.MilestoneBack, understudy.MilestoneWaiting, understudy.MilestoneLeaving:
+	case understudy.MilestoneHeard, understudy.MilestoneSuspected, understudy.MilestoneVeto, understudy.MilestoneBack, understudy.MilestoneWaiting, understudy.MilestoneLeaving, understudy.MilestoneDecided:
 		return true
 	case understudy.MilestoneMergeBegun, understudy.MilestoneMergeEnded:
 		return !d.holders[m.Server]
@@ -312,6 +318,16 @@ func (d *draft) finished(m understudy.Milestone) bool {
 
 // mark writes a milestone to the tenure that it is about.
 func mark(c *understudy.IncidentCamera, m understudy.Milestone) {
+	if m.Kind == understudy.MilestoneDecided {
+		// It was decided without a lease: of the first one that was granted after it.
+		for i := range c.Tenures {
+			if t := &c.Tenures[i]; t.Server == m.Server && t.Since.After(m.At) {
+				t.Decided = earliest(t.Decided, m.At)
+				return
+			}
+		}
+		return
+	}
 	for i := range slices.Backward(c.Tenures) {
 		t := &c.Tenures[i]
 		if t.Server != m.Server || m.At.Before(earliest(t.Decided, t.Since).Add(-before)) {

@@ -212,6 +212,39 @@ func TestDeriveProvisional(t *testing.T) {
 	}
 }
 
+// One that was decided long before it could be claimed was decided then, not
+// when the management server was back and home was found silent once more; the
+// reports of that time stand before the grant.
+func TestDeriveDecidedWithNobodyToAsk(t *testing.T) {
+	var l teller
+	hour := time.Hour
+	l.tell(understudy.MilestoneDecided, "rec1", "fo1", hour, "a")
+	l.tell(understudy.MilestoneDurable, "rec1", "fo1", hour-time.Second, "a")
+	l.take("rec1", "fo1", "a", "b")
+	claim := &l.events[2]
+	claim.Changes = append(claim.Changes, understudy.Change{Milestone: &understudy.Milestone{Kind: understudy.MilestoneHeard, Home: "rec1", Server: "fo1", At: noon.Add(-hour)}})
+	i := Derive(l.events)[0]
+	a, b := i.Cameras[0].Tenures[0], i.Cameras[1].Tenures[0]
+	if decided := l.events[0].At.Add(-hour); !i.Begun.Equal(noon.Add(-hour)) || !a.Decided.Equal(decided) || !a.Durable.Equal(l.events[1].At.Add(time.Second-hour)) {
+		t.Errorf("it began %s and was decided %s, durable %s", i.Begun, a.Decided, a.Durable)
+	}
+	if !b.Decided.Equal(claim.Decided) {
+		t.Errorf("the other camera was decided with the claim, %s, not %s", claim.Decided, b.Decided)
+	}
+	var kinds []string
+	for _, s := range i.Steps {
+		kinds = append(kinds, s.Kind)
+	}
+	if want := []string{"heard", "decided", "durable", "decided", "granted"}; !slices.Equal(kinds, want) {
+		t.Errorf("the steps are %v, want %v", kinds, want)
+	}
+	l.back("rec1", "a", "b")
+	l.tell(understudy.MilestoneDecided, "rec1", "fo1", 0, "a") // without a grant it is nobody's tenure
+	if again := Derive(l.events)[0].Cameras[0].Tenures; len(again) != 1 || !again[0].Decided.Equal(a.Decided) {
+		t.Errorf("the tenures are %+v", again)
+	}
+}
+
 // TestDeriveAnyLog: whatever leases do, an incident's cameras are those that
 // others held, each camera is held by others exactly while an incident that
 // stands in says so, and reading on changes only what goes on.
