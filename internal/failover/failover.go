@@ -82,6 +82,11 @@ type Own struct {
 	Writable bool
 }
 
+func (o Own) same(as Own) bool {
+	return slices.Equal(o.Covered, as.Covered) && slices.Equal(o.Busy, as.Busy) && slices.Equal(o.Crowded, as.Crowded) &&
+		slices.Equal(o.Foreign, as.Foreign) && o.Writable == as.Writable
+}
+
 // Claimed is the definite answer to a claim. An unknown outcome is no answer:
 // the same claim stays wanted.
 type Claimed struct {
@@ -169,6 +174,7 @@ type State struct {
 	mirrored  []understudy.CameraID // posts of mirror standby, by id
 
 	calm      bool // the last observation said nothing new
+	idle      bool // nobody is stood in for, and nobody needs it
 	settledAt time.Duration
 	last      Want // as it was settled then
 }
@@ -188,10 +194,12 @@ const (
 	askForbidden = 10 * time.Second       // after a claim that was refused whole
 	trialLength  = 15 * time.Second       // for the first durable sample
 	trialPause   = 75 * time.Second       // from one trial to the next
-	// settleEvery is how long an answer that tells nothing new waits at most to be
-	// reckoned with. A server that is well says so four times a second, and most
-	// of what is watched is well: without it the work grows with the square of a site.
+	// settleEvery is how long what tells nothing new waits at most to be reckoned
+	// with, and settleIdle the same while nobody is stood in for and everybody is
+	// well. A server that is well says so four times a second, and most of what is
+	// watched is well: without it the work grows with the square of a site.
 	settleEvery = 100 * time.Millisecond
+	settleIdle  = 300 * time.Millisecond
 	homesTurn   = 3 * time.Second // of frames here only; a home that has lost a camera asks it each 2.4 s at least
 )
 
@@ -221,11 +229,10 @@ func (s *State) Advance(o Observation) Want {
 	}
 	s.calm = false
 	s.observe(o)
-	if s.calm && s.at-s.settledAt < settleEvery {
+	if pace := s.pace(); !s.suspect() && s.calm && s.at-s.settledAt < pace {
 		return s.last
 	}
 	s.watchWhoMatters()
-	s.suspect()
 	s.doubtSelf()
 	s.judge()
 	s.allot()
@@ -237,8 +244,26 @@ func (s *State) Advance(o Observation) Want {
 	want := s.want()
 	s.said = nil
 	s.settledAt, s.last = s.at, want
-	s.last.Said = nil
+	s.last.Said, s.idle = nil, s.isIdle()
 	return want
+}
+
+// pace is how often all is settled anew while nothing new is seen.
+func (s *State) pace() time.Duration {
+	if s.idle {
+		return settleIdle
+	}
+	return settleEvery
+}
+
+// isIdle reports that there is nothing to do here but to watch.
+func (s *State) isIdle() bool {
+	for _, w := range s.watches {
+		if w.verdict.Condition != Well || w.suspected > 0 {
+			return false
+		}
+	}
+	return len(s.held)+len(s.trials)+len(s.last.Claims) == 0
 }
 
 func (s State) clone() State {
@@ -326,11 +351,14 @@ func (s *State) observe(o Observation) {
 	case o.Duties != nil:
 		s.observeDuties(*o.Duties)
 	case o.Status != nil:
+		s.calm = s.idle
 		s.observeStatus(o.Status)
 	case o.Own != nil:
+		s.calm = s.own.same(*o.Own)
 		s.own = *o.Own
 		s.noticeCrowded()
 	case o.Load != nil:
+		s.calm = true
 		s.observeLoad(*o.Load)
 	case o.Claimed != nil:
 		s.observeClaimed(*o.Claimed)
@@ -340,6 +368,7 @@ func (s *State) observe(o Observation) {
 			s.held[o.Proven.Camera] = h
 		}
 	case o.Reached != nil:
+		s.calm = s.reached == *o.Reached
 		s.reached = *o.Reached
 	case o.Opened != nil:
 		s.observeOpened(*o.Opened, o.Material)
@@ -353,6 +382,8 @@ func (s *State) observe(o Observation) {
 			s.material[c.Camera.ID] = c
 			s.held[c.Camera.ID] = holding{camera: c, home: c.Camera.Home, freed: s.at}
 		}
+	default: // time has passed
+		s.calm = true
 	}
 }
 

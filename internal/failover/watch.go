@@ -254,18 +254,20 @@ func later(one, other understudy.State) time.Duration {
 	return one.At.Sub(other.At)
 }
 
-// suspect notices silence.
-func (s *State) suspect() {
+// suspect notices silence, and reports whether it is news.
+func (s *State) suspect() bool {
+	news := false
 	for id, w := range s.watches {
 		bound := s.granted(w)
 		if !w.known {
 			bound = neverHeard
 		}
 		if w.suspected == 0 && s.at-w.quiet > bound {
-			w.suspected = s.at
+			w.suspected, news = s.at, true
 			s.watches[id] = w
 		}
 	}
+	return news
 }
 
 // judge gives each watched server its verdict; a sentence is made when a verdict changes.

@@ -342,11 +342,11 @@ func (s *receiving) check(o object) error {
 // came before the connection was lost. What fails here is told when the sender
 // listens again; until then the rest is read and dropped.
 func (s *receiving) fill(in Import, size int64) (failed, err error) {
-	if s.buffer == nil {
-		s.buffer = make([]byte, maxChunk)
+	if chunk := int(min(maxChunk, size)); len(s.buffer) < chunk {
+		s.buffer = make([]byte, chunk)
 	}
 	for offset := in.Offset(); offset < size; {
-		n, err := s.receiveData(s.buffer[:min(maxChunk, size-offset)])
+		n, err := s.receiveData(s.buffer[:min(int64(len(s.buffer)), size-offset)])
 		if failed == nil && n > 0 {
 			_, failed = in.Write(s.buffer[:n])
 		}
