@@ -52,6 +52,9 @@ func (r *rehearsal) strike(context.Context) error {
 	for _, w := range r.watchers {
 		w.reset()
 	}
+	if process, ok := r.site.Process(string(standby)); ok {
+		r.memory = resident(process)
+	}
 	r.fault = time.Now()
 	return r.site.Do(r.options.Fault, string(home))
 }

@@ -35,6 +35,10 @@ type Result struct {
 	Stayed     int `json:"stayed"`
 	LostStayed int `json:"lost_frames_stayed"`
 
+	// StandbyMemory is what the failover server had resident just before the fault,
+	// a mirror's streams and rings included. 0 where the system does not tell.
+	StandbyMemory float64 `json:"standby_rss_mib,omitempty"`
+
 	LostOthers int `json:"lost_frames_others,omitempty"` // of cameras of another server, which the failover server held before
 
 	MergedSegments int     `json:"merged_segments"`
@@ -134,6 +138,10 @@ func (r Result) Print(w io.Writer) {
 		{"lost in the failback", fmt.Sprintf("%d frames", r.LostFailback)},
 		{"twice in the timeline", fmt.Sprintf("%d frames", r.Duplicates)},
 		{"went home", fmt.Sprintf("%d segments, %d bytes in %.1f s; %d left behind", r.MergedSegments, r.MergedBytes, r.MergeSeconds, r.LeftSegments)},
+	}
+	if r.StandbyMemory > 0 {
+		rows = append(rows, struct{ name, value string }{"memory of the standby", fmt.Sprintf(
+			"%.1f MiB just before the fault, %.2f for each camera", r.StandbyMemory, r.StandbyMemory/float64(max(r.Cameras, 1)))})
 	}
 	if r.Cuts > 0 {
 		rows = append(rows, struct{ name, value string }{"the merge was cut", fmt.Sprintf(
