@@ -369,7 +369,7 @@ func (s *Server) step(ctx context.Context, o Observation) {
 	}
 	changed := o.Duties != nil || o.Site != nil || o.Claimed != nil
 	want := s.state.Advance(o)
-	s.sightings.Store(&sightings{s.state.sightings(), time.Now()})
+	s.sightings.Store(&sightings{s.state.Sightings(), time.Now()})
 	for _, said := range want.Said {
 		s.tell(said)
 	}

@@ -14,9 +14,9 @@ type sighting struct {
 	heard time.Duration // when the other one heard it, by this server's clock, at the earliest
 }
 
-// sightings are the watched servers that were well when they last answered,
+// Sightings are the watched servers that were well when they last answered,
 // for other failover servers to know.
-func (s State) sightings() []understudy.Sighting {
+func (s State) Sightings() []understudy.Sighting {
 	var all []understudy.Sighting
 	for _, id := range sorted(s.watches) {
 		if w := s.watches[id]; w.verdict.Condition == Well {
@@ -57,7 +57,7 @@ func (w watch) witness(at time.Duration) string {
 	return ""
 }
 
-// sightings are what State.sightings returned, and when.
+// sightings are what State.Sightings returned, and when.
 type sightings struct {
 	list []understudy.Sighting
 	at   time.Time

@@ -33,7 +33,7 @@ func TestOnlyWellServersAreTold(t *testing.T) {
 	for _, c := range []condition{Unknown, Well, Suspect, Blind, Restarted, Leaving, Sick, Dead} {
 		s.watches[understudy.ServerID(c)] = watch{heard: 4 * time.Second, verdict: verdict{Condition: c}}
 	}
-	if told := s.sightings(); len(told) != 1 || told[0].Server != "well" || told[0].Age != time.Second {
+	if told := s.Sightings(); len(told) != 1 || told[0].Server != "well" || told[0].Age != time.Second {
 		t.Errorf("told %v", told)
 	}
 }

@@ -269,7 +269,7 @@ func (s *story) stateOf(m *machine, p understudy.Poll) understudy.State {
 	for _, f := range s.standbys {
 		if &f.machine == m {
 			return understudy.State{Server: f.id, Boot: bootName(m), At: m.wall(), Running: s.now - m.began, Epoch: m.highest, Cameras: f.rec.states(),
-				Storage: understudy.StorageState{Writable: f.disk.writable, Incarnation: f.disk.incarnation}}
+				Storage: understudy.StorageState{Writable: f.disk.writable, Incarnation: f.disk.incarnation}, Seen: f.seen()}
 		}
 	}
 	return understudy.State{}

@@ -43,6 +43,7 @@ type standby struct {
 	refetch  bool
 	applied  []understudy.AssignedCamera
 	starts   int
+	stepped  time.Duration // by elapsed
 }
 
 // kept is what a failover server still knows when it starts again.
@@ -63,6 +64,7 @@ func newStandby(s *story, id understudy.ServerID, place int) *standby {
 
 func (f *standby) run() {
 	f.starts++
+	f.stepped = 0
 	f.highest = 0
 	f.state = failover.NewState(f.id, fmt.Sprintf("start%d", f.starts), f.s.o.RankDelay)
 	f.want, f.pollers, f.foreign, f.applied = failover.Want{}, nil, nil, nil
@@ -139,6 +141,7 @@ func (f *standby) foreignHomes() []understudy.ServerID {
 // step is one observation and what follows from it.
 func (f *standby) step(o failover.Observation) {
 	o.At = f.elapsed()
+	f.stepped = o.At
 	f.s.steps++
 	if o.Duties != nil {
 		f.kept.duties, f.kept.any = *o.Duties, true
@@ -158,6 +161,15 @@ func (f *standby) step(o failover.Observation) {
 	if changed {
 		f.kept.record, f.kept.site.Leases = f.want.Record, f.state.Leases()
 	}
+}
+
+// seen is what other failover servers are told of the servers that this one watches.
+func (f *standby) seen() []understudy.Sighting {
+	seen := f.state.Sightings()
+	for i := range seen {
+		seen[i].Age += f.elapsed() - f.stepped
+	}
+	return seen
 }
 
 // record makes the recorder equal to what is wanted.
