@@ -272,6 +272,10 @@ func (s State) clone() State {
 	s.trials, s.claims, s.refused = cloned(s.trials), cloned(s.claims), cloned(s.refused)
 	s.rates, s.subRates, s.shares = cloned(s.rates), cloned(s.subRates), cloned(s.shares)
 	s.told, s.origins, s.crowded = cloned(s.told), cloned(s.origins), cloned(s.crowded)
+	for id, w := range s.watches {
+		w.cameras = cloned(w.cameras)
+		s.watches[id] = w
+	}
 	return s
 }
 

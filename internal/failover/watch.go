@@ -155,14 +155,27 @@ func (s *State) observeAnswer(a Answer) {
 	case w.broken == 0:
 		w.broken = s.at
 	}
-	cameras := make(map[understudy.CameraID]progress, len(a.State.Cameras))
-	for _, c := range a.State.Cameras {
-		old, seen := w.cameras[c.Camera]
-		cameras[c.Camera] = old.next(c, s.at, !seen || reborn)
-	}
-	w.cameras, w.state = cameras, a.State
+	w.cameras = shown(w.cameras, a.State.Cameras, s.at, reborn)
+	w.state = a.State
 	s.observeRates(a.State.Cameras)
 	s.watches[a.Server] = w
+}
+
+// shown is what the answers show of the cameras of a server, the latest included.
+func shown(cameras map[understudy.CameraID]progress, now []understudy.CameraState, at time.Duration, reborn bool) map[understudy.CameraID]progress {
+	if cameras == nil {
+		cameras = make(map[understudy.CameraID]progress, len(now))
+	}
+	for _, c := range now {
+		old, seen := cameras[c.Camera]
+		cameras[c.Camera] = old.next(c, at, !seen || reborn)
+	}
+	if len(cameras) > len(now) {
+		maps.DeleteFunc(cameras, func(id understudy.CameraID, _ progress) bool {
+			return !slices.ContainsFunc(now, func(c understudy.CameraState) bool { return c.Camera == id })
+		})
+	}
+	return cameras
 }
 
 // says reports whether a server that is well tells what it told before, but for

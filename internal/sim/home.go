@@ -110,15 +110,13 @@ func (h *home) learn(leases []understudy.Lease) {
 }
 
 func (h *home) state() understudy.State {
-	state := understudy.State{Server: h.id, Boot: bootName(&h.machine), At: h.wall(), Running: h.s.now - h.began, Epoch: h.highest,
+	state := understudy.State{Server: h.id, Boot: h.bootName, At: h.wall(), Running: h.s.now - h.began, Epoch: h.highest,
 		Storage: understudy.StorageState{Writable: h.disk.writable, Incarnation: h.disk.incarnation}, Cameras: h.rec.states()}
 	if h.leaving {
 		state.Leaving = "asked to stop"
 	}
 	return state
 }
-
-func bootName(m *machine) string { return fmt.Sprint(m.id, "#", m.boot) }
 
 // operatorPause is between two orders for one home; a person is slower.
 const operatorPause = 5 * time.Second
@@ -268,7 +266,7 @@ func (s *story) stateOf(m *machine, p understudy.Poll) understudy.State {
 	}
 	for _, f := range s.standbys {
 		if &f.machine == m {
-			return understudy.State{Server: f.id, Boot: bootName(m), At: m.wall(), Running: s.now - m.began, Epoch: m.highest, Cameras: f.rec.states(),
+			return understudy.State{Server: f.id, Boot: m.bootName, At: m.wall(), Running: s.now - m.began, Epoch: m.highest, Cameras: f.rec.states(),
 				Storage: understudy.StorageState{Writable: f.disk.writable, Incarnation: f.disk.incarnation}, Seen: f.seen()}
 		}
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"understudy"
@@ -8,23 +9,24 @@ import (
 
 // machine is a host with one server process on it.
 type machine struct {
-	s       *story
-	id      understudy.ServerID
-	place   int // in the network
-	powered bool
-	up      bool // the process runs
-	hung    bool // and stands still
-	boot    int
-	began   time.Duration // of this process
-	changed time.Duration // of up and hung
-	offset  time.Duration // of the wall clock
-	backlog []func()      // what a process that stands still will do when it goes on
-	peers   []*conn       // that others have opened to it
-	disk    *disk
-	highest uint64        // epoch that it has ever seen
-	joined  time.Duration // when it was last connected again after having been cut off from everybody; 0 never
-	begin   func()        // starts the process
-	finish  func()        // forgets what was in memory
+	s        *story
+	id       understudy.ServerID
+	place    int // in the network
+	powered  bool
+	up       bool // the process runs
+	hung     bool // and stands still
+	boot     int
+	bootName string        // the boot id that it tells
+	began    time.Duration // of this process
+	changed  time.Duration // of up and hung
+	offset   time.Duration // of the wall clock
+	backlog  []func()      // what a process that stands still will do when it goes on
+	peers    []*conn       // that others have opened to it
+	disk     *disk
+	highest  uint64        // epoch that it has ever seen
+	joined   time.Duration // when it was last connected again after having been cut off from everybody; 0 never
+	begin    func()        // starts the process
+	finish   func()        // forgets what was in memory
 }
 
 func (m *machine) alive() bool { return m.up && !m.hung }
@@ -59,6 +61,7 @@ func (m *machine) start() {
 	m.s.say("%s starts", m.id)
 	m.powered, m.up, m.hung = true, true, false
 	m.boot++
+	m.bootName = fmt.Sprint(m.id, "#", m.boot)
 	m.began, m.changed, m.backlog = m.s.now, m.s.now, nil
 	if m.disk != nil {
 		m.disk.open()
