@@ -177,7 +177,7 @@ func (h hole) told(n Note) (toldGap, bool) {
 // rank orders causes by how much they explain: who was told to record nothing
 // did not fail to, and a camera that was away is not the server's fault.
 func (c GapCause) rank() int {
-	order := []GapCause{GapDamage, GapRule, GapDisk, GapCamera, GapServer, GapRetention}
+	order := []GapCause{GapDamage, GapRule, GapDisk, GapCamera, GapSession, GapServer, GapRetention}
 	if i := slices.Index(order, c); i >= 0 {
 		return i
 	}

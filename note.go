@@ -44,6 +44,7 @@ type GapCause string
 const (
 	GapCamera    GapCause = "camera"    // the camera was away, or sent nothing
 	GapTakeover  GapCause = "takeover"  // between the last frame of one holder and the first of the next
+	GapSession   GapCause = "session"   // the camera had no session left for who should record it
 	GapServer    GapCause = "server"    // the server was stopped, dead or frozen, and nobody stood in
 	GapDisk      GapCause = "disk"      // full, failing, or too slow
 	GapDamage    GapCause = "damage"    // it was recorded, and cannot be read any more

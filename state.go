@@ -8,6 +8,9 @@ import "time"
 type Poll struct {
 	Observer ServerID   `json:"observer"`
 	Covered  []CameraID `json:"covered,omitempty"`
+	// Crowded are the cameras that have no session left for the observer: one that
+	// was handed over to it is given up for it.
+	Crowded []CameraID `json:"crowded,omitempty"`
 }
 
 // State is the answer on the state port. It is made from progress (frames in,
@@ -107,9 +110,11 @@ type CameraState struct {
 	// Run tells a mirror that frames may be missing before the watermark.
 	Run uint64 `json:"run,omitempty" doc:"Counts how often the recording began anew since the server started"`
 	// Mirrored: another server records it, and Held is what it may lose, in memory.
-	Mirrored bool   `json:"mirrored,omitempty" doc:"Another server records it; what that one may lose is in memory here"`
-	Held     int64  `json:"held_bytes,omitempty" doc:"Bytes of samples that wait in memory"`
-	Fault    string `json:"fault,omitempty" doc:"What is wrong, in one sentence"`
+	Mirrored bool  `json:"mirrored,omitempty" doc:"Another server records it; what that one may lose is in memory here"`
+	Held     int64 `json:"held_bytes,omitempty" doc:"Bytes of samples that wait in memory"`
+	// Crowded: whoever holds its session and need not, gives it up.
+	Crowded bool   `json:"crowded,omitempty" doc:"The camera answers, and has no session left for this server"`
+	Fault   string `json:"fault,omitempty" doc:"What is wrong, in one sentence"`
 }
 
 // Watermark is the last sample of a camera that is durable, named by its hash.

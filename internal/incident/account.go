@@ -96,6 +96,8 @@ func cause(c understudy.GapCause) string {
 		return "between the last frame of one server and the first of the next"
 	case understudy.GapCamera:
 		return "the camera was away"
+	case understudy.GapSession:
+		return "the camera allows too few sessions for two servers"
 	case understudy.GapServer:
 		return "no server recorded"
 	case understudy.GapDisk:

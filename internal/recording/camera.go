@@ -50,6 +50,7 @@ type want struct {
 	mirror      bool                // another server records it
 	of          understudy.ServerID // that one, usually: its home
 	rule        understudy.RecordingRule
+	single      bool // the camera is known to allow one session only
 }
 
 // camera is one camera as it runs: a source, its hub, and the recorder that reads the hub.
@@ -77,12 +78,13 @@ type camera struct {
 
 	cancel func()
 	after  <-chan struct{} // closed when the predecessor has left the camera; nil if there is none
+	rest   time.Duration   // that the camera is then left to another server
 	silent chan struct{}   // closed when this one has
 }
 
 func wantOf(a understudy.AssignedCamera) *want {
 	return &want{epoch: a.Epoch, provisional: a.Provisional, record: a.Record && !a.Mirror, stream: a.Stream,
-		mirror: a.Mirror, of: a.Camera.Home, rule: a.Camera.Rule}
+		mirror: a.Mirror, of: a.Camera.Home, rule: a.Camera.Rule, single: a.Camera.Sessions == 1}
 }
 
 func (s *Server) newCamera(a understudy.AssignedCamera) *camera {
@@ -119,7 +121,15 @@ func (c *camera) change(next *want) {
 		c.gaps.excused()
 	}
 	c.want.Store(next)
+	if c.crowded() && (next.epoch != before.epoch || before.provisional && !next.provisional) {
+		c.source.Hasten() // it was granted: who has the camera's session gives it up now
+	}
 	c.occasions.poke()
+}
+
+// crowded reports whether the camera answers, and has no session left for this server.
+func (c *camera) crowded() bool {
+	return c.source.Crowded() || c.want.Load().single && c.source.Declined()
 }
 
 // covered reports whether what the camera sends is recorded here, or waits in
@@ -140,6 +150,7 @@ func (c *camera) run(ctx context.Context) {
 		if c.after != nil {
 			<-c.after
 		}
+		pause(ctx, c.rest)
 		_ = c.source.Run(ctx) // ends only with ctx, and tells its faults itself
 	})
 	all.Go(func() {

@@ -32,6 +32,7 @@ const (
 type health struct {
 	looked  time.Time
 	healthy map[understudy.CameraID]time.Time
+	crowded map[understudy.CameraID]time.Time // instead, since when it has had no session left for this server
 	away    map[understudy.CameraID]time.Time
 }
 
@@ -40,10 +41,12 @@ func (h health) observe(now time.Time, self understudy.ServerID, state understud
 	if now.Sub(h.looked) > blink {
 		h = health{}
 	}
-	next := health{looked: now, healthy: map[understudy.CameraID]time.Time{}, away: map[understudy.CameraID]time.Time{}}
+	next := health{looked: now, healthy: map[understudy.CameraID]time.Time{}, crowded: map[understudy.CameraID]time.Time{}, away: map[understudy.CameraID]time.Time{}}
 	for _, c := range state.Cameras {
 		if state.Storage.Writable && c.Receiving && (c.Recording || c.Waiting) {
 			next.healthy[c.Camera] = firstSeen(h.healthy, c.Camera, now)
+		} else if state.Storage.Writable && c.Crowded {
+			next.crowded[c.Camera] = firstSeen(h.crowded, c.Camera, now)
 		}
 	}
 	for _, l := range leases {
@@ -99,7 +102,10 @@ type situation struct {
 	starts    []time.Time // of this process that no stop was planned before, oldest first
 	// server is this one as the site has it: the policy and an operator's orders.
 	server  understudy.RecordingServer
-	ordered bool // an operator has said that what is decided on goes home
+	ordered bool                                                 // an operator has said that what is decided on goes home
+	single  map[understudy.CameraID]bool                         // cameras that are known to allow one session only
+	crowded map[understudy.ServerID]map[understudy.CameraID]bool // cameras that have no session left for another server
+	given   map[understudy.CameraID]time.Time                    // when a session was given up last
 }
 
 // decision is which cameras to claim, or none, and why, in a sentence; without
@@ -147,16 +153,20 @@ func decide(s situation) decision {
 	var silent []understudy.CameraID
 	soon, longest := 0, time.Duration(0)
 	for _, l := range away {
-		healthy, ok := s.health.healthy[l.Camera]
+		since, ok := s.health.healthy[l.Camera]
+		wait := hold
+		if !ok {
+			since, ok = s.health.crowded[l.Camera]
+			wait = s.holdCrowded(l.Camera, hold)
+		}
 		if !ok {
 			silent = append(silent, l.Camera)
 			continue
 		}
-		since := healthy
 		if taken := s.health.away[l.Camera]; taken.After(since) {
 			since = taken
 		}
-		if steady := s.now.Sub(since); steady >= hold {
+		if steady := s.now.Sub(since); steady >= wait {
 			ready, longest = append(ready, l), max(longest, steady)
 		} else {
 			soon++
@@ -169,7 +179,16 @@ func decide(s situation) decision {
 	case len(ready) == 0, others > 0 && longest < hold+straggle:
 		return decision{Waiting: true, Sentence: fmt.Sprintf("%s records again and waits to take %s back: %s", s.self, counted(len(away), "camera"), why)}
 	}
-	return decision{Cameras: epochs(ready), Ordered: s.ordered, Sentence: claimSentence(s.self, ready, longest, why)}
+	return decision{Cameras: epochs(ready), Ordered: s.ordered, Sentence: s.claimSentence(ready, longest, why)}
+}
+
+// holdCrowded returns how long a camera must have had no session left. Unless it
+// is known to allow one only, the one that is in the way may be this server's own.
+func (s situation) holdCrowded(camera understudy.CameraID, hold time.Duration) time.Duration {
+	if s.ordered || s.planned || s.single[camera] {
+		return hold
+	}
+	return max(hold, ownSession)
 }
 
 // hold returns how long a camera must be steady, and why so long.
@@ -234,16 +253,30 @@ func epochs(leases []understudy.Lease) []understudy.CameraEpoch {
 	return claimed
 }
 
-func claimSentence(self understudy.ServerID, ready []understudy.Lease, steady time.Duration, why string) string {
-	var cameras []understudy.CameraID
+func (s situation) claimSentence(ready []understudy.Lease, steady time.Duration, why string) string {
+	var recorded, crowded []understudy.CameraID
 	var holders []string
 	for _, l := range ready {
-		cameras = append(cameras, l.Camera)
+		if _, ok := s.health.crowded[l.Camera]; ok {
+			crowded = append(crowded, l.Camera)
+		} else {
+			recorded = append(recorded, l.Camera)
+		}
 		holders = append(holders, string(l.Holder))
 	}
 	slices.Sort(holders)
-	return fmt.Sprintf("%s has recorded %s again for %s (%s) and takes its part back from %s",
-		self, named(cameras), steady.Round(100*time.Millisecond), why, strings.Join(slices.Compact(holders), " and "))
+	from := strings.Join(slices.Compact(holders), " and ")
+	lasted := steady.Round(100 * time.Millisecond)
+	freed := fmt.Sprintf("%s gives its session up for that, and a moment is lost", from)
+	switch {
+	case len(crowded) == 0:
+		return fmt.Sprintf("%s has recorded %s again for %s (%s) and takes its part back from %s", s.self, named(recorded), lasted, why, from)
+	case len(recorded) == 0:
+		return fmt.Sprintf("%s could record %s again, where no session is left for it, for %s (%s) and takes its part back from %s: %s",
+			s.self, named(crowded), lasted, why, from, freed)
+	}
+	return fmt.Sprintf("%s has recorded %s again for %s (%s) and takes its part back from %s, and with it %s, where no session is left for it: %s",
+		s.self, named(recorded), lasted, why, from, named(crowded), freed)
 }
 
 // named lists a few cameras, and counts the rest.

@@ -44,6 +44,7 @@ type gapNotes struct {
 	causes  []understudy.Note // cause and sentence of each
 	open    understudy.Note   // a gap that goes on; no id while there is none
 	fault   string            // of the camera, as of the last look
+	crowded bool              // nothing came at the last look because the camera had no session left
 	stood   understudy.Hole   // when this process stood still last
 	taken   understudy.Note   // the takeover, until its sentence is known
 }
@@ -77,7 +78,7 @@ func (g *gapNotes) recorded(at time.Time) {
 		}
 		g.steps = append(g.steps, step)
 	}
-	g.last, g.cause, g.reason, g.open = at, "", "", understudy.Note{}
+	g.last, g.cause, g.reason, g.open, g.crowded = at, "", "", understudy.Note{}, false
 }
 
 // begun notes what there is between the last run and the first frame of this one.
@@ -90,12 +91,15 @@ func (g *gapNotes) begun(at time.Time) {
 		g.taken = understudy.NewGapNote(g.server, g.camera, understudy.GapTakeover, from, at,
 			fmt.Sprintf("%s stands in for the camera's home and recorded its first frame", g.server))
 		g.write(g.taken)
+		if g.crowded {
+			g.write(understudy.NewGapNote(g.server, g.camera, understudy.GapSession, from, at, g.told("")))
+		}
 	}
 	switch {
 	case g.before.IsZero() || !at.After(g.before):
 	case g.started.After(g.before):
 		ready := g.started
-		if at.Sub(g.started) < lostFor && g.cause != understudy.GapRule || g.started.After(at) {
+		if at.Sub(g.started) < lostFor && g.cause != understudy.GapRule && !g.crowded || g.started.After(at) {
 			ready = at
 		}
 		g.write(understudy.NewGapNote(g.server, g.camera, understudy.GapServer, g.before, ready, fmt.Sprintf(
@@ -105,8 +109,10 @@ func (g *gapNotes) begun(at time.Time) {
 		case g.cause == understudy.GapRule:
 			g.write(understudy.NewGapNote(g.server, g.camera, g.cause, ready, at, g.reason))
 		default:
-			g.write(understudy.NewGapNote(g.server, g.camera, understudy.GapCamera, ready, at, g.told("the camera sent nothing since the server started")))
+			g.write(understudy.NewGapNote(g.server, g.camera, g.absence(), ready, at, g.told("the camera sent nothing since the server started")))
 		}
+	case g.why != "" && g.crowded:
+		g.write(understudy.NewGapNote(g.server, g.camera, understudy.GapSession, g.before, at, g.told("")))
 	case g.why != "":
 		g.write(understudy.NewGapNote(g.server, g.camera, understudy.GapServer, g.before, at, g.why))
 	}
@@ -124,7 +130,18 @@ func (g *gapNotes) usual() time.Duration {
 // end is where the last frame ended.
 func (g *gapNotes) end() time.Time { return g.last.Add(g.usual()) }
 
+// absence is why nothing comes of the camera.
+func (g *gapNotes) absence() understudy.GapCause {
+	if g.crowded {
+		return understudy.GapSession
+	}
+	return understudy.GapCamera
+}
+
 func (g *gapNotes) told(otherwise string) string {
+	if g.crowded {
+		return fmt.Sprintf("the camera had no session left for %s", g.server)
+	}
 	if g.fault != "" {
 		return g.fault
 	}
@@ -136,7 +153,7 @@ func (g *gapNotes) hole(from, to time.Time) {
 	if !to.After(from) {
 		return
 	}
-	why := understudy.Note{Cause: understudy.GapCamera, Sentence: g.told(fmt.Sprintf("the camera sent nothing for %d ms", to.Sub(from).Milliseconds()))}
+	why := understudy.Note{Cause: g.absence(), Sentence: g.told(fmt.Sprintf("the camera sent nothing for %d ms", to.Sub(from).Milliseconds()))}
 	if g.cause != "" {
 		why = understudy.Note{Cause: g.cause, Sentence: g.reason}
 	}
@@ -187,6 +204,16 @@ func (g *gapNotes) excused() {
 	}
 }
 
+// saw takes in whether the camera has no session left for this server; it counts
+// until a frame is recorded, or nothing comes for another reason.
+func (g *gapNotes) saw(crowded bool, silent time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if crowded || silent > awayFor {
+		g.crowded = crowded
+	}
+}
+
 // look notes what was seen since the last look: holes, and a camera from which
 // nothing has come for long. stood is a time in which this process stood still,
 // zero if it did not.
@@ -203,7 +230,7 @@ func (g *gapNotes) look(now time.Time, silent time.Duration, fault string, stood
 	news := fault != g.fault
 	g.fault = fault
 	if !g.last.IsZero() && g.cause == "" && stood.To.IsZero() && silent > max(awayFor, 3*g.usual()) && (g.open.ID == "" || news) {
-		g.goesOn(understudy.GapCamera, g.told("the camera sends nothing"))
+		g.goesOn(g.absence(), g.told("the camera sends nothing"))
 	}
 	if g.taken.ID != "" && (lease.Holder == g.server || now.Sub(g.taken.To) > sentenceFor) {
 		if lease.Holder == g.server {

@@ -327,7 +327,7 @@ func (h *Home) assigned(a understudy.Assignment) {
 func (h *Home) claim(ctx context.Context) error {
 	ticker := time.NewTicker(decideEvery)
 	defer ticker.Stop()
-	c := claimer{home: h}
+	c := claimer{home: h, given: map[understudy.CameraID]time.Time{}}
 	for {
 		select {
 		case <-ctx.Done():
@@ -346,7 +346,8 @@ type claimer struct {
 	next     time.Time        // when to ask again
 	wait     time.Duration    // after the next refusal
 	said     string
-	waiting  bool // the last decision was that cameras only have to be steady
+	waiting  bool                              // the last decision was that cameras only have to be steady
+	given    map[understudy.CameraID]time.Time // when the session of a camera was given up last
 }
 
 func (c *claimer) step(ctx context.Context) {
@@ -354,6 +355,7 @@ func (c *claimer) step(ctx context.Context) {
 	if !ok {
 		return
 	}
+	c.give(s)
 	d := c.failback.look(s)
 	if d.Sentence != c.said && d.Sentence != "" {
 		c.home.log.Info(d.Sentence)
@@ -389,6 +391,15 @@ func (c *claimer) step(ctx context.Context) {
 	}
 }
 
+// give gives up the sessions that are in the way of who serves a camera as planned.
+func (c *claimer) give(s situation) {
+	s.given = c.given
+	for _, g := range s.gifts() {
+		c.home.config.Server.give(g)
+		c.given[g.camera] = s.now
+	}
+}
+
 // settled forgets that a stop was planned once every camera is here: the next one may not be.
 func (h *Home) settled() {
 	h.mu.Lock()
@@ -411,11 +422,13 @@ func (h *Home) situation() (situation, bool) {
 		return situation{}, false
 	}
 	s := situation{now: time.Now(), self: h.id, state: state, holdDown: h.config.HoldDown,
-		planned: h.planned, failbacks: slices.Clone(h.history.Failbacks), starts: slices.Clone(h.history.Starts)}
+		planned: h.planned, failbacks: slices.Clone(h.history.Failbacks), starts: slices.Clone(h.history.Starts),
+		single: map[understudy.CameraID]bool{}, crowded: h.config.Server.cover.crowding(time.Now())}
 	s.server, _ = h.site.RecordingServer(h.id)
 	for _, c := range h.site.Cameras {
 		if l, ok := h.site.Lease(c.ID); ok && c.Home == h.id {
 			s.leases = append(s.leases, l)
+			s.single[c.ID] = c.Sessions == 1
 		}
 	}
 	return s, true

@@ -108,6 +108,7 @@ func (c *camera) state(now time.Time) understudy.CameraState {
 	if state.Receiving && want.record && want.rule.Mode == understudy.RecordEvents {
 		state.Buffered, state.Waiting = c.preroll.state(now, want.rule.Before)
 	}
+	state.Crowded = c.crowded() && !state.Receiving
 	if silent := c.progress.away(now, c.source.Last()); state.Fault == "" && silent > receivingFor {
 		state.Fault = fmt.Sprintf("camera %s keeps its connection and has sent no picture for %s", c.id, silent.Round(time.Second))
 	}
@@ -160,7 +161,7 @@ func (s *Server) State() understudy.State {
 // answer is State for somebody who polls, and hears what a standby covers.
 func (s *Server) answer(observer understudy.Identity, p understudy.Poll) understudy.State {
 	if observer.Role == understudy.RoleFailover {
-		s.cover.heard(observer.Server, p.Covered, time.Now())
+		s.cover.heard(observer.Server, p, time.Now())
 	}
 	return s.State()
 }
@@ -185,7 +186,9 @@ func (s *Server) watch(ctx context.Context) error {
 		for _, c := range *s.cameras.Load() {
 			c.rate.look(now, c.source.Bytes())
 			s.tell(c, now)
-			c.gaps.look(now, c.progress.away(now, c.source.Last()), c.known(), still, s.lease(c.id))
+			silent := c.progress.away(now, c.source.Last())
+			c.gaps.saw(c.crowded(), silent)
+			c.gaps.look(now, silent, c.known(), still, s.lease(c.id))
 		}
 	}
 }

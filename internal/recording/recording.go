@@ -199,15 +199,7 @@ func (s *Server) reconcile() {
 			after = append(after, old)
 			continue
 		}
-		c := s.newCamera(wanted)
-		if old != nil {
-			c.after = old.silent // one session with a camera at a time
-			c.gaps.why = "the camera's settings were changed, and it was connected to anew"
-		}
-		ctx, cancel := context.WithCancel(s.ctx)
-		c.cancel = cancel
-		s.recorders.Go(func() { c.run(ctx) })
-		after = append(after, c)
+		after = append(after, s.begins(wanted, old, "the camera's settings were changed, and it was connected to anew"))
 	}
 	for _, old := range before {
 		old.cancel()
@@ -332,7 +324,7 @@ func (s *Server) Passed(id understudy.CameraID, mark understudy.Watermark) {
 func (s *Server) Crowded() []understudy.CameraID {
 	var crowded []understudy.CameraID
 	for _, c := range *s.cameras.Load() {
-		if c.source.Crowded() {
+		if c.crowded() {
 			crowded = append(crowded, c.id)
 		}
 	}
@@ -349,7 +341,7 @@ func (s *Server) find(id understudy.CameraID) (*camera, bool) {
 	return cameras[i], true
 }
 
-// coverage is what other servers said that they record of this one's cameras.
+// coverage is what other servers said that they record of this one's cameras, or cannot.
 type coverage struct {
 	mu   sync.Mutex
 	seen map[understudy.ServerID]covering
@@ -358,20 +350,26 @@ type coverage struct {
 type covering struct {
 	at      time.Time
 	cameras map[understudy.CameraID]bool
+	crowded map[understudy.CameraID]bool // that have no session left for it
 }
 
 // fresh is how old a standby's word may be. It polls four times a second.
 const fresh = 2 * time.Second
 
-func (c *coverage) heard(observer understudy.ServerID, cameras []understudy.CameraID, now time.Time) {
-	covered := make(map[understudy.CameraID]bool, len(cameras))
-	for _, id := range cameras {
-		covered[id] = true
-	}
+func (c *coverage) heard(observer understudy.ServerID, p understudy.Poll, now time.Time) {
+	told := covering{at: now, cameras: setOf(p.Covered), crowded: setOf(p.Crowded)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seen[observer] = covering{at: now, cameras: covered}
+	c.seen[observer] = told
 	maps.DeleteFunc(c.seen, func(_ understudy.ServerID, old covering) bool { return now.Sub(old.at) > fresh })
+}
+
+func setOf(cameras []understudy.CameraID) map[understudy.CameraID]bool {
+	set := make(map[understudy.CameraID]bool, len(cameras))
+	for _, id := range cameras {
+		set[id] = true
+	}
+	return set
 }
 
 // of returns whether anybody watches, and which cameras somebody covers.

@@ -3,9 +3,11 @@ package rtsp
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
@@ -22,7 +24,13 @@ const (
 	longestPause      = 5 * time.Second
 	longestBusyPause  = 2 * time.Second
 	unauthorizedPause = 30 * time.Second
-	goodSession       = 2 * time.Second // after one that sent for longer, the pauses start over
+	// A session of a server that died may live for 60 s (RFC 2326 §12.37). Who
+	// finds none left after that shares the camera with somebody who stays.
+	lingering = 65 * time.Second
+	// hastyPause is from one try to the next while the session is known to come free.
+	hastyPause  = 100 * time.Millisecond
+	hastyFor    = 15 * time.Second
+	goodSession = 2 * time.Second // after one that sent for longer, the pauses start over
 )
 
 // Source keeps a camera pulled: it reconnects for as long as it runs.
@@ -35,6 +43,9 @@ type Source struct {
 	bytes  atomic.Uint64 // of all tracks
 	last   atomic.Int64  // since made, monotonically
 	why    atomic.Pointer[understudy.Error]
+
+	hasty  atomic.Int64  // since made, until when it is asked in haste
+	hasten chan struct{} // holds one token when that was put off
 }
 
 // NewSource returns a source that has not begun.
@@ -42,13 +53,14 @@ func NewSource(c Config, sink Sink) *Source {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Source{config: c, sink: sink, made: time.Now()}
+	return &Source{config: c, sink: sink, made: time.Now(), hasten: make(chan struct{}, 1)}
 }
 
 // Run pulls the camera until ctx ends; its error is ctx's. The first retry
 // after a session that sent comes at once.
 func (s *Source) Run(ctx context.Context) error {
 	failures := 0
+	var crowded time.Time // no session has been left since; zero while that is not so
 	for {
 		dialed, err := s.config.Dials.begin(ctx)
 		if err != nil {
@@ -66,7 +78,13 @@ func (s *Source) Run(ctx context.Context) error {
 		if s.Last().Sub(began) > goodSession {
 			failures = 0
 		}
-		if err := wait(ctx, pause(failures, understudy.CodeOf(err))); err != nil {
+		switch {
+		case !s.Crowded():
+			crowded = time.Time{}
+		case crowded.IsZero():
+			crowded = time.Now()
+		}
+		if err := s.rest(ctx, failures, understudy.CodeOf(err), crowded); err != nil {
 			return err
 		}
 		failures++
@@ -85,8 +103,41 @@ func (s *Source) note(err error) {
 	}
 }
 
-// pause returns how long to wait after that many failures in a row.
-func pause(failures int, why understudy.Code) time.Duration {
+// Hasten has the camera asked in quick succession for a while, unless it refuses
+// the password: whoever had its only session gives it up now.
+func (s *Source) Hasten() {
+	s.hasty.Store(int64(time.Since(s.made) + hastyFor))
+	select {
+	case s.hasten <- struct{}{}:
+	default:
+	}
+}
+
+// rest waits until the camera is to be asked again.
+func (s *Source) rest(ctx context.Context, failures int, why understudy.Code, crowded time.Time) error {
+	began := time.Now()
+	length := pause(failures, why, !crowded.IsZero() && began.Sub(crowded) >= lingering)
+	for {
+		left := length
+		if time.Since(s.made) < time.Duration(s.hasty.Load()) && why != understudy.CodeUnauthenticated {
+			left = min(left, jitter(hastyPause))
+		}
+		timer := time.NewTimer(left - time.Since(began))
+		select {
+		case <-timer.C:
+			return nil
+		case <-s.hasten: // the rest is shorter than it was
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// pause returns how long to wait after that many failures in a row; shared says
+// that somebody else has the camera's sessions for long.
+func pause(failures int, why understudy.Code, shared bool) time.Duration {
 	switch {
 	case why == understudy.CodeUnauthenticated:
 		return jitter(unauthorizedPause)
@@ -94,7 +145,7 @@ func pause(failures int, why understudy.Code) time.Duration {
 		return 0
 	}
 	longest := longestPause
-	if why == understudy.CodeUnavailable {
+	if why == understudy.CodeUnavailable && !shared {
 		longest = longestBusyPause
 	}
 	return jitter(min(longest, firstPause<<min(failures-1, 10)))
@@ -148,6 +199,20 @@ func (s *Source) Crowded() bool {
 	}
 	answer, ok := errors.AsType[liberrors.ErrClientBadStatusCode](why.Err)
 	return ok && (answer.Code == base.StatusNotEnoughBandwidth || answer.Code == base.StatusServiceUnavailable)
+}
+
+// Declined reports whether nothing comes because the camera answers and gives no
+// session, without saying that it has none left: cameras that allow one say it
+// with a 403 ("online user amount reached"), or close the connection.
+func (s *Source) Declined() bool {
+	why := s.why.Load()
+	if why == nil {
+		return false
+	}
+	if answer, ok := errors.AsType[liberrors.ErrClientBadStatusCode](why.Err); ok {
+		return answer.Code == base.StatusForbidden
+	}
+	return errors.Is(why.Err, io.EOF) || errors.Is(why.Err, syscall.ECONNRESET)
 }
 
 // Frames returns how many video frames came since the source was made.

@@ -3,6 +3,7 @@
 const causes = {
   camera: "the camera was away",
   takeover: "takeover",
+  session: "the camera allows too few sessions for two servers",
   server: "no server recorded",
   disk: "the disk failed or was too slow",
   damage: "recorded, and damaged since",
