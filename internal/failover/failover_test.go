@@ -194,7 +194,7 @@ func (s *story) answer(args []string) {
 			s.t.Fatalf("no such word in an answer: %s", word)
 		default:
 			word, epoch, _ := strings.Cut(word, "^") // a^2: under a provisional epoch
-			camera := understudy.CameraID(strings.TrimRight(word, "!-?~</"))
+			camera := understudy.CameraID(strings.TrimRight(word, "!-?~</%"))
 			if camera == understudy.CameraID(word) {
 				s.marks[camera] = s.now
 			}
@@ -202,7 +202,7 @@ func (s *story) answer(args []string) {
 			if epoch != "" {
 				c.Epoch, c.Provisional = uint64(epoch[0]-'0'), true
 			}
-			if !strings.ContainsAny(word, "-/") {
+			if !strings.ContainsAny(word, "-/%") {
 				s.frames[camera] = uint64(s.now)
 			}
 			c.Frames = s.frames[camera]
@@ -211,6 +211,9 @@ func (s *story) answer(args []string) {
 			}
 			if strings.HasSuffix(word, "/") { // it has just lost the camera, and says so
 				c.Fault = "the camera refuses"
+			}
+			if strings.HasSuffix(word, "%") { // it has no session left for the server
+				c.Crowded, c.Receiving, c.Fault = true, false, "no session left"
 			}
 			if strings.HasSuffix(word, "?") { // it waits for an event
 				c.Waiting, c.Buffered.At = true, at(s.now)

@@ -42,6 +42,7 @@ func (s *State) awaited(home understudy.ServerID, camera understudy.CameraID, d 
 	case s.at-d.since < coverPlanned:
 		return loaded || d.ordered
 	}
-	// A server that leaves is claimed from as it is. One that goes on recording keeps what it alone has.
-	return d.ordered && s.watches[home].cameras[camera].receiving
+	// A server that leaves is claimed from as it is. One that goes on recording keeps
+	// what it alone has, unless that is its session: it gives that up for the lease.
+	return d.ordered && s.watches[home].cameras[camera].receiving && !slices.Contains(s.own.Crowded, camera)
 }

@@ -155,7 +155,7 @@ func (s *Server) ask(ctx context.Context, id understudy.ServerID, conn Conn, pat
 		})
 	}
 	began := s.elapsed()
-	state, err := conn.Poll(ctx, understudy.Poll{Observer: s.self, Covered: s.config.Recorder.Covered()})
+	state, err := conn.Poll(ctx, understudy.Poll{Observer: s.self, Covered: s.config.Recorder.Covered(), Crowded: s.config.Recorder.Crowded()})
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type holding struct {
 type trial struct {
 	began time.Duration
 	shown time.Duration // since when a sample of it is durable here; 0 while none is
+	turn  time.Duration // since when its home alone asks for its session; 0: it had no turn yet
 }
 
 // Bounds of a release.
@@ -32,6 +33,7 @@ const (
 	overlapBound = 10 * time.Second // of both recording, where no equal sample is found
 	proofLength  = 3 * time.Second  // of looking for one sample, before a later one is looked for
 	idleBound    = time.Minute      // of nobody getting a frame
+	sessionTurn  = 5 * time.Second  // of a home to have the session that was given up for it
 	lastResort   = 5 * time.Second  // that a server waits for others which can record, when it cannot
 )
 
@@ -191,11 +193,18 @@ func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool
 	if w.broken > 0 {
 		return true
 	}
+	t, trying := s.trials[camera]
+	if t.turn == 0 && s.obstructs(camera, home) {
+		t = trial{began: s.at - trialPause, turn: s.at}
+		s.trials[camera], trying = t, true
+	}
+	if p.lost(s.at) && t.turn > 0 && s.at-t.turn < sessionTurn {
+		return false
+	}
 	if !p.lost(s.at) || !p.begun && s.at-p.moved < s.patience(w) {
 		delete(s.trials, camera)
 		return false
 	}
-	t, trying := s.trials[camera]
 	if !trying || s.at-t.began >= trialPause {
 		t.began = s.at
 	}
@@ -235,6 +244,9 @@ func (s *State) release() {
 		}
 		s.held[camera] = h
 		if reason != "" {
+			if s.obstructs(camera, h.home) {
+				s.crowded[camera] = s.at + crowdedPause // nor is it mirrored
+			}
 			delete(s.held, camera)
 			if s.posts[camera].standby == understudy.StandbyCold {
 				delete(s.material, camera) // it was lent for this takeover, and may be another at the next
@@ -263,6 +275,8 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 	switch {
 	case s.site.Seq > 0 && !exists:
 		return "the site no longer has it"
+	case s.obstructs(camera, h.home):
+		return fmt.Sprintf("%s serves it and finds no session left there, so this one is given up for it", s.lease(camera, h.home).Holder)
 	case h.trial && !covered:
 		return "it was only tried, and nothing of it could be recorded here"
 	case other == "" && !covered && s.at-h.freed >= idleBound:
@@ -280,6 +294,20 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 		h.proof, h.proofAt = Proof{Camera: camera, Server: other, Mark: p.mark}, s.at
 	}
 	return ""
+}
+
+// obstructs reports whether this server's session with a camera is in the way of
+// who serves it and finds none left: that one was granted the lease after this
+// one, or the camera, which is only tried here, is known to allow one session.
+func (s *State) obstructs(camera understudy.CameraID, home understudy.ServerID) bool {
+	h, held := s.held[camera]
+	lease := s.lease(camera, home)
+	w := s.watches[lease.Holder]
+	p := w.cameras[camera]
+	if !held || lease.Holder == s.self || !w.verdict.answers() || !p.crowded || p.receiving {
+		return false
+	}
+	return h.camera.Epoch < lease.Epoch || h.trial && h.camera.Camera.Sessions == 1
 }
 
 // recordedBy returns who else is seen recording a camera: the lease's holder,

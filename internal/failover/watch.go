@@ -99,6 +99,7 @@ type progress struct {
 	epoch     uint64
 	run       uint64
 	receiving bool
+	crowded   bool          // the camera has no session left for the server
 	heard     time.Duration // receiving since
 	frames    uint64        // that the server has received
 	came      time.Duration // when the number was last seen to grow
@@ -186,7 +187,7 @@ func (w watch) says(now understudy.State) bool {
 	for i := 0; same && i < len(now.Cameras); i++ {
 		c := now.Cameras[i]
 		p, seen := w.cameras[c.Camera]
-		same = seen && c.Receiving == p.receiving && c.Fault == p.fault && c.Run == p.run && c.Epoch == p.epoch
+		same = seen && c.Receiving == p.receiving && c.Crowded == p.crowded && c.Fault == p.fault && c.Run == p.run && c.Epoch == p.epoch
 	}
 	return same
 }
@@ -215,7 +216,7 @@ func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) p
 		p.came = at
 	}
 	p.mark, p.epoch, p.run = mark, c.Epoch, c.Run
-	p.receiving, p.frames, p.fault = c.Receiving, c.Frames, c.Fault
+	p.receiving, p.crowded, p.frames, p.fault = c.Receiving, c.Crowded, c.Frames, c.Fault
 	return p
 }
 

@@ -1,0 +1,51 @@
+package faults_test
+
+import (
+	"testing"
+	"time"
+
+	"understudy"
+)
+
+// A camera that allows one session goes home after a takeover, is handed over on
+// order and comes back: who has the session gives it up when the lease has moved,
+// so each move costs a moment, and no more.
+func TestACameraOfOneSessionMoves(t *testing.T) {
+	const (
+		single = understudy.CameraID("single")
+		expiry = 4 * time.Second
+		gop    = 2 * time.Second
+		most   = 50 // frames of a planned switch at 25 a second: the polls, and the wait for a key frame
+	)
+	b := up(t, "127.92.33.", hot("good"), nil)
+	url, _ := testCamera(t, "127.92.33.101:8554", "--max-sessions", "1", "--session-expiry", expiry.String())
+	if _, err := b.Client.PutCamera(t.Context(), understudy.Camera{ID: single, Home: "rec1", URL: url, Sessions: 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	b.recordsNow(8*time.Second, "rec1", single)
+	b.from = time.Now()
+	b.do("kill", "rec1")
+	b.recordsNow(expiry+gop+4*time.Second, "fo1", single)
+	back := time.Now()
+	b.do("start", "rec1")
+	b.holds(30*time.Second, "rec1", 2)
+	b.recordsNow(2*gop+2*time.Second, "rec1", single)
+
+	if _, err := b.Client.HandOver(t.Context(), "rec1", understudy.HandOver{To: "fo1"}); err != nil {
+		t.Fatal(err)
+	}
+	b.holds(20*time.Second, "fo1", 2)
+	b.recordsNow(2*gop+2*time.Second, "fo1", single)
+	if _, err := b.Client.FailBack(t.Context(), "rec1"); err != nil {
+		t.Fatal(err)
+	}
+	b.holds(20*time.Second, "rec1", 2)
+	b.recordsNow(2*gop+2*time.Second, "rec1", single)
+	b.emptied(time.Minute, "fo1")
+	for _, h := range b.account(single) {
+		if h.after.After(back) && h.frames > most+uint64(gop/time.Second)*25 {
+			t.Errorf("a switch cost %d frames", h.frames)
+		}
+	}
+	t.Log(b.story())
+}
