@@ -5,7 +5,7 @@ SEEDS ?= 10000
 FROM ?= 0
 LINT = bin/golangci-lint
 
-.PHONY: help demo test tools lint race script browser drills sample sim canaries campaign faults crash fuzz build clean
+.PHONY: help demo test tools lint race script browser drills sample sim stories canaries campaign faults crash fuzz build clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,7 @@ demo: build ## a whole site on this machine: cameras, servers, page; kill a serv
 build: ## the one binary, bin/understudy
 	@$(GO) build -trimpath -o bin/understudy ./cmd/understudy
 
-test: tools lint race script browser drills sample ## everything: vet, lint, race-enabled tests, the page in a browser, three drills, a handful of faults
+test: tools lint race stories script browser drills sample ## everything: vet, lint, race-enabled tests, 5000 simulated stories, the page in a browser, three drills, a handful of faults
 
 tools: ## install or build what the tests need and this machine lacks
 	@scripts/install-test-tools.sh && scripts/build-versitygw.sh
@@ -36,6 +36,9 @@ faults: build ## break a whole site in many ways: full disks, random kills, came
 
 sim: ## play SEEDS stories of a site under faults on virtual time; SEED=n writes down one; QUIET=hours counts false takeovers
 	@$(GO) run ./internal/sim/play $(if $(QUIET),-json -quiet-hours $(QUIET),$(if $(SEED),-seed $(SEED),-seeds $(SEEDS) -from $(FROM)))
+
+stories: ## the simulated stories of make test, always the same ones (40 seconds)
+	@$(GO) run ./internal/sim/play -seeds 5000
 
 canaries: ## plant bugs in copies of the code, and see that the simulator finds each of them
 	@$(GO) run ./internal/sim/canaries
