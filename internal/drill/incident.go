@@ -17,7 +17,8 @@ const incidentTime = 45 * time.Second
 
 // record takes the site's own record of what happened, keeps it beside the
 // exports, and compares what it says is missing with the frames that were
-// counted one by one: two ways to one figure.
+// counted one by one: two ways to one figure. Cameras that the fault did not
+// befall are no part of it.
 func (r *rehearsal) record(ctx context.Context, result *Result) error {
 	var found understudy.Incident
 	err := wait(ctx, incidentTime, "the incident to be concluded", func(ctx context.Context) bool {
@@ -29,8 +30,15 @@ func (r *rehearsal) record(ctx context.Context, result *Result) error {
 		return err
 	}
 	result.Incident = &found
+	sick := r.sick()
 	for _, p := range result.pictures {
 		n := slices.IndexFunc(found.Cameras, func(c understudy.IncidentCamera) bool { return c.Camera == p.camera })
+		if !slices.Contains(sick, p.camera) {
+			if n >= 0 {
+				return understudy.Errorf(understudy.CodeInternal, "incident %s tells of camera %s, to which nothing happened", found.ID, p.camera)
+			}
+			continue
+		}
 		if n < 0 || found.Cameras[n].Account == nil {
 			return understudy.Errorf(understudy.CodeInternal, "incident %s has no account of camera %s", found.ID, p.camera)
 		}
