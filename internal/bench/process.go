@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/site"
 )
 
 // clockTicks is USER_HZ, in which Linux counts processor time for programs.
@@ -101,9 +102,7 @@ func (p *process) usage() (usage, error) {
 		}
 		u.cpu += time.Duration(ticks) * time.Second / clockTicks
 	}
-	kilobytes, _, _ := strings.Cut(firstField(proc+"status", "VmRSS"), " ")
-	resident, err := strconv.ParseInt(kilobytes, 10, 64)
-	u.rss = resident << 10
+	u.rss, err = site.Resident(p.command.Process.Pid)
 	return u, err
 }
 

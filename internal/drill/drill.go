@@ -75,7 +75,7 @@ type rehearsal struct {
 	log      *eventLog
 
 	from, fault, cured, failback, emptied time.Time
-	memory                                float64                                  // of the standby, in MiB, just before the fault
+	memory                                int64                                    // bytes that the standby had resident just before the fault
 	before                                map[understudy.CameraID]understudy.Lease // at the fault
 	durable                               map[understudy.CameraID]time.Time
 	merged                                map[understudy.SegmentID]int64

@@ -22,7 +22,7 @@ const tailTolerance = 3 * time.Second
 // measure turns the noted moments into figures.
 func (r *rehearsal) measure() Result {
 	o := r.options
-	result := Result{Mode: o.Mode, Fault: o.Fault, NoManagement: o.NoManagement, Cameras: len(r.own()), GOP: o.GOP.Seconds(), StandbyMemory: r.memory}
+	result := Result{Mode: o.Mode, Fault: o.Fault, NoManagement: o.NoManagement, Cameras: len(r.own()), GOP: o.GOP.Seconds(), StandbyMemory: float64(r.memory) / (1 << 20)}
 	if r.fault.IsZero() {
 		return result
 	}
