@@ -82,11 +82,6 @@ type Own struct {
 	Writable bool
 }
 
-func (o Own) same(as Own) bool {
-	return slices.Equal(o.Covered, as.Covered) && slices.Equal(o.Busy, as.Busy) && slices.Equal(o.Crowded, as.Crowded) &&
-		slices.Equal(o.Foreign, as.Foreign) && o.Writable == as.Writable
-}
-
 // Claimed is the definite answer to a claim. An unknown outcome is no answer:
 // the same claim stays wanted.
 type Claimed struct {
@@ -194,13 +189,7 @@ const (
 	askForbidden = 10 * time.Second       // after a claim that was refused whole
 	trialLength  = 15 * time.Second       // for the first durable sample
 	trialPause   = 75 * time.Second       // from one trial to the next
-	// settleEvery is how long what tells nothing new waits at most to be reckoned
-	// with, and settleIdle the same while nobody is stood in for and everybody is
-	// well. A server that is well says so four times a second, and most of what is
-	// watched is well: without it the work grows with the square of a site.
-	settleEvery = 100 * time.Millisecond
-	settleIdle  = 300 * time.Millisecond
-	homesTurn   = 3 * time.Second // of frames here only; a home that has lost a camera asks it each 2.4 s at least
+	homesTurn    = 3 * time.Second        // of frames here only; a home that has lost a camera asks it each 2.4 s at least
 )
 
 // NewState is a state that has seen nothing. nonce tells this start of the
@@ -246,24 +235,6 @@ func (s *State) Advance(o Observation) Want {
 	s.settledAt, s.last = s.at, want
 	s.last.Said, s.idle = nil, s.isIdle()
 	return want
-}
-
-// pace is how often all is settled anew while nothing new is seen.
-func (s *State) pace() time.Duration {
-	if s.idle {
-		return settleIdle
-	}
-	return settleEvery
-}
-
-// isIdle reports that there is nothing to do here but to watch.
-func (s *State) isIdle() bool {
-	for _, w := range s.watches {
-		if w.verdict.Condition != Well || w.suspected > 0 {
-			return false
-		}
-	}
-	return len(s.held)+len(s.trials)+len(s.last.Claims) == 0
 }
 
 func (s State) clone() State {

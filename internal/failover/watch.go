@@ -179,19 +179,6 @@ func shown(cameras map[understudy.CameraID]progress, now []understudy.CameraStat
 	return cameras
 }
 
-// says reports whether a server that is well tells what it told before, but for
-// how far its cameras have come.
-func (w watch) says(now understudy.State) bool {
-	same := w.verdict.Condition == Well && w.heard == w.quiet && w.suspected == 0 && w.unheard == 0 && w.refusals == 0 &&
-		now.Storage.Writable && w.broken == 0 && now.Leaving == "" && len(now.Cameras) == len(w.cameras) && slices.Equal(now.Short, w.state.Short)
-	for i := 0; same && i < len(now.Cameras); i++ {
-		c := now.Cameras[i]
-		p, seen := w.cameras[c.Camera]
-		same = seen && c.Receiving == p.receiving && c.Crowded == p.crowded && c.Fault == p.fault && c.Run == p.run && c.Epoch == p.epoch
-	}
-	return same
-}
-
 func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) progress {
 	mark := c.Watermark
 	if c.Buffered.At.After(mark.At) { // it waits for an event, and does what its rule asks
