@@ -199,7 +199,7 @@ func (s *Server) reconcile() {
 			after = append(after, old)
 			continue
 		}
-		after = append(after, s.begins(wanted, old, "the camera's settings were changed, and it was connected to anew"))
+		after = append(after, s.begins(wanted, old, "the camera's settings were changed, and it was connected to anew", 0))
 	}
 	for _, old := range before {
 		old.cancel()

@@ -61,8 +61,7 @@ func (s *Server) give(g gift) {
 	if !ok || i < 0 || s.ctx == nil || s.ctx.Err() != nil {
 		return
 	}
-	next := s.begins(s.assignment.Cameras[i], old, sentence)
-	next.rest = lent
+	next := s.begins(s.assignment.Cameras[i], old, sentence, lent)
 	after := slices.Clone(*s.cameras.Load())
 	after[slices.Index(after, old)] = next
 	old.cancel()
@@ -72,9 +71,11 @@ func (s *Server) give(g gift) {
 	s.config.Report(understudy.Report{Kind: understudy.EventCamera, Camera: g.camera, Sentence: sentence})
 }
 
-// begins makes a camera and runs it, once its predecessor has left it, if there is one.
-func (s *Server) begins(a understudy.AssignedCamera, old *camera, why string) *camera {
+// begins makes a camera and runs it: once its predecessor has left it, if there is
+// one, and the camera has been left alone for rest.
+func (s *Server) begins(a understudy.AssignedCamera, old *camera, why string, rest time.Duration) *camera {
 	c := s.newCamera(a)
+	c.rest = rest
 	if old != nil {
 		c.after = old.silent // one session with a camera at a time
 		c.gaps.why = why
