@@ -95,7 +95,7 @@ func cost(accounts []understudy.CameraAccount) string {
 		text = fmt.Sprintf("at most %d ms are missing, of camera %s", worst.Milliseconds, worst.Camera)
 	}
 	if whole := len(accounts) - short; short > 0 && whole > 0 {
-		text += fmt.Sprintf("; nothing of %d others", whole)
+		text += fmt.Sprintf("; nothing of %d more", whole)
 	}
 	switch {
 	case seams > 0 && proven == seams:
