@@ -84,8 +84,8 @@ func demo(cmd *cobra.Command, dir string, layout site.Layout) error {
 	return g.Wait()
 }
 
-// demoLayout is two recording servers, one with a hot standby of its own, the
-// other with a failover group of one.
+// demoLayout is two recording servers, one with a hot standby of its own that
+// mirrors one of its cameras, the other with a failover group of one.
 func demoLayout(cameras []string) (site.Layout, error) {
 	layout := site.Layout{
 		Recording: []understudy.RecordingServer{
@@ -97,7 +97,7 @@ func demoLayout(cameras []string) (site.Layout, error) {
 	}
 	if len(cameras) == 0 {
 		layout.Cameras = []understudy.Camera{
-			{ID: "plaza-north", Name: "Plaza, north", Home: "rec1"}, {ID: "plaza-south", Name: "Plaza, south", Home: "rec1"},
+			{ID: "plaza-north", Name: "Plaza, north", Home: "rec1"}, {ID: "plaza-south", Name: "Plaza, south, mirrored", Home: "rec1", Mirror: "fo1"},
 			{ID: "plaza-east", Name: "Plaza, east", Home: "rec2"}, {ID: "plaza-west", Name: "Plaza, west", Home: "rec2"},
 		}
 		return layout, nil

@@ -67,8 +67,10 @@ func Account(i understudy.Incident, line understudy.Timeline) understudy.CameraA
 
 func sentence(a understudy.CameraAccount, why []string, recorded bool) string {
 	switch {
+	case len(a.Missing) > 0 && a.Milliseconds == 0:
+		return fmt.Sprintf("cannot be said yet: %s did not answer; nothing is missing of what the others have", join(a.Missing))
 	case len(a.Missing) > 0:
-		return fmt.Sprintf("cannot be said: %s did not answer, and may hold what looks like %d ms missing", join(a.Missing), a.Milliseconds)
+		return fmt.Sprintf("cannot be said yet: %s did not answer, and may hold what looks like %d ms missing", join(a.Missing), a.Milliseconds)
 	case !recorded:
 		return "nothing is recorded of it"
 	case a.Milliseconds > 0:
