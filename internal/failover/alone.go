@@ -96,7 +96,7 @@ func (s *State) forestaller(camera understudy.CameraID, epoch uint64) understudy
 
 // tellSolo says, once for each home, what is done for it without being asked to.
 func (s *State) tellSolo() {
-	for _, home := range sorted(s.duties) {
+	for _, home := range s.order {
 		now, sentence, cameras := s.solo(home)
 		if now != s.told[home] && sentence != "" {
 			s.say(understudy.EventServer, home, now == provisional, "%s", sentence)

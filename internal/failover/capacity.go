@@ -136,7 +136,7 @@ func (s *State) settled(all []candidate) map[understudy.CameraID]share {
 // goes soon, and to reduce others for it would cost more than it takes.
 func (s *State) contenders() []candidate {
 	var all []candidate
-	for camera, home := range s.candidates() {
+	for camera, home := range s.candidates {
 		_, held := s.held[camera]
 		mine := s.lease(camera, home).Holder == s.self
 		_, demanded := s.demanded(home, camera)

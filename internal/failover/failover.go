@@ -140,12 +140,14 @@ type State struct {
 	reached  bool          // the management server answers
 	toldAt   time.Duration // when it last told what it sees of all servers
 	isolated bool          // nobody answers: it may be this server that is cut off
-	own      Own
-	site     understudy.Site
-	duties   map[understudy.ServerID]understudy.Duty
-	posts    map[understudy.CameraID]post
-	peers    map[understudy.CameraID][]understudy.ServerID // the other standbys; replaced, never changed
-	leases   map[understudy.CameraID]understudy.Lease
+	// quietUntil: nobody needs to be suspected of silence before this.
+	quietUntil time.Duration
+	own        Own
+	site       understudy.Site
+	duties     map[understudy.ServerID]understudy.Duty
+	posts      map[understudy.CameraID]post
+	peers      map[understudy.CameraID][]understudy.ServerID // the other standbys; replaced, never changed
+	leases     map[understudy.CameraID]understudy.Lease
 	// material is what is needed to record a camera, credentials included.
 	material map[understudy.CameraID]understudy.AssignedCamera
 	watches  map[understudy.ServerID]watch
@@ -167,6 +169,8 @@ type State struct {
 	homes     map[understudy.ServerID]understudy.RecordingServer
 	addresses map[understudy.ServerID]understudy.Addresses
 	mirrored  []understudy.CameraID // posts of mirror standby, by id
+	order     []understudy.ServerID // of duties, by id
+	always    []understudy.ServerID // whom to watch whoever holds the leases, by id
 
 	calm      bool // the last observation said nothing new
 	idle      bool // nobody is stood in for, and nobody needs it
@@ -390,6 +394,13 @@ func (s *State) lookUp() {
 	for _, r := range s.site.RecordingServers {
 		s.homes[r.ID] = r
 	}
+	s.order = sorted(s.duties)
+	s.always = slices.Clone(s.order)
+	for _, peers := range s.peers {
+		s.always = append(s.always, peers...)
+	}
+	slices.Sort(s.always)
+	s.always = slices.Compact(s.always)
 	s.mirrored = nil
 	for _, camera := range sorted(s.posts) {
 		if s.posts[camera].standby == understudy.StandbyMirror {
@@ -453,44 +464,60 @@ func (s *State) lease(camera understudy.CameraID, home understudy.ServerID) unde
 // played, of the others that stand in for them now or may, and of the homes
 // whose footage lies here.
 func (s *State) watchWhoMatters() {
-	matters := map[understudy.ServerID]bool{}
+	var besides map[understudy.ServerID]bool // most often none
+	matters := func(id understudy.ServerID) bool {
+		_, always := slices.BinarySearch(s.always, id)
+		return always || besides[id]
+	}
+	begin := func(id understudy.ServerID) {
+		if _, ok := s.watches[id]; !ok && id != s.self && s.addresses[id].State != "" {
+			s.watches[id] = watch{quiet: s.at}
+		}
+	}
+	note := func(id understudy.ServerID) {
+		if id != s.self && !matters(id) {
+			if besides == nil {
+				besides = map[understudy.ServerID]bool{}
+			}
+			besides[id] = true
+			begin(id)
+		}
+	}
+	for _, id := range s.always {
+		begin(id)
+	}
 	for home, d := range s.duties {
-		matters[home] = true
 		for _, c := range d.Cameras {
-			matters[s.lease(c.Camera.ID, home).Holder] = true
-			for _, peer := range s.peers[c.Camera.ID] {
-				matters[peer] = true
+			if holder := s.lease(c.Camera.ID, home).Holder; holder != home {
+				note(holder)
 			}
 		}
 	}
 	for _, home := range s.own.Foreign {
-		matters[home] = true
+		note(home)
 	}
 	for id, h := range s.held { // also of a camera that has moved to a home that is no duty
-		matters[h.home], matters[s.lease(id, h.home).Holder] = true, true
-	}
-	delete(matters, s.self)
-	for id := range matters {
-		if _, ok := s.watches[id]; !ok && s.addresses[id].State != "" {
-			s.watches[id] = watch{quiet: s.at}
-		}
+		note(h.home)
+		note(s.lease(id, h.home).Holder)
 	}
 	for id := range s.watches {
-		if !matters[id] {
+		if !matters(id) {
 			delete(s.watches, id)
 		}
 	}
 }
 
 func (s *State) want() Want {
-	w := Want{Watch: map[understudy.ServerID]string{}, SendHome: map[understudy.ServerID]string{}}
+	w := Want{Watch: s.wantWatched()}
 	for _, id := range sorted(s.watches) {
 		watch, address := s.watches[id], s.addresses[id]
-		w.Watch[id] = address.State
 		if watch.suspected > 0 && watch.unheard == 0 && !watch.refusedEnough() {
 			w.Verify = append(w.Verify, id)
 		}
 		if watch.verdict.answers() && watch.state.Storage.Writable && address.Merge != "" && slices.Contains(s.own.Foreign, id) {
+			if w.SendHome == nil {
+				w.SendHome = map[understudy.ServerID]string{}
+			}
 			w.SendHome[id] = address.Merge
 		}
 	}
@@ -507,4 +534,21 @@ func (s *State) want() Want {
 	w.Open = s.toOpen()
 	w.Said = s.said
 	return w
+}
+
+// wantWatched is whom to poll: what was wanted before, if it is still so.
+func (s *State) wantWatched() map[understudy.ServerID]string {
+	same := len(s.last.Watch) == len(s.watches)
+	for id := range s.watches {
+		before, ok := s.last.Watch[id]
+		same = same && ok && before == s.addresses[id].State
+	}
+	if same {
+		return s.last.Watch
+	}
+	all := make(map[understudy.ServerID]string, len(s.watches))
+	for id := range s.watches {
+		all[id] = s.addresses[id].State
+	}
+	return all
 }

@@ -92,6 +92,9 @@ func (s *State) noticeCrowded() {
 // wantMirrored returns whose streams are kept open here while another server
 // records them, and how far that one has come: what is behind that is in memory here.
 func (s *State) wantMirrored() ([]understudy.AssignedCamera, map[understudy.CameraID]understudy.Watermark) {
+	if len(s.mirrored) == 0 {
+		return nil, nil
+	}
 	var all []understudy.AssignedCamera
 	passed := map[understudy.CameraID]understudy.Watermark{}
 	for _, camera := range s.mirrored {

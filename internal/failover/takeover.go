@@ -117,7 +117,7 @@ func (s *State) homeFails(home understudy.ServerID, camera understudy.CameraID) 
 // is release's, and later.
 func (s *State) takeUp() {
 	var ousted []understudy.CameraID
-	for camera, home := range s.candidates() {
+	for camera, home := range s.candidates {
 		h, held := s.held[camera]
 		lease := s.lease(camera, home)
 		_, demanded := s.demanded(home, camera)
@@ -149,26 +149,33 @@ func (s *State) takeUp() {
 	}
 }
 
-// candidates are the cameras that may be recorded here, with their homes.
-func (s *State) candidates() map[understudy.CameraID]understudy.ServerID {
-	all := map[understudy.CameraID]understudy.ServerID{}
-	for camera, h := range s.held {
-		all[camera] = h.home
-		if c, ok := s.site.Camera(camera); ok && c.Home != "" { // it may have moved
-			all[camera] = c.Home
+// candidates are the cameras that may be recorded here, with their homes, in no
+// order. What is done with one may change whether it is held.
+func (s *State) candidates(yield func(understudy.CameraID, understudy.ServerID) bool) {
+	for home, d := range s.duties {
+		for _, c := range d.Cameras {
+			if !yield(c.Camera.ID, home) {
+				return
+			}
 		}
 	}
 	for camera, lease := range s.leases {
-		if lease.Holder == s.self {
-			all[camera] = s.material[camera].Camera.Home
+		if _, duty := s.posts[camera]; lease.Holder == s.self && !duty && !yield(camera, s.material[camera].Camera.Home) {
+			return
 		}
 	}
-	for home, d := range s.duties {
-		for _, c := range d.Cameras {
-			all[c.Camera.ID] = home
+	for camera, h := range s.held {
+		if _, duty := s.posts[camera]; duty || s.leases[camera].Holder == s.self {
+			continue
+		}
+		home := h.home
+		if c, ok := s.site.Camera(camera); ok && c.Home != "" { // it may have moved
+			home = c.Home
+		}
+		if !yield(camera, home) {
+			return
 		}
 	}
-	return all
 }
 
 // tried reports whether a camera is to be recorded here before anything is
@@ -333,7 +340,7 @@ type claiming struct {
 
 // ask settles which leases are asked for.
 func (s *State) ask() {
-	for _, home := range sorted(s.duties) {
+	for _, home := range s.order {
 		c := s.claims[home]
 		cameras, why := s.claimable(home)
 		if slices.Equal(cameras, c.claim.Cameras) {

@@ -255,8 +255,13 @@ func later(one, other understudy.State) time.Duration {
 	return one.At.Sub(other.At)
 }
 
-// suspect notices silence, and reports whether it is news.
+// suspect notices silence, and reports whether it is news. It is asked at each
+// step, and nobody can have been silent for long enough before quietUntil.
 func (s *State) suspect() bool {
+	if s.at <= s.quietUntil {
+		return false
+	}
+	s.quietUntil = s.at + silenceMin
 	news := false
 	for id, w := range s.watches {
 		bound := s.granted(w)
@@ -266,6 +271,9 @@ func (s *State) suspect() bool {
 		if w.suspected == 0 && s.at-w.quiet > bound {
 			w.suspected, news = s.at, true
 			s.watches[id] = w
+		}
+		if w.suspected == 0 {
+			s.quietUntil = min(s.quietUntil, w.quiet+silenceMin)
 		}
 	}
 	return news
@@ -301,6 +309,8 @@ func (s *State) verdict(id understudy.ServerID, w watch) verdict {
 		return verdict{Condition: Blind, Sentence: fmt.Sprintf(
 			"%s has not answered %s for %s, but %s saw it at work later than that: "+
 				"%s is blind, %s is not dead, nothing is taken over", id, s.self, seconds(s.at-w.quiet), w.witness(s.at), s.self, id)}
+	case lost && w.verdict.Condition == Dead: // nothing new is said of it
+		return w.verdict
 	case lost:
 		return verdict{Condition: Dead, Sentence: s.obituary(id, w)}
 	case w.suspected > 0 && w.known:
