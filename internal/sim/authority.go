@@ -95,7 +95,7 @@ func (a *authority) tell(sub *subscriber, status []understudy.ServerStatus) {
 		return
 	}
 	sub.last = max(sub.last, a.s.now+net.delay())
-	a.s.plan(sub.last, func() {
+	a.s.plan(sub.last, deed{do: func() {
 		if !net.both(a.place, sub.to.place) || sub.to.boot != sub.boot || !sub.to.up {
 			return
 		}
@@ -103,7 +103,7 @@ func (a *authority) tell(sub *subscriber, status []understudy.ServerStatus) {
 			sub.seen = generation
 		}
 		sub.to.do(sub.boot, func() { sub.deliver(site, status) })
-	})
+	}})
 }
 
 // subscribe follows the channel, from a process that has just started.
@@ -194,7 +194,7 @@ func (a *authority) ask(i int, m *machine) {
 				state := a.s.stateOf(m, understudy.Poll{})
 				answer(func() {
 					a.asked[i] = 0
-					a.status[i] = understudy.ServerStatus{Server: m.id, Reachable: true, State: &state}
+					a.status[i] = understudy.ServerStatus{Server: m.id, Reachable: true, State: state}
 				})
 			})
 		}

@@ -10,33 +10,52 @@ import (
 type engine struct {
 	now    time.Duration
 	heap   []event
+	deeds  []deed
+	free   []int32 // places in deeds
 	serial uint64
 	hash   uint64
 }
 
+// event is without pointers, so that the heap is moved about cheaply.
 type event struct {
 	at     time.Duration
 	serial uint64
-	do     func()
+	deed   int32 // its place
+}
+
+// deed is what happens: by itself, or in a process, if that still runs then.
+type deed struct {
+	of   *machine
+	boot int
+	do   func()
 }
 
 func (e event) before(o event) bool { return e.at < o.at || e.at == o.at && e.serial < o.serial }
 
 // after plans f.
-func (e *engine) after(d time.Duration, f func()) { e.plan(e.now+d, f) }
+func (e *engine) after(d time.Duration, f func()) { e.plan(e.now+d, deed{do: f}) }
 
-func (e *engine) plan(at time.Duration, f func()) {
+func (e *engine) plan(at time.Duration, d deed) {
+	if len(e.free) == 0 {
+		e.free = append(e.free, int32(len(e.deeds))) //nolint:gosec // there are some hundreds at a time
+		e.deeds = append(e.deeds, deed{})
+	}
+	place := e.free[len(e.free)-1]
+	e.free = e.free[:len(e.free)-1]
+	e.deeds[place] = d
 	e.serial++
-	e.heap = append(e.heap, event{at: max(at, e.now), serial: e.serial, do: f})
+	next := event{at: max(at, e.now), serial: e.serial, deed: place}
+	e.heap = append(e.heap, next)
 	child := len(e.heap) - 1
 	for child > 0 {
 		parent := (child - 1) / 4
-		if !e.heap[child].before(e.heap[parent]) {
-			return
+		if !next.before(e.heap[parent]) {
+			break
 		}
-		e.heap[child], e.heap[parent] = e.heap[parent], e.heap[child]
+		e.heap[child] = e.heap[parent]
 		child = parent
 	}
+	e.heap[child] = next
 }
 
 // run lets time pass, unless stop says that it is over.
@@ -44,7 +63,14 @@ func (e *engine) run(until time.Duration, stop func() bool) {
 	for len(e.heap) > 0 && e.heap[0].at <= until && !stop() {
 		next := e.pop()
 		e.now = next.at
-		next.do()
+		d := e.deeds[next.deed]
+		e.deeds[next.deed] = deed{}
+		e.free = append(e.free, next.deed)
+		if d.of != nil {
+			d.of.do(d.boot, d.do)
+		} else {
+			d.do()
+		}
 	}
 	if !stop() {
 		e.now = max(e.now, until)
@@ -53,22 +79,26 @@ func (e *engine) run(until time.Duration, stop func() bool) {
 
 func (e *engine) pop() event {
 	top, last := e.heap[0], len(e.heap)-1
-	e.heap[0] = e.heap[last]
-	e.heap[last] = event{}
+	moved := e.heap[last]
 	e.heap = e.heap[:last]
-	for parent := 0; ; {
-		least := parent
-		for child := 4*parent + 1; child <= 4*parent+4 && child < last; child++ {
-			if e.heap[child].before(e.heap[least]) {
-				least = child
+	parent := 0
+	for child := 1; child < last; child = 4*parent + 1 {
+		least := child
+		for other := child + 1; other < min(child+4, last); other++ {
+			if e.heap[other].before(e.heap[least]) {
+				least = other
 			}
 		}
-		if least == parent {
-			return top
+		if !e.heap[least].before(moved) {
+			break
 		}
-		e.heap[parent], e.heap[least] = e.heap[least], e.heap[parent]
+		e.heap[parent] = e.heap[least]
 		parent = least
 	}
+	if last > 0 {
+		e.heap[parent] = moved
+	}
+	return top
 }
 
 // mix takes something that happened into the hash of the trace.

@@ -109,8 +109,8 @@ func (h *home) learn(leases []understudy.Lease) {
 	h.site = &now
 }
 
-func (h *home) state() understudy.State {
-	state := understudy.State{Server: h.id, Boot: h.bootName, At: h.wall(), Running: h.s.now - h.began, Epoch: h.highest,
+func (h *home) state() *understudy.State {
+	state := &understudy.State{Server: h.id, Boot: h.bootName, At: h.wall(), Running: h.s.now - h.began, Epoch: h.highest,
 		Storage: understudy.StorageState{Writable: h.disk.writable, Incarnation: h.disk.incarnation}, Cameras: h.rec.states()}
 	if h.leaving {
 		state.Leaving = "asked to stop"
@@ -155,7 +155,7 @@ func (h *home) decide() {
 		}
 	}
 	self, _ := h.site.RecordingServer(h.id)
-	cameras, sentence, alarm := h.failback.Look(epoch.Add(h.s.now), h.state(), self, leases, h.planning, h.failbacks)
+	cameras, sentence, alarm := h.failback.Look(epoch.Add(h.s.now), *h.state(), self, leases, h.planning, h.failbacks)
 	if alarm && h.s.faults.over {
 		h.s.operator(h)
 	}
@@ -255,7 +255,7 @@ func (h *home) stopped() {
 }
 
 // stateOf is what a server answers on its state port.
-func (s *story) stateOf(m *machine, p understudy.Poll) understudy.State {
+func (s *story) stateOf(m *machine, p understudy.Poll) *understudy.State {
 	for _, h := range s.homes {
 		if &h.machine == m {
 			if p.Observer != "" {
@@ -266,11 +266,11 @@ func (s *story) stateOf(m *machine, p understudy.Poll) understudy.State {
 	}
 	for _, f := range s.standbys {
 		if &f.machine == m {
-			return understudy.State{Server: f.id, Boot: m.bootName, At: m.wall(), Running: s.now - m.began, Epoch: m.highest, Cameras: f.rec.states(),
+			return &understudy.State{Server: f.id, Boot: m.bootName, At: m.wall(), Running: s.now - m.began, Epoch: m.highest, Cameras: f.rec.states(),
 				Storage: understudy.StorageState{Writable: f.disk.writable, Incarnation: f.disk.incarnation}, Seen: f.seen()}
 		}
 	}
-	return understudy.State{}
+	return &understudy.State{}
 }
 
 // recorder of whatever server the machine is.

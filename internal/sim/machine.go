@@ -50,8 +50,7 @@ func (m *machine) do(boot int, f func()) {
 
 // after plans what this process does later, if it still runs.
 func (m *machine) after(d time.Duration, f func()) {
-	boot := m.boot
-	m.s.after(d, func() { m.do(boot, f) })
+	m.s.plan(m.s.now+d, deed{of: m, boot: m.boot, do: f})
 }
 
 func (m *machine) start() {
@@ -188,7 +187,7 @@ func (m *machine) connect(to *machine, patience time.Duration, done func(result 
 }
 
 // ask polls over a connection; answered is called if an answer comes, broken if the other end says that it knows no such connection.
-func (c *conn) ask(poll understudy.Poll, answered func(understudy.State)) {
+func (c *conn) ask(poll understudy.Poll, answered func(*understudy.State)) {
 	s, boot := c.from.s, c.from.boot
 	s.net.send(c.from.place, c.to.place, func() {
 		switch {

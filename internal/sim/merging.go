@@ -154,7 +154,7 @@ func (e *pipeEnd) wake() {
 // sleep waits for d; not ok if the session is over.
 func (e *pipeEnd) sleep(d time.Duration) bool {
 	until := e.pipe.s.now + d
-	e.pipe.s.plan(until, e.wake)
+	e.pipe.s.plan(until, deed{do: e.wake})
 	for e.pipe.s.now < until && !e.broken {
 		e.park()
 	}
@@ -238,13 +238,13 @@ func (e *pipeEnd) deliver(f func()) {
 	try = func() {
 		if net.cut[e.m.place][e.peer.m.place] && !e.peer.done {
 			e.last = e.pipe.s.now + 500*time.Millisecond
-			e.pipe.s.plan(e.last, try)
+			e.pipe.s.plan(e.last, deed{do: try})
 			return
 		}
 		f()
 		e.peer.wake()
 	}
-	e.pipe.s.plan(e.last, try)
+	e.pipe.s.plan(e.last, deed{do: try})
 }
 
 // The rest of net.Conn: a model has no deadlines and no addresses.

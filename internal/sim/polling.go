@@ -18,6 +18,7 @@ type poller struct {
 	session int // of dials and connections: what belongs to an older one is void
 	began   time.Duration
 	asked   time.Duration
+	waiting bool // for the answer
 }
 
 // watch makes the pollers those that are wanted, and verifies whom Step suspects.
@@ -92,6 +93,7 @@ func (p *poller) dial() {
 			p.conn, p.refused = c, 0
 			c.broken = func() { p.f.do(p.f.boot, func() { p.end(session) }) }
 			p.ask(session)
+			p.bear(session)
 		case refused:
 			pause := pollEvery
 			if p.refused++; p.refused < redialQuick {
@@ -125,21 +127,32 @@ func (p *poller) ask(session int) {
 	if p.gone || session != p.session {
 		return
 	}
-	p.asked = p.f.s.now
-	began, answered := p.f.elapsed(), false
-	p.conn.ask(understudy.Poll{Observer: p.f.id, Covered: p.f.rec.covered()}, func(state understudy.State) {
+	p.asked, p.waiting = p.f.s.now, true
+	began := p.f.elapsed()
+	p.conn.ask(understudy.Poll{Observer: p.f.id, Covered: p.f.rec.covered()}, func(state *understudy.State) {
 		if p.gone || session != p.session {
 			return
 		}
-		answered = true
-		p.f.step(failover.Observation{Answer: &failover.Answer{Server: p.id, Began: began, State: state}})
+		p.waiting = false
+		p.f.step(failover.Observation{Answer: &failover.Answer{Server: p.id, Began: began, State: *state}})
 		p.f.after(max(0, p.asked+pollEvery-p.f.s.now), func() { p.ask(session) })
 	})
-	p.f.after(pollPatience, func() {
-		if !answered {
-			p.end(session)
-		}
-	})
+}
+
+// bear ends a session in which a question has waited for too long.
+func (p *poller) bear(session int) {
+	if p.gone || session != p.session {
+		return
+	}
+	patience := p.asked + pollPatience - p.f.s.now
+	if p.waiting && patience <= 0 {
+		p.end(session)
+		return
+	}
+	if !p.waiting { // at the earliest of the next one
+		patience = pollPatience
+	}
+	p.f.after(patience, func() { p.bear(session) })
 }
 
 // verify asks over fresh connections: an answer on any of them clears the server.
@@ -154,12 +167,12 @@ func (f *standby) verify(p *poller) {
 				return
 			}
 			asked := f.elapsed()
-			c.ask(understudy.Poll{Observer: f.id, Covered: f.rec.covered()}, func(state understudy.State) {
+			c.ask(understudy.Poll{Observer: f.id, Covered: f.rec.covered()}, func(state *understudy.State) {
 				c.close()
 				if over || p.gone {
 					return
 				}
-				f.step(failover.Observation{Answer: &failover.Answer{Server: p.id, Began: asked, State: state}})
+				f.step(failover.Observation{Answer: &failover.Answer{Server: p.id, Began: asked, State: *state}})
 				if !answered {
 					answered = true
 					p.end(p.session)

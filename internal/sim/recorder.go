@@ -198,7 +198,16 @@ func (s *session) state() understudy.CameraState {
 
 // states are all of them, made when they are asked for.
 func (r *recorder) states() []understudy.CameraState {
-	states := make([]understudy.CameraState, 0, len(r.sessions))
+	running := 0
+	for _, s := range r.sessions {
+		if s != nil {
+			running++
+		}
+	}
+	if running == 0 {
+		return nil
+	}
+	states := make([]understudy.CameraState, 0, running)
 	for _, s := range r.sessions {
 		if s != nil {
 			states = append(states, s.state())
