@@ -39,6 +39,7 @@ var routes = []route{
 	{"/v1/cameras/{camera}/media.mp4", playbackOrExport, (*handler).serveMedia},
 	{"/v1/cameras/{camera}/export.mp4", export, (*handler).serveExport},
 	{"/v1/cameras/{camera}/still", liveOrPlayback, (*handler).serveStill},
+	{"/v1/cameras/{camera}/statement", live, (*handler).serveStatement},
 	{"/v1/cameras/{camera}/hls/master.m3u8", liveOrRange, (*handler).serveMaster},
 	{"/v1/cameras/{camera}/hls/live.m3u8", live, (*handler).serveLivePlaylist},
 	{"/v1/cameras/{camera}/hls/live/init.mp4", live, (*handler).serveLiveInit},

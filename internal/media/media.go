@@ -49,6 +49,9 @@ type Config struct {
 	Library Library
 	// Peer returns the server behind a verified client certificate; nil when servers are not let in by certificate.
 	Peer func(*tls.ConnectionState) (understudy.Identity, bool)
+	// State returns the server's own word on its part in a camera, signed, to the
+	// question that the nonce names; nil: it gives none.
+	State func(c understudy.CameraID, nonce string) (understudy.SignedStatement, error)
 	// Patience is how long a reader may take nothing before it is cut off; 0 is 20 s.
 	Patience time.Duration
 	// CutOff is told of each reader that was; nil tells nobody.

@@ -162,6 +162,7 @@ func TestEveryRouteAuthorizesEveryObject(t *testing.T) {
 		"/v1/cameras/{camera}/hls/live.m3u8":     {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
 		"/v1/cameras/{camera}/hls/live/init.mp4": {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
 		"/v1/cameras/{camera}/hls/live/part.m4s": {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
+		"/v1/cameras/{camera}/statement":         {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
 		"/v1/cameras/{camera}/still":             {"": 401, "none": 401, "viewer": 0, "watcher": 0, "yard": 403, "all": 0},
 	}
 	_, server := newServer(t)

@@ -98,6 +98,17 @@ func (l library) Epoch(id understudy.CameraID) uint64 {
 	return 0
 }
 
+// statement is this server's word on a camera: the epoch under which it serves
+// it, and whether it would show a picture now.
+func (l library) statement(id understudy.CameraID, nonce string) (understudy.SignedStatement, error) {
+	now := time.Now()
+	said := understudy.Statement{Server: l.server.config.ID, Camera: id, Epoch: l.Epoch(id), At: now.UTC(), Nonce: nonce}
+	if c, ok := l.server.find(id); ok && recent(now, c.source.Last(), receivingFor) {
+		_, said.Receiving = l.Live(id)
+	}
+	return l.server.config.Node.SignStatement(said)
+}
+
 // Bounds of HTTP connections. Bodies are not read and answers may take as long
 // as the footage does, so that only the beginning has a deadline.
 const (
@@ -113,7 +124,7 @@ func (s *Server) serveMedia(ctx context.Context) error {
 	cutOff := func() { s.cutOff.Add(1) }
 	rtspListener, httpListener := mux.RTSP(), mux.HTTP()
 	web := &http.Server{
-		Handler:           listen.WithTLS(media.New(media.Config{Server: s.config.ID, Library: shown, Peer: identity.PeerIdentity, CutOff: cutOff, Log: s.log})),
+		Handler:           listen.WithTLS(media.New(media.Config{Server: s.config.ID, Library: shown, Peer: identity.PeerIdentity, State: shown.statement, CutOff: cutOff, Log: s.log})),
 		ConnContext:       listen.ConnContext,
 		ReadHeaderTimeout: headerPatience,
 		IdleTimeout:       idlePatience,

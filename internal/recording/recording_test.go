@@ -273,6 +273,43 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
+// What a server states of its part is what it would do: the epoch under which it
+// serves the camera, and whether its picture is there to be shown.
+func TestStatements(t *testing.T) {
+	t.Parallel()
+	site := newInstallation(t)
+	a := cameras(t, "rec-1", "lobby")
+	r := site.start(site.join("fo-1", understudy.RoleFailover), options{})
+	shown := library{r.store, r.Server}
+	part := func(camera understudy.CameraID) understudy.Statement {
+		t.Helper()
+		signed, err := shown.statement(camera, "0123456789abcdef")
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, err := r.node.VerifyStatement(signed)
+		if err != nil || said.Server != "fo-1" || said.Camera != camera || said.Nonce != "0123456789abcdef" || said.At.IsZero() {
+			t.Fatalf("%+v: %v", said, err)
+		}
+		return said
+	}
+	expect := func(when string, camera understudy.CameraID, epoch uint64, receiving bool) {
+		t.Helper()
+		if said := part(camera); said.Epoch != epoch || said.Receiving != receiving {
+			t.Errorf("%s: epoch %d, receiving %t; expected %d, %t", when, said.Epoch, said.Receiving, epoch, receiving)
+		}
+	}
+	expect("before the takeover", "lobby", 0, false)
+	r.Apply(withEpoch(a, 2))
+	until(t, "the picture is there", func() bool { return part("lobby").Receiving })
+	expect("taken over", "lobby", 2, true)
+	expect("another camera", "yard", 0, false)
+	r.SetSite(understudy.Site{Seq: 1, Cameras: []understudy.Camera{a.Cameras[0].Camera},
+		RecordingServers: []understudy.RecordingServer{{ID: "rec-1", Addresses: understudy.Addresses{Media: "10.0.0.1:7563"}}},
+		Leases:           []understudy.Lease{{Camera: "lobby", Holder: "rec-1", Epoch: 3}}})
+	expect("given back, and still recorded here", "lobby", 2, false)
+}
+
 // A planned stop waits until a standby says that it covers the camera, and records meanwhile.
 func TestLeaveIsMakeBeforeBreak(t *testing.T) {
 	t.Parallel()
