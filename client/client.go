@@ -30,6 +30,10 @@ type Config struct {
 	// or a channel. An identity.Node's ClientTLS is one. A configuration that
 	// shows a certificate makes this the client of a server, which needs no token.
 	TLS func(server understudy.ServerID) *tls.Config
+	// Verify returns what a server says of its part in a camera, if it is in its own
+	// words (identity.StatementVerifier). Nil: servers are not asked, and whose
+	// picture stands still is found out by connecting to one after the other.
+	Verify func(understudy.SignedStatement) (understudy.Statement, error)
 	// Token is the bearer of a session; SignIn replaces it.
 	Token understudy.Secret
 	Log   *slog.Logger // nil is silent
@@ -49,6 +53,8 @@ type Client struct {
 	token      understudy.Secret
 	shown      understudy.MediaToken // to media ports
 	shownFresh time.Time             // until when it is shown without asking for another
+	asking     bool                  // for another one
+	away       time.Time             // until when nobody is asked for another: nobody answered
 	connection map[understudy.ServerID]*http.Client
 
 	follow following
@@ -177,6 +183,10 @@ func (c *Client) Heard() time.Time {
 
 func (c *Client) hear() { c.heard.Store(time.Now().UnixNano()) }
 
+// tokenPause is how long management servers that did not answer are not asked
+// for a token again: one that hangs would cost each connection its time anew.
+const tokenPause = 3 * time.Second
+
 // MediaToken returns what to show recording and failover servers. It asks for
 // another when half of the last one's life is over. While management servers are
 // away it goes on with the last one, past its end: the servers decide for how
@@ -186,22 +196,27 @@ func (c *Client) MediaToken(ctx context.Context) (understudy.Secret, error) {
 	if c.member {
 		return "", nil
 	}
-	c.mu.Lock()
-	media, fresh := c.shown, c.shownFresh
-	c.mu.Unlock()
 	now := time.Now()
-	if media.Token != "" && now.Before(fresh) {
+	c.mu.Lock()
+	media := c.shown
+	if media.Token != "" && (c.asking || now.Before(c.shownFresh) || now.Before(c.away)) {
+		c.mu.Unlock()
 		return media.Token, nil
 	}
+	c.asking = true
+	c.mu.Unlock()
 	var next understudy.MediaToken
-	if err := c.do(ctx, http.MethodPost, "/media-tokens", struct{}{}, &next); err != nil {
-		if media.Token != "" && understudy.CodeOf(err) == understudy.CodeUnavailable {
-			return media.Token, nil
-		}
+	err := c.do(ctx, http.MethodPost, "/media-tokens", struct{}{}, &next)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asking = false
+	switch {
+	case err == nil:
+		c.shown, c.shownFresh = next, now.Add(next.Expires.Sub(now)/2)
+		return next.Token, nil
+	case media.Token == "" || understudy.CodeOf(err) != understudy.CodeUnavailable:
 		return "", err
 	}
-	c.mu.Lock()
-	c.shown, c.shownFresh = next, now.Add(next.Expires.Sub(now)/2)
-	c.mu.Unlock()
-	return next.Token, nil
+	c.away = time.Now().Add(tokenPause)
+	return media.Token, nil
 }

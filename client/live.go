@@ -42,14 +42,15 @@ const (
 // error, which it returns. It follows the camera from server to server: when
 // the service channel says that another one holds it (Run must be running for
 // that) the new picture replaces the old one as soon as its first sample is
-// there, and when the connection breaks or brings nothing, all servers that may
-// stand in are asked in turn. CodeNotFound if there is no such camera,
+// there; when the connection breaks or brings nothing, all servers that may
+// stand in are asked what they hold, and are tried in turn. CodeNotFound if there is no such camera,
 // CodeForbidden or CodeUnauthenticated if it may not be seen.
 func (c *Client) Live(ctx context.Context, camera understudy.CameraID, f func(LiveEvent) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	v := &view{
 		client: c, camera: camera, f: f,
 		news: make(chan liveNews), sites: make(chan understudy.Site, 1), redial: time.NewTimer(0),
+		shown: time.Now(), words: newWords(),
 	}
 	v.redial.Stop()
 	stop := c.Subscribe(func(site understudy.Site, u understudy.Update) {
@@ -82,9 +83,12 @@ type view struct {
 
 	site    understudy.Site
 	lease   understudy.Lease
+	since   time.Time // that the lease is known
 	current *session
 	next    *session
-	tries   int // since a sample came
+	tries   int       // since a sample came
+	shown   time.Time // when the last sample was, or the view began
+	words   words
 }
 
 // session is one connection to one server.
@@ -92,6 +96,7 @@ type session struct {
 	server understudy.ServerID
 	cancel context.CancelFunc
 	heard  time.Time
+	epoch  uint64 // under which the server said that it serves the camera
 }
 
 // to reports whether there is such a session.
@@ -105,7 +110,7 @@ type liveNews struct {
 }
 
 func (v *view) run(ctx context.Context) error {
-	tick := time.NewTicker(liveStall / 5)
+	tick := time.NewTicker(askSoon / 2)
 	defer tick.Stop()
 	for {
 		var err error
@@ -118,8 +123,11 @@ func (v *view) run(ctx context.Context) error {
 			err = v.take(ctx, m)
 		case <-v.redial.C:
 			v.dial(ctx, v.candidate())
+		case w := <-v.words.told:
+			v.hear(ctx, w, time.Now())
 		case now := <-tick.C:
 			v.unstall(ctx, now)
+			v.inquire(ctx, now)
 		}
 		if err != nil {
 			return err
@@ -139,7 +147,8 @@ func (v *view) moved(ctx context.Context, site understudy.Site) error {
 	if !ok || lease.Holder == v.lease.Holder && lease.Epoch == v.lease.Epoch {
 		return nil
 	}
-	v.lease, v.tries = lease, 0
+	v.lease, v.tries, v.since = lease, 0, time.Now()
+	clear(v.words.last)
 	if !v.current.to(lease.Holder) && !v.next.to(lease.Holder) {
 		v.dial(ctx, lease.Holder)
 	}
@@ -154,13 +163,14 @@ func (v *view) take(ctx context.Context, m liveNews) error {
 	case m.err != nil:
 		return v.ended(m)
 	}
-	m.from.heard = time.Now()
+	m.from.heard, m.from.epoch = time.Now(), m.event.Epoch
 	if m.from == v.next {
 		if v.current != nil {
 			v.current.cancel()
 		}
 		v.current, v.next, v.tries = v.next, nil, 0
 	}
+	v.shown = m.from.heard
 	return v.f(m.event)
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"understudy"
 	"understudy/internal/fmp4"
+	"understudy/internal/identity"
 	"understudy/internal/media"
 	"understudy/internal/media/mediatest"
 	"understudy/internal/storage"
@@ -32,6 +33,8 @@ type holder struct {
 	hub    atomic.Pointer[stream.Hub]
 	server *httptest.Server
 	told   []understudy.Trigger // by one at a time
+	node   *identity.Node       // signs what it states; nil states nothing
+	part   atomic.Pointer[understudy.Statement]
 	// before, where it is set, sees each request first; true: it has answered.
 	before atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
@@ -63,7 +66,7 @@ func newHolder(t *testing.T, id understudy.ServerID) *holder {
 		t.Fatal(err)
 	}
 	h := &holder{Store: store, id: id}
-	handler := media.New(media.Config{Server: id, Library: h})
+	handler := media.New(media.Config{Server: id, Library: h, State: h.state})
 	h.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if before := h.before.Load(); before != nil && (*before)(w, r) {
 			return

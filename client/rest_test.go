@@ -142,6 +142,12 @@ func TestMediaToken(t *testing.T) {
 		t.Fatal("a valid token is used while the management server is away")
 	}
 	down.Store(false)
+	if token() != "token 1" || asked.Load() != 2 {
+		t.Fatalf("who did not answer is not asked anew at once, but was %d times", asked.Load())
+	}
+	c.mu.Lock()
+	c.away = time.Time{} // a while later
+	c.mu.Unlock()
 	if got := token(); got != "token 3" {
 		t.Fatalf("a stale token is replaced, got %s", string(got))
 	}

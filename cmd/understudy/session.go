@@ -83,9 +83,14 @@ func (s session) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	verify, err := identity.StatementVerifier([]byte(s.CA))
+	if err != nil {
+		return nil, err
+	}
 	return client.New(client.Config{
 		Addresses: s.Addresses,
 		TLS:       func(understudy.ServerID) *tls.Config { return config },
+		Verify:    verify,
 		Token:     s.Token,
 	})
 }

@@ -198,7 +198,11 @@ func (s *Site) startManagement(ctx context.Context, hosts *addresses) error {
 	if err != nil {
 		return err
 	}
-	s.Client, err = client.New(client.Config{Addresses: []string{s.URL}, TLS: func(understudy.ServerID) *tls.Config { return config }})
+	verify, err := identity.StatementVerifier(s.CA)
+	if err != nil {
+		return err
+	}
+	s.Client, err = client.New(client.Config{Addresses: []string{s.URL}, TLS: func(understudy.ServerID) *tls.Config { return config }, Verify: verify})
 	if err != nil {
 		return err
 	}
