@@ -26,14 +26,15 @@ func (r *rehearsal) measure() Result {
 	if r.fault.IsZero() {
 		return result
 	}
+	result.events = r.log.since(r.fault)
 	if events, arrived := r.log.of(understudy.EventTakeover, r.fault); len(events) > 0 {
-		result.Decision = decided(events[0].Decided, r.log.since(r.fault)).Sub(r.fault).Milliseconds()
+		result.Decision = earliest(understudy.MilestoneDecided, "", events[0].Decided, result.events).Sub(r.fault).Milliseconds()
 		result.Claim = arrived[0].Sub(r.fault).Milliseconds()
 	}
 	var durable, resumed []time.Duration
 	for _, w := range r.watchers {
-		if at, ok := r.durable[w.camera]; ok {
-			durable = append(durable, at.Sub(r.fault))
+		if looked, ok := r.durable[w.camera]; ok {
+			durable = append(durable, earliest(understudy.MilestoneDurable, w.camera, looked, result.events).Sub(r.fault))
 		}
 		if at, ok := w.sawFrom(standby); ok {
 			resumed = append(resumed, at.Sub(r.fault))
@@ -51,21 +52,22 @@ func (r *rehearsal) measure() Result {
 	if r.line != nil {
 		result.LineBytes = r.line.bytes.Load()
 	}
-	result.events = r.log.since(r.fault)
 	return result
 }
 
-// decided is when the standby began to stand in: with the claim, or before it,
-// when it recorded with nobody to ask.
-func decided(claim time.Time, told []understudy.Event) time.Time {
+// earliest returns when the standby says that it came to something, of one
+// camera or, for an empty one, of any; at where it does not say, or later. It
+// decides before its claim when it records with nobody to ask, and what it has
+// durable is looked for only once a client sees it.
+func earliest(kind understudy.MilestoneKind, camera understudy.CameraID, at time.Time, told []understudy.Event) time.Time {
 	for _, e := range told {
 		for _, c := range e.Changes {
-			if m := c.Milestone; m != nil && m.Kind == understudy.MilestoneDecided && m.Server == standby && m.At.Before(claim) {
-				claim = m.At
+			if m := c.Milestone; m != nil && m.Kind == kind && m.Server == standby && (camera == "" || m.Camera == camera) && m.At.Before(at) {
+				at = m.At
 			}
 		}
 	}
-	return claim
+	return at
 }
 
 // export takes every camera's whole range through the client and accounts for

@@ -10,7 +10,7 @@ import (
 	"understudy/internal/site"
 )
 
-// lookEvery is how often footage is looked for; it is the resolution of first_durable_ms.
+// lookEvery is how often it is looked whether a phase is over.
 const lookEvery = 20 * time.Millisecond
 
 // begin watches every camera and waits until each has two GOPs on home's disk.
@@ -76,8 +76,9 @@ func (r *rehearsal) awaitTakeover(ctx context.Context) error {
 	sick := r.sick()
 	err := wait(ctx, patience, "the first durable sample of each camera on "+string(standby), func(ctx context.Context) bool {
 		for _, w := range r.watchers {
-			// Who asks for hundreds of cameras all the time measures the asking:
-			// a camera is looked for once a client sees it.
+			// Who asks for hundreds of cameras all the time measures the asking: a
+			// camera is looked for once a client sees it. Since when it was durable
+			// the standby tells, to a tenth of a second, and this is the proof of it.
 			_, seen := w.sawFrom(standby)
 			seen = seen || r.options.Fault == site.FaultCameras // recorded long before any client is moved
 			if _, ok := r.durable[w.camera]; !ok && seen && slices.Contains(sick, w.camera) && r.footage(ctx, standby, w.camera) > 0 {

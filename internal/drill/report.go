@@ -21,7 +21,7 @@ type Result struct {
 
 	Decision     int64  `json:"decision_ms"`      // the failover server decided
 	Claim        int64  `json:"claim_ms"`         // a client was told of the new holder
-	FirstDurable Spread `json:"first_durable_ms"` // the first sample of each camera lay synced on the failover server
+	FirstDurable Spread `json:"first_durable_ms"` // the first sample of each camera lay synced on the failover server, as that one told
 	ClientResume Spread `json:"client_resume_ms"` // each watching client had a frame from the failover server
 
 	LostTakeover int    `json:"lost_frames_takeover"`
