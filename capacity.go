@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// Capacity is what a failover server may carry at a time. What is 0 bounds
+// Capacity is what a failover server may carry at a time: cameras that it
+// records, and those whose streams it keeps open as a mirror. What is 0 bounds
 // nothing. What it really needs is measured: bit rates as their servers tell
 // them, and the room on its own disk.
 type Capacity struct {
-	Cameras int           `json:"cameras,omitempty" minimum:"0" doc:"Cameras at a time; 0 is as many as there are"`
-	BitRate int64         `json:"bit_rate,omitempty" minimum:"0" doc:"Bits a second of all cameras together; 0 is as many as come"`
+	Cameras int           `json:"cameras,omitempty" minimum:"0" doc:"Cameras at a time, mirrored ones included; 0 is as many as there are"`
+	BitRate int64         `json:"bit_rate,omitempty" minimum:"0" doc:"Bits a second of all cameras together, mirrored ones included; 0 is as many as come"`
 	DiskFor time.Duration `json:"disk_for,omitempty" minimum:"0" doc:"How long, in nanoseconds, what it records must find room on its disk; 0 is however long"`
 }
 

@@ -24,7 +24,7 @@ type Finding struct {
 	// Home whose takeover it concerns; empty: any.
 	Home   ServerID `json:"home,omitempty"`
 	Camera CameraID `json:"camera,omitempty"`
-	About  Concern  `json:"about" enum:"camera,credentials,codec,sessions,capacity,disk,processor"`
+	About  Concern  `json:"about" enum:"camera,credentials,codec,sessions,capacity,memory,disk,processor"`
 	// Red: something would not be recorded. Else it would be, with less, or it cannot be proven now.
 	Red      bool   `json:"red" doc:"Something would not be recorded"`
 	Sentence string `json:"sentence" maxLength:"2000" doc:"What was expected, what was found, what to do"`
@@ -40,6 +40,7 @@ const (
 	AboutCodec       Concern = "codec"       // it sends nothing that is known here
 	AboutSessions    Concern = "sessions"
 	AboutCapacity    Concern = "capacity"
+	AboutMemory      Concern = "memory"
 	AboutDisk        Concern = "disk"
 	AboutProcessor   Concern = "processor"
 )

@@ -49,6 +49,8 @@ type share struct {
 	ways []way // the best first, the one that costs least last
 	at   int   // in ways; len(ways): it is not carried
 	last int   // in ways, as it was carried last
+	// ahead: nobody needs the camera; its stream is kept open for a mirror.
+	ahead bool
 	// gone is when a camera that has lost its place is put down; 0: it has one, or never ran.
 	gone time.Duration
 }
@@ -68,6 +70,7 @@ type candidate struct {
 // at all is, in the way that costs least, in the order of priority; then, in the
 // same order, each is raised to the best way that there is room for. So none
 // is left out for one that matters less, and none while others take more than the least.
+// What a mirror keeps open takes what is left: who is needed comes before who may be.
 func (s *State) allot() {
 	bounds, bounded := s.bounds()
 	if !bounded {
@@ -75,12 +78,30 @@ func (s *State) allot() {
 		s.tellShares(bounds, cost{})
 		return
 	}
-	all := s.contenders()
-	var used, whole cost
+	needed, mirrored := s.contenders()
+	used := s.place(bounds, needed, cost{})
+	for i := range needed {
+		used = s.raise(bounds, &needed[i], used)
+	}
+	s.place(bounds, mirrored, used)
+	s.shares = s.settled(slices.Concat(needed, mirrored))
+	s.tellShares(bounds, inFull(needed).plus(inFull(mirrored)))
+}
+
+// inFull is what it costs to carry all of them in the best way.
+func inFull(all []candidate) (whole cost) {
+	for _, c := range all {
+		whole = whole.plus(c.share.ways[0].cost)
+	}
+	return whole
+}
+
+// place gives each camera the way that costs least, where there is room for it
+// besides what is used, and returns what is used then.
+func (s *State) place(bounds bounds, all []candidate, used cost) cost {
 	for i := range all {
 		c := &all[i]
-		whole = whole.plus(c.share.ways[0].cost)
-		before, known := s.shares[c.camera]
+		before, known := s.before(c)
 		least := c.share.ways[len(c.share.ways)-1].cost
 		c.share.at = len(c.share.ways)
 		if bounds.hold(used.plus(least), known && !before.carried()) {
@@ -88,16 +109,18 @@ func (s *State) allot() {
 			used = used.plus(least)
 		}
 	}
-	for i := range all {
-		used = s.raise(bounds, &all[i], used)
-	}
-	s.shares = s.settled(all)
-	s.tellShares(bounds, whole)
+	return used
+}
+
+// before is how a camera was carried for the same reason.
+func (s *State) before(c *candidate) (share, bool) {
+	before, known := s.shares[c.camera]
+	return before, known && before.ahead == c.share.ahead
 }
 
 // raise gives a camera that is carried the best way that there is room for.
 func (s *State) raise(bounds bounds, c *candidate, used cost) cost {
-	before, known := s.shares[c.camera]
+	before, known := s.before(c)
 	rest := used
 	if c.share.carried() {
 		rest = used.minus(c.share.ways[c.share.at].cost)
@@ -116,11 +139,11 @@ func (s *State) raise(bounds bounds, c *candidate, used cost) cost {
 func (s *State) settled(all []candidate) map[understudy.CameraID]share {
 	shares := make(map[understudy.CameraID]share, len(all))
 	for _, c := range all {
-		before := s.shares[c.camera]
+		before, _ := s.before(&c)
 		if c.share.last = c.share.at; !c.share.carried() {
 			c.share.last = min(before.last, len(c.share.ways)-1)
 		}
-		if !c.share.carried() && c.held && !c.trial {
+		if !c.share.carried() && c.held && !c.trial && !c.share.ahead {
 			c.share.gone = before.gone
 			if c.share.gone == 0 {
 				c.share.gone = s.at + yieldFor
@@ -132,26 +155,36 @@ func (s *State) settled(all []candidate) map[understudy.CameraID]share {
 }
 
 // contenders are the cameras that should be carried, those that come first
-// first. What is recorded only until another surely does is not among them: it
+// first, and those whose streams a mirror keeps open besides. What is recorded
+// only until another surely does is not among them, unless it is mirrored then: it
 // goes soon, and to reduce others for it would cost more than it takes.
-func (s *State) contenders() []candidate {
-	var all []candidate
+func (s *State) contenders() (needed, mirrored []candidate) {
 	for camera, home := range s.candidates {
 		_, held := s.held[camera]
 		mine := s.lease(camera, home).Holder == s.self
 		_, demanded := s.demanded(home, camera)
 		trial := !mine && !demanded && s.tried(home, camera)
-		if mine || demanded || trial {
-			c := s.known(camera)
-			all = append(all, candidate{camera: camera, share: share{ways: s.ways(c)}, priority: c.Priority, trial: trial, held: held})
+		c := candidate{camera: camera, trial: trial, held: held}
+		known := s.known(camera)
+		c.priority = known.Priority
+		switch {
+		case mine || demanded || trial:
+			c.share.ways = s.ways(known)
+			needed = append(needed, c)
+		case s.mirrorable(camera):
+			c.share = share{ways: []way{s.wayOf(known, "", false)}, ahead: true}
+			mirrored = append(mirrored, c)
 		}
 	}
-	// Of equals, who is here stays: moving a camera wins nothing.
-	slices.SortFunc(all, func(a, b candidate) int {
-		return cmp.Or(boolCompare(a.trial, b.trial), cmp.Compare(b.priority, a.priority),
-			boolCompare(b.held, a.held), cmp.Compare(a.camera, b.camera))
-	})
-	return all
+	slices.SortFunc(needed, compare)
+	slices.SortFunc(mirrored, compare)
+	return needed, mirrored
+}
+
+// compare puts those first that come first. Of equals, who is here stays: moving a camera wins nothing.
+func compare(a, b candidate) int {
+	return cmp.Or(boolCompare(a.trial, b.trial), cmp.Compare(b.priority, a.priority),
+		boolCompare(b.held, a.held), cmp.Compare(a.camera, b.camera))
 }
 
 func boolCompare(a, b bool) int {
@@ -296,10 +329,14 @@ func (b bounds) lacks(c cost) string {
 // tellShares tells once what is not carried in full, and why, before it is so.
 func (s *State) tellShares(b bounds, whole cost) {
 	reduced := map[string][]understudy.CameraID{}
-	const sub, live, none = "takes %s by the second stream", "serves %s live only", "leaves %s to the next standby"
+	const sub, live, none, hot = "takes %s by the second stream", "serves %s live only", "leaves %s to the next standby",
+		"stands by hot for %s, which it is to mirror"
 	for _, camera := range sorted(s.shares) {
 		sh := s.shares[camera]
 		switch {
+		case sh.ahead && !sh.carried():
+			reduced[hot] = append(reduced[hot], camera)
+		case sh.ahead: // a stream that is open is all that is wanted
 		case !sh.carried():
 			reduced[none] = append(reduced[none], camera)
 		case sh.ways[0].record && !sh.ways[sh.at].record:
@@ -309,7 +346,7 @@ func (s *State) tellShares(b bounds, whole cost) {
 		}
 	}
 	key, acts := "", []string{}
-	for _, act := range []string{sub, live, none} {
+	for _, act := range []string{sub, live, none, hot} {
 		if len(reduced[act]) > 0 {
 			key += fmt.Sprint(act, reduced[act])
 			acts = append(acts, fmt.Sprintf(act, naming(reduced[act])))
@@ -333,7 +370,7 @@ func (s *State) tellShares(b bounds, whole cost) {
 func (s *State) short() []understudy.CameraID {
 	var short []understudy.CameraID
 	for _, camera := range sorted(s.shares) {
-		if !s.shares[camera].carried() {
+		if sh := s.shares[camera]; !sh.carried() && !sh.ahead {
 			short = append(short, camera)
 		}
 	}

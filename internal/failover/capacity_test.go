@@ -121,6 +121,7 @@ func newShortWorld(t *rapid.T) *shortWorld {
 	for h := range 3 {
 		home := understudy.ServerID(fmt.Sprintf("rec-%d", h))
 		d := understudy.Duty{Home: understudy.RecordingServer{ID: home, Addresses: understudy.Addresses{State: string(home) + ":11000"}}}
+		standby := rapid.SampledFrom([]understudy.Standby{understudy.StandbyHot, understudy.StandbyMirror}).Draw(t, "standby")
 		for c := range rapid.IntRange(1, 4).Draw(t, "of a home") {
 			camera := understudy.Camera{ID: understudy.CameraID(fmt.Sprintf("c%d%d", h, c)), Home: home, Priority: rapid.IntRange(0, 3).Draw(t, "priority")}
 			if rapid.Bool().Draw(t, "sub") {
@@ -133,7 +134,7 @@ func newShortWorld(t *rapid.T) *shortWorld {
 			w.homes[home] = append(w.homes[home], camera)
 			site.Cameras = append(site.Cameras, camera)
 			site.Leases = append(site.Leases, understudy.Lease{Camera: camera.ID, Holder: home, Epoch: 1})
-			d.Cameras = append(d.Cameras, understudy.StandbyCamera{Standby: understudy.StandbyHot,
+			d.Cameras = append(d.Cameras, understudy.StandbyCamera{Standby: standby,
 				AssignedCamera: understudy.AssignedCamera{Camera: camera, Epoch: 1, Record: camera.Failover != understudy.SupportLive}})
 		}
 		duties = append(duties, d)
@@ -186,6 +187,14 @@ func (w *shortWorld) grant(c understudy.Claim) {
 	w.step(Observation{Claimed: &a})
 }
 
+// mirrored is what the streams take of it that are kept open besides.
+func (w *shortWorld) mirrored() (total cost) {
+	for _, c := range w.want.Mirror {
+		total = total.plus(w.state.wayOf(c.Camera, "", false).cost)
+	}
+	return total
+}
+
 // carried is what is taken of the capacity, and by which cameras.
 func (w *shortWorld) carried() (cost, map[understudy.CameraID]way) {
 	total, ways := cost{}, map[understudy.CameraID]way{}
@@ -198,7 +207,8 @@ func (w *shortWorld) carried() (cost, map[understudy.CameraID]way) {
 
 // However servers die: once things have settled, never more is carried than
 // there is room for; nothing is left out that lesser cameras make room for; all
-// is carried if all has room; and what is left out is named for others, and not claimed.
+// is carried if all has room; and what is left out is named for others, and not
+// claimed. Streams that a mirror keeps open take what is left.
 func TestCapacityIsKeptByPriority(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newShortWorld(t)
@@ -217,9 +227,11 @@ func TestCapacityIsKeptByPriority(t *testing.T) {
 			w.pass()
 		}
 		total, ways := w.carried()
-		if !w.room.hold(total, false) {
-			t.Fatalf("carried is %+v, and there is room for %+v: %+v", total, w.room, ways)
+		open := total.plus(w.mirrored())
+		if !w.room.hold(open, false) {
+			t.Fatalf("carried and mirrored is %+v, and there is room for %+v: %+v", open, w.room, ways)
 		}
+		w.checkMirrors(open)
 		least := cost{}
 		var short []understudy.CameraID
 		for _, c := range must {
@@ -258,6 +270,22 @@ func (w *shortWorld) checkLeftOut(c understudy.Camera, ways map[understudy.Camer
 	}
 	if w.room.hold(need, true) {
 		w.t.Fatalf("camera %s is left out, and would find room (%+v of %+v) beside those that matter as much or more", c.ID, need, w.room)
+	}
+}
+
+// checkMirrors: a camera that is to be mirrored, and well, is not only if there is no room.
+func (w *shortWorld) checkMirrors(open cost) {
+	for home, cameras := range w.homes {
+		for _, c := range cameras {
+			opened := slices.ContainsFunc(w.want.Mirror, func(a understudy.AssignedCamera) bool { return a.Camera.ID == c.ID })
+			meant := !w.dead[home] && w.state.posts[c.ID].standby == understudy.StandbyMirror && c.Failover != understudy.SupportLive
+			if opened && !meant {
+				w.t.Fatalf("the stream of camera %s is kept open, and it is not to be mirrored now", c.ID)
+			}
+			if need := open.plus(w.state.wayOf(c, "", false).cost); meant && !opened && w.room.hold(need, true) {
+				w.t.Fatalf("camera %s is not mirrored, and would find room (%+v of %+v)", c.ID, need, w.room)
+			}
+		}
 	}
 }
 

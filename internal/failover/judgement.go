@@ -7,11 +7,16 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/recording"
 )
 
 // leastDisk is the time that a takeover must find room on the disk for, where no
 // capacity says another.
 const leastDisk = time.Hour
+
+// ringFor is how much of a mirrored camera waits in memory at the worst moment:
+// what home has not synced, a GOP, and the time until a silent death is certain.
+const ringFor = 6 * time.Second
 
 // judgeFlight says what would be in the way of a takeover. It is pure.
 func (s *State) judgeFlight(results map[understudy.CameraID]probed, m machine) understudy.Preflight {
@@ -49,6 +54,7 @@ func (s *State) judgeFlight(results map[understudy.CameraID]probed, m machine) u
 				"%s of %s: one session is all that is allowed, and that of a server that loses power may live on for up to 60 s; allow two", naming(single), home)})
 		}
 	}
+	flight.Findings = append(flight.Findings, s.judgeMirrors()...)
 	flight.Findings = append(flight.Findings, s.judgeLoads(m)...)
 	return flight
 }
@@ -79,6 +85,43 @@ func concern(err error) understudy.Concern {
 		return understudy.AboutCodec
 	}
 	return understudy.AboutCamera
+}
+
+// judgeMirrors says, home by home, what this server is to mirror and does not:
+// it stands by hot for it, so frames would be lost.
+func (s *State) judgeMirrors() []understudy.Finding {
+	left, crowded := map[understudy.ServerID][]understudy.CameraID{}, map[understudy.ServerID][]understudy.CameraID{}
+	for _, camera := range s.mirrored {
+		home := s.posts[camera].camera.Home
+		switch sh := s.shares[camera]; {
+		case s.at < s.crowded[camera]:
+			crowded[home] = append(crowded[home], camera)
+		case sh.ahead && !sh.carried():
+			left[home] = append(left[home], camera)
+		}
+	}
+	var findings []understudy.Finding
+	add := func(home understudy.ServerID, about understudy.Concern, camera []understudy.CameraID, why string) {
+		findings = append(findings, understudy.Finding{Home: home, About: about, Red: true, Sentence: fmt.Sprintf(
+			"if %s fails, frames of %s are lost: %s is to mirror %s, and stands by hot, because %s",
+			home, naming(camera), s.self, map[bool]string{true: "it", false: "them"}[len(camera) == 1], why)})
+	}
+	needed, mirrored := s.contenders()
+	bounds, _ := s.bounds()
+	for _, home := range sorted(left) {
+		lacks := cmp.Or(bounds.lacks(inFull(needed).plus(inFull(mirrored))), fmt.Sprintf("nearly all that there is, and a stream is opened when %d %% are free", slack))
+		add(home, understudy.AboutCapacity, left[home], fmt.Sprintf(
+			"all that it carries and mirrors takes %s: raise its capacity if the machine can do more, or let another failover server mirror some", lacks))
+	}
+	for _, home := range sorted(crowded) {
+		add(home, understudy.AboutSessions, crowded[home], "no session was left there: allow more sessions on the camera, or set how many it has")
+	}
+	if need := inFull(mirrored).bits / 8 * int64(ringFor/time.Second); need > recording.RingsBytes {
+		findings = append(findings, understudy.Finding{About: understudy.AboutMemory, Sentence: fmt.Sprintf(
+			"of the %s that %s mirrors, %d MB wait in memory when a server dies silently, and there is room for %d MB: the rest would be written to the disk; let another failover server mirror some",
+			counted(len(mirrored)), s.self, need>>20, int64(recording.RingsBytes>>20))})
+	}
+	return findings
 }
 
 // failure is a number of homes that fail at once, and what they would cost.
@@ -148,6 +191,10 @@ func (s *State) judgeLoad(f failure, m machine) []understudy.Finding {
 		}
 		add(understudy.AboutCapacity, !b.hold(least, false), "%s would carry %s, %s", s.self, b.lacks(whole), then)
 	}
+	if open := whole.plus(s.openBeside(f)); b.hold(whole, false) && !b.hold(open, false) {
+		add(understudy.AboutCapacity, false, "%s would carry %s, with the streams that it mirrors: it would close some of these, by priority, and stand by hot; raise its capacity if the machine can do more",
+			s.self, b.lacks(open))
+	}
 	if s.room >= 0 && !disk.hold(whole, false) {
 		add(understudy.AboutDisk, !disk.hold(least, false), "%s would need %s: free some, or add a disk", s.self, disk.lacks(whole))
 	}
@@ -155,4 +202,16 @@ func (s *State) judgeLoad(f failure, m machine) []understudy.Finding {
 		add(understudy.AboutProcessor, true, "%s would need %.2g processor cores more, and %.2g of %.0f are free: move other work away, or add a failover server", s.self, need, m.free, m.cores)
 	}
 	return findings
+}
+
+// openBeside is what the streams cost that are mirrored when f has happened.
+func (s *State) openBeside(f failure) cost {
+	open := cost{}
+	for _, camera := range s.mirrored {
+		c := s.posts[camera].camera
+		if _, held := s.held[camera]; !held && s.mirrorable(camera) && !slices.Contains(f.homes, c.Home) {
+			open = open.plus(s.wayOf(c, "", false).cost)
+		}
+	}
+	return open
 }

@@ -49,11 +49,17 @@ func (s *State) mirror() {
 	}
 }
 
-// mirrors reports whether a camera's stream is to be kept open here without recording it.
+// mirrorable reports whether a camera's stream is to be kept open here while
+// nobody needs it, as far as the camera is concerned.
+func (s *State) mirrorable(camera understudy.CameraID) bool {
+	m, loaded := s.material[camera]
+	return s.posts[camera].standby == understudy.StandbyMirror && loaded && m.Record && s.at >= s.crowded[camera]
+}
+
+// mirrors reports whether a camera's stream is kept open here without recording it.
 func (s *State) mirrors(camera understudy.CameraID) bool {
 	_, held := s.held[camera]
-	m, loaded := s.material[camera]
-	return s.posts[camera].standby == understudy.StandbyMirror && loaded && m.Record && !held && s.at >= s.crowded[camera]
+	return s.mirrorable(camera) && !held && s.carries(camera)
 }
 
 // origin returns what the lease's holder, as last heard, has of a camera.

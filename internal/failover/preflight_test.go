@@ -1,8 +1,10 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -165,6 +167,58 @@ func TestPreflightLoads(t *testing.T) {
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: found %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// What a mirror keeps open is held against capacity before anything fails: what
+// finds no room, or no session, is red; what would have to be closed is noted.
+func TestPreflightMirrors(t *testing.T) {
+	cameras := func(names ...understudy.CameraID) []understudy.Camera {
+		var all []understudy.Camera
+		for _, name := range names {
+			all = append(all, understudy.Camera{ID: name})
+		}
+		return all
+	}
+	many := make([]understudy.CameraID, 60) // of 10 Mbit/s: 450 MB in 6 s
+	for i := range many {
+		many[i] = understudy.CameraID(fmt.Sprintf("c%02d", i))
+	}
+	for _, c := range []struct {
+		name     string
+		mirrored []understudy.Camera // of rec-1, beside two of rec-2 that are stood by for cold
+		capacity understudy.Capacity
+		crowded  []understudy.CameraID
+		want     []string // about, home or *, red or note; and what it says
+	}{
+		{"room for all", cameras("a", "b", "c"), understudy.Capacity{BitRate: 50e6}, nil, nil},
+		{"no bounds", cameras("a", "b", "c"), understudy.Capacity{}, nil, nil},
+		{"room for the streams alone", cameras("a", "b", "c"), understudy.Capacity{BitRate: 30e6}, nil, []string{
+			"capacity rec-2 note: if rec-2 fails, fo-1 would carry 50 Mbit/s, of at most 30 Mbit/s, with the streams that it mirrors",
+			"capacity * red"}},
+		{"no room for one of the streams", cameras("a", "b", "c"), understudy.Capacity{Cameras: 2}, nil, []string{
+			"capacity rec-1 red: if rec-1 fails, frames of camera c are lost: fo-1 is to mirror it, and stands by hot, because all that it carries and mirrors takes 3 cameras, of at most 2",
+			"capacity rec-1 red", "capacity rec-2 note", "capacity * red"}},
+		{"no session left", cameras("a", "b"), understudy.Capacity{}, []understudy.CameraID{"b"}, []string{
+			"sessions rec-1 red: if rec-1 fails, frames of camera b are lost: fo-1 is to mirror it, and stands by hot, because no session was left there"}},
+		{"no memory for all", cameras(many...), understudy.Capacity{}, nil, []string{
+			"memory * note: of the 60 cameras that fo-1 mirrors, 429 MB wait in memory"}},
+	} {
+		state := flightState(t, c.mirrored, cameras("x", "y"), c.capacity)
+		duties := []understudy.Duty{state.duties["rec-1"], state.duties["rec-2"]}
+		duties[0].Cameras = slices.Clone(duties[0].Cameras)
+		for i := range duties[0].Cameras {
+			duties[0].Cameras[i].Standby = understudy.StandbyMirror
+		}
+		state, _ = Step(state, Observation{At: time.Second, Duties: &duties})
+		state, _ = Step(state, Observation{At: time.Second, Own: &Own{Writable: true, Crowded: c.crowded}})
+		var got []string
+		for _, f := range state.judgeFlight(nil, machine{cores: 8, free: 8, cost: assumedCost}).Findings {
+			got = append(got, fmt.Sprintf("%s %s %s: %s", f.About, cmp.Or(string(f.Home), "*"), map[bool]string{true: "red", false: "note"}[f.Red], f.Sentence))
+		}
+		if !slices.EqualFunc(got, c.want, strings.HasPrefix) {
+			t.Errorf("%s: found\n%s\nwant\n%s", c.name, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 		}
 	}
 }

@@ -149,7 +149,7 @@ func (r *recorder) reflect(s *understudy.Sample, want want) {
 		return
 	}
 	c.report("camera %s: what %s would lose if it failed now does not fit into memory here any more (%d MB for one camera, %d MB for all); "+
-		"it is recorded to disk until %s is heard to record again", c.id, want.of, ringBytes>>20, ringsBytes>>20, want.of)
+		"it is recorded to disk until %s is heard to record again", c.id, want.of, ringBytes>>20, RingsBytes>>20, want.of)
 	r.writing, r.spilled = true, true
 	c.mirror.setWhole(false)
 	r.save(want)

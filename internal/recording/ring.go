@@ -14,8 +14,9 @@ import (
 // is lost when it is to be written, and all cameras' into the queue of the
 // store. What does not fit is recorded.
 const (
-	ringBytes  = 12 << 20
-	ringsBytes = 384 << 20
+	ringBytes = 12 << 20
+	// RingsBytes is the room for the rings of all cameras of a server.
+	RingsBytes = 384 << 20
 )
 
 // memory counts what the rings of all cameras of a server hold.
@@ -38,7 +39,7 @@ func sampleSize(s *understudy.Sample) int64 {
 func isKey(s *understudy.Sample) bool { return s.Key && s.Track == understudy.VideoTrack }
 
 func (r *ring) fits(size int64) bool {
-	return r.bytes+size <= ringBytes && r.memory.bytes.Load()+size <= ringsBytes
+	return r.bytes+size <= ringBytes && r.memory.bytes.Load()+size <= RingsBytes
 }
 
 // push keeps a sample, if there is room; mu is held.
