@@ -71,7 +71,7 @@ type camera struct {
 	noted     atomic.Bool // the events that were told before it ran
 	preroll   preroll
 	spill     spill
-	mirror    mirror
+	mirror    Mirror
 	carried   atomic.Bool   // a takeover from a ring that had all
 	runs      atomic.Uint64 // sessions that were recorded
 	report    func(format string, args ...any)
@@ -112,7 +112,7 @@ func (c *camera) change(next *want) {
 	}
 	switch {
 	case before.mirror && next.record: // a takeover
-		c.carried.Store(c.mirror.complete())
+		c.carried.Store(c.mirror.Complete())
 		c.progress.begin(time.Now(), c.mark())
 		c.gaps.standIn(time.Now())
 	case next.mirror && !before.mirror:
@@ -136,7 +136,7 @@ func (c *camera) crowded() bool {
 // memory for an event; or, while another server records it, whether all that one may lose does.
 func (c *camera) covered() bool {
 	if c.want.Load().mirror {
-		return c.mirror.complete()
+		return c.mirror.Complete()
 	}
 	return c.carried.Load() || c.progress.covered(c.mark()) || c.waits()
 }

@@ -20,9 +20,9 @@ const (
 	closeBehind = 4 * time.Second
 )
 
-// mirror is how far the server that records a camera has come with it, while the
-// samples that it may lose are kept here.
-type mirror struct {
+// Mirror is how far the server that records a camera has come with it, while the
+// samples that it may lose are kept here. It reads no clock.
+type Mirror struct {
 	mu     sync.Mutex
 	passed understudy.Watermark // durable there, or waiting there for an event
 	heard  time.Time            // when that last moved
@@ -35,8 +35,8 @@ type mirror struct {
 	known   bool                 // a name was found in this session
 }
 
-// tell takes in how far the other server has come.
-func (m *mirror) tell(mark understudy.Watermark, now time.Time) {
+// Tell takes in how far the other server has come.
+func (m *Mirror) Tell(mark understudy.Watermark, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if mark != m.passed {
@@ -44,39 +44,61 @@ func (m *mirror) tell(mark understudy.Watermark, now time.Time) {
 	}
 }
 
-// forget begins anew: what comes next does not follow what came before.
-func (m *mirror) forget() {
+// Forget begins anew: what comes next does not follow what came before.
+func (m *Mirror) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.whole = false
 	m.done, m.skew, m.strange, m.known = understudy.Watermark{}, 0, time.Time{}, false
 }
 
-// complete reports whether the ring has all that the other server may lose.
-func (m *mirror) complete() bool {
+// Complete reports whether the ring has all that the other server may lose.
+func (m *Mirror) Complete() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.whole
 }
 
-func (m *mirror) setWhole(whole bool) {
+func (m *Mirror) setWhole(whole bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.whole = whole
 }
 
 // news returns the watermark when it has not been looked at yet.
-func (m *mirror) news() (mark understudy.Watermark, ok bool) {
+func (m *Mirror) news() (mark understudy.Watermark, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.passed, m.passed != m.done && !m.passed.At.IsZero()
 }
 
-// follows reports whether the other server records close behind a sample of now.
-func (m *mirror) follows(at, now time.Time) bool {
+// Follows reports whether the other server records close behind a sample of now.
+func (m *Mirror) Follows(at, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return now.Sub(m.heard) <= heardFor && at.Sub(m.passed.At.Add(m.skew)) <= closeBehind
+}
+
+// Passed returns how many of the samples need not be kept. Of a camera that is
+// recorded on events the time before one is kept, too.
+func (m *Mirror) Passed(samples []*understudy.Sample, rule understudy.RecordingRule, now time.Time) int {
+	mark, ok := m.news()
+	if !ok {
+		return 0
+	}
+	if rule.Mode == understudy.RecordEvents {
+		m.done = mark
+		from := mark.At.Add(-rule.Before - lateness)
+		m.setWhole(len(samples) > 0 && !samples[0].At.After(mark.At.Add(-rule.Before)))
+		return keyBefore(samples, from)
+	}
+	first, found := m.surplus(samples, mark, now)
+	if n := len(samples); !found && n > 0 && mark.At.Add(m.skew).After(samples[n-1].At) {
+		return 0 // it is ahead of what has come here
+	}
+	m.done = mark
+	m.setWhole(found)
+	return first
 }
 
 // surplus returns how many of the samples another server that has come to mark
@@ -84,7 +106,7 @@ func (m *mirror) follows(at, now time.Time) bool {
 // name. found says whether the samples reach back that far. A name says little:
 // a still scene repeats its bytes with each GOP. Of several samples of that name
 // the nearest in time counts, and then one GOP more is kept.
-func (m *mirror) surplus(samples []*understudy.Sample, mark understudy.Watermark, now time.Time) (first int, found bool) {
+func (m *Mirror) surplus(samples []*understudy.Sample, mark understudy.Watermark, now time.Time) (first int, found bool) {
 	nearest, matches, distance := -1, 0, time.Duration(0)
 	for i, s := range samples {
 		if s.Track != understudy.VideoTrack || s.Hash != mark.Hash {
@@ -136,7 +158,7 @@ func keyAtOrBefore(samples []*understudy.Sample, i int) int {
 // that it lacks when it goes home.
 func (r *recorder) reflect(s *understudy.Sample, want want) {
 	c := r.camera
-	if isKey(s) && r.writing && (!r.spilled || c.mirror.follows(s.At, time.Now())) {
+	if isKey(s) && r.writing && (!r.spilled || c.mirror.Follows(s.At, time.Now())) {
 		r.closeWriter()
 		r.writing, r.spilled = false, false
 		c.setFault(nil)
@@ -145,7 +167,7 @@ func (r *recorder) reflect(s *understudy.Sample, want want) {
 		r.write(s, want)
 		return
 	}
-	if c.preroll.addUntil(s, func(samples []*understudy.Sample) int { return r.passed(samples, want.rule) }) {
+	if c.preroll.addUntil(s, func(samples []*understudy.Sample) int { return c.mirror.Passed(samples, want.rule, time.Now()) }) {
 		return
 	}
 	c.report("camera %s: what %s would lose if it failed now does not fit into memory here any more (%d MB for one camera, %d MB for all); "+
@@ -166,33 +188,10 @@ func (r *recorder) save(want want) {
 	}
 }
 
-// passed returns how many of the samples need not be kept. Of a camera that is
-// recorded on events the time before one is kept, too.
-func (r *recorder) passed(samples []*understudy.Sample, rule understudy.RecordingRule) int {
-	m := &r.camera.mirror
-	mark, ok := m.news()
-	if !ok {
-		return 0
-	}
-	if rule.Mode == understudy.RecordEvents {
-		m.done = mark
-		from := mark.At.Add(-rule.Before - lateness)
-		m.setWhole(len(samples) > 0 && !samples[0].At.After(mark.At.Add(-rule.Before)))
-		return keyBefore(samples, from)
-	}
-	first, found := m.surplus(samples, mark, time.Now())
-	if n := len(samples); !found && n > 0 && mark.At.Add(m.skew).After(samples[n-1].At) {
-		return 0 // it is ahead of what has come here
-	}
-	m.done = mark
-	m.setWhole(found)
-	return first
-}
-
 // beginMirror is a change from recording to keeping in memory. What is being
 // written goes on to the next key frame, so that nothing is missing between.
 func (r *recorder) beginMirror() {
-	r.camera.mirror.forget()
+	r.camera.mirror.Forget()
 	r.onEvents, r.mirrors = false, true
 	r.writing, r.spilled = r.writer != nil, false
 }

@@ -129,7 +129,7 @@ func (r *recorder) forget() {
 		r.camera.preroll.drop()
 		r.camera.preroll.restart()
 		r.camera.spill.end()
-		r.camera.mirror.forget()
+		r.camera.mirror.Forget()
 	}
 	r.onEvents, r.mirrors, r.writing, r.spilled = false, false, false, false
 }

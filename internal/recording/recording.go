@@ -315,7 +315,7 @@ func (s *Server) Covered() []understudy.CameraID {
 // what is durable there need not be kept here. It does not wait.
 func (s *Server) Passed(id understudy.CameraID, mark understudy.Watermark) {
 	if c, ok := s.find(id); ok {
-		c.mirror.tell(mark, time.Now())
+		c.mirror.Tell(mark, time.Now())
 	}
 }
 
