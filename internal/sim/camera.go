@@ -38,8 +38,9 @@ type camera struct {
 
 // frame is one sample as it was sent.
 type frame struct {
-	at  time.Duration
-	key bool
+	at     time.Duration
+	key    bool
+	sample *understudy.Sample // once a mirror has asked for it
 }
 
 // slot is a session that the camera counts.

@@ -121,6 +121,7 @@ const (
 	ofManagement
 	ofMachines
 	ofQuiet
+	ofMirrors
 )
 
 func dice(seed, subsystem uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, subsystem)) }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -103,7 +104,11 @@ func (f *faults) make(do func(*faults) func()) {
 // single is the one fault of a story that accounts for each frame.
 func (f *faults) single() {
 	h := pick(f.dice, f.s.homes...)
-	kind := f.dice.IntN(5)
+	kinds := 5
+	if f.s.mirrored(h) { // which loses nothing in other ways either
+		kinds = 7
+	}
+	kind := f.dice.IntN(kinds)
 	f.s.after(between(f.dice, 0, 5*time.Second), func() {
 		f.s.tally.Faults++
 		f.s.oracle.struck(h, kind == 4)
@@ -116,15 +121,24 @@ func (f *faults) single() {
 			h.losePower()
 		case 4:
 			h.leave()
+		case 5:
+			h.kill()
+			f.s.after(between(f.dice, 50*time.Millisecond, time.Second), h.start)
+		case 6:
+			h.disk.damage(true, 0)
 		}
 	})
 	f.s.after(5*time.Second+between(f.dice, 10*time.Second, 15*time.Second), func() {
 		h.hang(false)
+		h.disk.damage(false, 0)
 		if !h.leaving {
 			h.start()
 		}
 	})
 }
+
+// mirrored reports whether a standby keeps the streams of a home's cameras open.
+func (s *story) mirrored(h *home) bool { return s.o.Mirror[slices.Index(s.homes, h)] }
 
 // mend ends every fault; a stop that was asked for is not taken back.
 func (f *faults) mend() {

@@ -34,6 +34,9 @@ func (m *machine) alive() bool { return m.up && !m.hung }
 // wall is the machine's own clock.
 func (m *machine) wall() time.Time { return epoch.Add(m.s.now + m.offset) }
 
+// clock is a time that nobody sets.
+func (s *story) clock() time.Time { return epoch.Add(s.now) }
+
 // epoch is when every story begins.
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 

@@ -19,11 +19,12 @@ type oracle struct {
 	mendedAt  time.Duration
 
 	// Of a story that accounts for each frame.
-	victim  *home
-	planned bool
-	deathAt time.Duration
-	safe    []int // newest durable frame at the moment of the fault, by camera
-	resumed []int // first frame recorded by anybody after it
+	victim   *home
+	planned  bool
+	mirrored []bool // by camera: nothing of it may be lost at all
+	deathAt  time.Duration
+	safe     []int // newest durable frame at the moment of the fault, by camera
+	resumed  []int // first frame recorded by anybody after it
 }
 
 func newOracle(s *story) *oracle { return &oracle{s: s, changes: map[understudy.ServerID]int{}} }
@@ -315,7 +316,18 @@ func (o *oracle) struck(h *home, planned bool) {
 	for _, c := range o.s.cameras {
 		o.safe = append(o.safe, h.disk.newest(c))
 		o.resumed = append(o.resumed, -1)
+		o.mirrored = append(o.mirrored, o.reflected(c))
 	}
+}
+
+// reflected: a standby has all of the camera in memory that its home may lose.
+func (o *oracle) reflected(c *camera) bool {
+	for _, f := range o.s.standbys {
+		if s := f.rec.sessions[c.index]; s != nil && s.whole() && f.alive() {
+			return true
+		}
+	}
+	return false
 }
 
 func (o *oracle) mended() { o.mendedAt = o.s.now }
@@ -361,7 +373,7 @@ func (o *oracle) converged() {
 	}
 	for _, f := range o.s.standbys {
 		for _, s := range f.rec.sessions {
-			if s != nil {
+			if s != nil && (!s.wanted || s.seg != nil) {
 				o.s.fail("%s still records camera %s", f.id, s.cam.id)
 			}
 		}
@@ -371,6 +383,7 @@ func (o *oracle) converged() {
 	}
 	if o.victim != nil {
 		o.exact()
+		o.timeline()
 	}
 }
 
@@ -379,8 +392,12 @@ func (o *oracle) exact() {
 	for _, c := range o.victim.cameras {
 		for n, f := range c.frames {
 			lost := !c.home.disk.holds(c, n)
-			gap := n > o.safe[c.index] && n < o.resumed[c.index] && !o.planned
+			gap := n > o.safe[c.index] && n < o.resumed[c.index] && !o.planned && !o.mirrored[c.index]
 			if lost && !gap && f.at > o.s.o.Settle && f.at < o.s.now-3*time.Second {
+				if o.mirrored[c.index] {
+					o.s.fail("frame %d of camera %s, which was mirrored, is lost (durable to %d, recorded from %d on)", n, c.id, o.safe[c.index], o.resumed[c.index])
+					return
+				}
 				o.s.fail("frame %d of camera %s is lost, and only those between %d and %d may be", n, c.id, o.safe[c.index], o.resumed[c.index])
 				return
 			}

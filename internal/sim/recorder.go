@@ -15,6 +15,7 @@ type recorder struct {
 
 // session is one camera on one server.
 type session struct {
+	reflection
 	r        *recorder
 	m        *machine
 	cam      *camera
@@ -25,8 +26,9 @@ type session struct {
 	opened   time.Duration
 	frames   uint64
 	heard    time.Duration // the last frame; 0 none
-	next     int           // frame that follows the last one recorded; -1: a key frame is awaited
-	seg      *segment      // being written
+	run      uint64        // grows with each session with the camera
+	missed   bool          // frames, while the process stood still
+	seg      *segment      // being written; nil: a key frame is awaited
 	first    int           // newest durable frame when it was applied; -1 none
 	mark     int           // newest durable frame; -1 none
 	moved    time.Duration // mark
@@ -41,14 +43,15 @@ const (
 	recordingFor = 5 * time.Second
 )
 
-// apply begins to record a camera, or goes on under another epoch.
-func (r *recorder) apply(c *camera, epoch uint64) {
+// apply begins to record a camera, or to mirror it, or goes on under another epoch.
+func (r *recorder) apply(c *camera, epoch uint64, mirrored bool) {
 	if s := r.sessions[c.index]; s != nil {
 		s.epoch = epoch
+		s.change(mirrored)
 		return
 	}
-	s := &session{r: r, m: r.m, cam: c, epoch: epoch, next: -1, mark: r.m.disk.newest(c)}
-	s.first = s.mark
+	s := &session{r: r, m: r.m, cam: c, epoch: epoch, mark: r.m.disk.newest(c)}
+	s.first, s.wanted = s.mark, mirrored
 	r.sessions[c.index] = s
 	r.m.after(between(r.m.s.machines, 20*time.Millisecond, 120*time.Millisecond), s.dial)
 	s.watch()
@@ -83,7 +86,7 @@ func (s *session) cut() {
 	if s.seg != nil {
 		s.seg.closed, s.seg = true, nil
 	}
-	s.next, s.steady = -1, 0
+	s.steady = 0
 }
 
 func (s *session) dial() {
@@ -107,7 +110,8 @@ func (s *session) dial() {
 			s.failed(true)()
 			return
 		}
-		s.opened, s.next = story.now, -1
+		s.opened = story.now
+		s.begin()
 	})
 }
 
@@ -156,22 +160,42 @@ func (s *session) watch() {
 
 // receive takes a frame that the camera has sent.
 func (s *session) receive(n int, key bool) {
-	if s.m.hung || s.m.s.net.cut[s.cam.place][s.m.place] {
+	if s.m.hung {
+		s.missed = true
 		return
+	}
+	if s.m.s.net.cut[s.cam.place][s.m.place] {
+		return
+	}
+	if s.missed { // the camera could not get rid of them: what comes is a new session
+		s.missed = false
+		s.begin()
 	}
 	s.heard = s.m.s.now
 	s.frames++
-	d := s.m.disk
-	if s.next >= 0 && s.next != n {
-		s.cut() // frames are missing: nothing decodes before the next key frame
+	if s.mirrors && !s.wanted {
+		s.endMirror()
 	}
-	if s.next < 0 && !key || !d.writable {
-		if !d.writable {
-			s.cut()
-		}
+	if !s.wanted {
+		s.write(n, key)
 		return
 	}
-	if s.next < 0 {
+	if !s.mirrors {
+		s.beginMirror()
+	}
+	s.reflect(n, key)
+}
+
+// write takes a frame that is to be recorded.
+func (s *session) write(n int, key bool) {
+	d := s.m.disk
+	if s.seg != nil && s.seg.last+1 != n || !d.writable {
+		s.cut() // frames are missing: nothing decodes before the next key frame
+	}
+	if s.seg == nil && !key || !d.writable {
+		return
+	}
+	if s.seg == nil {
 		s.steady = s.m.s.now
 	}
 	if key && (s.seg == nil || s.seg.id.Epoch != s.epoch || s.m.s.now-s.cam.frames[s.seg.first].at > segmentMax) {
@@ -180,15 +204,17 @@ func (s *session) receive(n int, key bool) {
 		}
 		s.seg = d.create(s, n)
 	}
-	s.seg.last, s.next = n, n+1
-	s.cam.by |= 1 << s.m.place
+	s.seg.last = n
+	if n == len(s.cam.frames)-1 {
+		s.cam.by |= 1 << s.m.place
+	}
 	s.m.s.oracle.received(s, n)
 }
 
 // state is what the state port tells of the camera.
 func (s *session) state() understudy.CameraState {
 	now := s.m.s.now
-	c := understudy.CameraState{Camera: s.cam.id, Epoch: s.epoch, Frames: s.frames,
+	c := understudy.CameraState{Camera: s.cam.id, Epoch: s.epoch, Frames: s.frames, Run: s.run, Mirrored: s.wanted,
 		Receiving: s.heard > 0 && now-s.heard <= receivingFor, Recording: s.moved > 0 && now-s.moved <= recordingFor}
 	if s.mark >= 0 {
 		c.Watermark = s.cam.mark(s.mark)
@@ -216,11 +242,12 @@ func (r *recorder) states() []understudy.CameraState {
 	return states
 }
 
-// covered are the cameras with durable samples since they were applied.
+// covered are the cameras with durable samples since they were applied, and the
+// mirrored ones of which all is in memory.
 func (r *recorder) covered() []understudy.CameraID {
 	var covered []understudy.CameraID
 	for _, s := range r.sessions {
-		if s != nil && s.mark != s.first {
+		if s != nil && (s.whole() || !s.wanted && (s.carried || s.mark != s.first)) {
 			covered = append(covered, s.cam.id)
 		}
 	}

@@ -31,6 +31,7 @@ type Tally struct {
 	Frames, Lost, Doubled                    int // of all cameras, after the story
 	Merged, Deleted                          int // segments
 	Claims, Faults                           int
+	Spills                                   int // of a mirror's ring
 }
 
 // Add sums two tallies.
@@ -46,6 +47,7 @@ func (t Tally) Add(o Tally) Tally {
 	t.Deleted += o.Deleted
 	t.Claims += o.Claims
 	t.Faults += o.Faults
+	t.Spills += o.Spills
 	return t
 }
 

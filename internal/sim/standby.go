@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"understudy"
@@ -42,6 +43,7 @@ type standby struct {
 	fetchDue int // generation of the timer
 	refetch  bool
 	applied  []understudy.AssignedCamera
+	mirrored []understudy.AssignedCamera
 	starts   int
 	stepped  time.Duration // by elapsed
 }
@@ -67,7 +69,7 @@ func (f *standby) run() {
 	f.stepped = 0
 	f.highest = 0
 	f.state = failover.NewState(f.id, fmt.Sprintf("start%d", f.starts), f.s.o.RankDelay)
-	f.want, f.pollers, f.foreign, f.applied = failover.Want{}, nil, nil, nil
+	f.want, f.pollers, f.foreign, f.applied, f.mirrored = failover.Want{}, nil, nil, nil, nil
 	f.verifies = map[understudy.ServerID]bool{}
 	f.claims = map[understudy.ServerID]*claimRun{}
 	f.sends = map[understudy.ServerID]*sending{}
@@ -155,6 +157,7 @@ func (f *standby) step(o failover.Observation) {
 		f.s.say("%s: %s", f.id, said.Sentence)
 	}
 	changed = f.record() || changed
+	f.pass()
 	f.watch()
 	f.claim()
 	f.sendHome()
@@ -174,20 +177,23 @@ func (f *standby) seen() []understudy.Sighting {
 
 // record makes the recorder equal to what is wanted.
 func (f *standby) record() bool {
-	if len(f.want.Record) == len(f.applied) {
-		same := true
-		for i, c := range f.want.Record {
-			same = same && c.Camera.ID == f.applied[i].Camera.ID && c.Epoch == f.applied[i].Epoch
-		}
-		if same {
-			return false
-		}
+	if same(f.want.Record, f.applied) && same(f.want.Mirror, f.mirrored) {
+		return false
 	}
 	wanted := make([]bool, len(f.s.cameras))
 	for _, a := range f.want.Record {
 		c := f.s.camera(a.Camera.ID)
 		wanted[c.index] = true
-		f.rec.apply(c, a.Epoch)
+		f.rec.apply(c, a.Epoch, false)
+	}
+	for _, a := range f.want.Mirror {
+		c := f.s.camera(a.Camera.ID)
+		wanted[c.index] = true
+		if s := f.rec.sessions[c.index]; s != nil && !s.wanted {
+			f.s.say("%s mirrors camera %s again", f.id, c.id)
+			f.s.oracle.putDown(f, s)
+		}
+		f.rec.apply(c, a.Epoch, true)
 	}
 	for i, s := range f.rec.sessions {
 		if s != nil && !wanted[i] {
@@ -196,9 +202,22 @@ func (f *standby) record() bool {
 			f.rec.put(s.cam)
 		}
 	}
-	f.applied = f.want.Record
+	f.applied, f.mirrored = f.want.Record, f.want.Mirror
 	f.s.mix(uint64(f.place), uint64(len(f.applied)))
 	return true
+}
+
+func same(a, b []understudy.AssignedCamera) bool {
+	return slices.EqualFunc(a, b, func(a, b understudy.AssignedCamera) bool { return a.Camera.ID == b.Camera.ID && a.Epoch == b.Epoch })
+}
+
+// pass tells how far the others have come with what is mirrored here.
+func (f *standby) pass() {
+	for id, mark := range f.want.Passed {
+		if s := f.rec.sessions[f.s.camera(id).index]; s != nil {
+			s.mirror.Tell(mark, f.s.clock())
+		}
+	}
 }
 
 // fetch asks for duties and for what is held, now, and again in a while.

@@ -47,6 +47,8 @@ type options struct {
 	Settle, Faults           time.Duration
 	Every                    time.Duration // between two faults, on average
 	Standby                  []string      // of each home: hot, cold or both
+	Mirror                   []bool        // of each home: mirror instead of hot
+	Ring                     int           // frames of a camera that a mirror has room for
 	LosesAnswers             float64
 }
 
@@ -68,6 +70,11 @@ func drawOptions(seed uint64) options {
 	}
 	for range o.Homes {
 		o.Standby = append(o.Standby, pick(r, "hot", "hot", "cold", "both"))
+	}
+	mirrors := dice(seed, ofMirrors)
+	o.Ring = pick(mirrors, 30, 100, 100)
+	for range o.Homes {
+		o.Mirror = append(o.Mirror, chance(mirrors, 0.4))
 	}
 	if o.Exact {
 		o.Settle, o.Jitter, o.Loss, o.LosesAnswers = max(o.Settle, 12*time.Second), min(o.Jitter, 10*time.Millisecond), 0, 0
@@ -139,7 +146,10 @@ func (s *story) configure() {
 	must(m.PutGroup(background, understudy.FailoverGroup{ID: "all", Name: "all", Members: members}))
 	for i, h := range s.homes {
 		r := understudy.RecordingServer{ID: h.id, Name: string(h.id), Addresses: address(h.id)}
-		if s.o.Standby[i] != "cold" {
+		switch {
+		case s.o.Mirror[i]:
+			r.MirrorStandby = members[i%len(members)]
+		case s.o.Standby[i] != "cold":
 			r.HotStandby = members[i%len(members)]
 		}
 		if s.o.Standby[i] != "hot" {

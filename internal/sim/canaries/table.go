@@ -18,6 +18,8 @@ const (
 	leases     = "internal/management/leases.go"
 	memory     = "internal/management/memory.go"
 	failback   = "internal/recording/failback.go"
+	mirrored   = "internal/recording/mirror.go"
+	mirroring  = "internal/failover/mirror.go"
 	mergeBatch = "internal/merge/batch.go"
 	mergeSend  = "internal/merge/send.go"
 	mergeTake  = "internal/merge/receive.go"
@@ -94,6 +96,12 @@ var canaries = []canary{
 		{failback, "if state.Storage.Writable && c.Receiving && (c.Recording || c.Waiting) {", "if true {"}}},
 	{"home never takes back", "after healing everything is at home", []edit{
 		{failback, "case len(away) == 0:", "case true:"}}},
+	{"a mirror's ring is trimmed by time", "a mirror loses nothing", []edit{
+		{mirrored, "if !ok {\n\t\treturn 0\n\t}", "if n := len(samples); !ok && n > 0 {\n\t\treturn keyBefore(samples, samples[n-1].At.Add(-time.Second))\n\t}"}}},
+	{"of equal names a mirror takes the newest", "a mirror loses nothing", []edit{
+		{mirrored, "nearest < 0 || d < distance", "true || d < distance"}}},
+	{"a mirror does not notice that home began anew", "a mirror loses nothing", []edit{
+		{mirroring, "case !known || before == now:", "case !known || before.server == now.server:"}}},
 	{"acknowledge before sync", "nothing is deleted that home does not hold", []edit{
 		{mergeTake, "if err := in.Seal(ctx); err != nil {", "if err := in.Seal(ctx); err != nil && o.Size < 0 {"},
 		{mergeTake, "if ok && size == o.Size && sum == o.SHA256 && same {", "if _ = sum; size >= 0 && same {"}}},
