@@ -88,6 +88,9 @@ type Tenure struct {
 	Since   time.Time `json:"since" doc:"When it was granted, and clients were told"`
 	Until   time.Time `json:"until,omitzero" doc:"When the next holder was granted it"`
 	Durable time.Time `json:"durable,omitzero" doc:"When its first sample was durable there"`
+	// Provisional: the management server was away all the while, and no lease moved;
+	// Since is when it was decided, Until when the camera was put down, and Epoch is 0.
+	Provisional bool `json:"provisional,omitempty" doc:"Recorded without a lease: the management server was away all the while"`
 	// Proven: the next holder and this one recorded the same samples.
 	Proven bool `json:"proven,omitempty" doc:"The overlap with the next holder was proven, sample for sample"`
 }

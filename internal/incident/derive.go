@@ -29,6 +29,14 @@ type draft struct {
 	away    map[understudy.CameraID]bool
 	holders map[understudy.ServerID]bool
 	verdict string // of the first takeover
+	alone   bool   // no lease moved: the management server was away all the while
+}
+
+func newDraft(e understudy.Event, home understudy.ServerID, begun time.Time) *draft {
+	return &draft{
+		Incident: understudy.Incident{ID: fmt.Sprintf("%s-%d", home, e.Seq), Home: home, Seq: e.Seq, Begun: begun},
+		cameras:  map[understudy.CameraID]*understudy.IncidentCamera{}, away: map[understudy.CameraID]bool{}, holders: map[understudy.ServerID]bool{},
+	}
 }
 
 // reading is all that is remembered while the log is read.
@@ -48,12 +56,13 @@ type order struct {
 
 // Derive makes the incidents of the events of a log, which come in order, the
 // oldest first. An incident whose first takeover the log has forgotten is not
-// told. It is a pure function: the same events make the same incidents.
+// told, and one that no lease tells of only when it has ended. It is a pure function: the same events make the same incidents.
 func Derive(events []understudy.Event) []understudy.Incident {
 	r := &reading{open: map[understudy.ServerID]*draft{}, orders: map[understudy.ServerID]order{}, claimed: map[uint64]*draft{}}
 	for _, e := range events {
 		r.leases(e)
 	}
+	r.alone(events)
 	// A report may come late, and before the grant of what it tells of.
 	for _, e := range events {
 		r.milestones(e)
@@ -100,11 +109,8 @@ func (r *reading) leases(e understudy.Event) {
 func (r *reading) take(e understudy.Event, leases []understudy.Lease) {
 	d := r.open[e.Server]
 	if d == nil {
-		d = &draft{
-			Incident: understudy.Incident{ID: fmt.Sprintf("%s-%d", e.Server, e.Seq), Home: e.Server, Seq: e.Seq, Begun: earliest(e.Decided, e.At)},
-			cameras:  map[understudy.CameraID]*understudy.IncidentCamera{}, away: map[understudy.CameraID]bool{},
-			holders: map[understudy.ServerID]bool{}, verdict: leases[0].Sentence,
-		}
+		d = newDraft(e, e.Server, earliest(e.Decided, e.At))
+		d.verdict = leases[0].Sentence
 		// What led to it may be long over by the time it is granted, and its reports stand before the grant.
 		for _, c := range e.Changes {
 			if m := c.Milestone; m != nil && m.Kind == understudy.MilestoneHeard && m.Home == e.Server {
@@ -404,6 +410,8 @@ func (d *draft) finish() understudy.Incident {
 	switch {
 	case len(d.away) > 0:
 		d.Phase, d.Sentence = understudy.IncidentStandingIn, standingIn(d)
+	case d.Over.IsZero() && d.alone:
+		d.Phase, d.Sentence = understudy.IncidentComingHome, recordedAlone(d)
 	case d.Over.IsZero():
 		d.Phase, d.Sentence = understudy.IncidentComingHome, comingHome(d)
 	default:

@@ -245,6 +245,42 @@ func TestDeriveDecidedWithNobodyToAsk(t *testing.T) {
 	}
 }
 
+// A takeover that ended before the management server was back moved no lease,
+// and is told afterwards by what the server that stood in reports then.
+func TestDeriveEndedBeforeAnybodyCouldBeTold(t *testing.T) {
+	var l teller
+	hour := time.Hour
+	l.tell(understudy.MilestoneDecided, "rec1", "fo1", hour, "a", "b")
+	if all := Derive(l.events); len(all) != 0 {
+		t.Errorf("what goes on still will be granted, and is told then: %+v", all)
+	}
+	l.tell(understudy.MilestoneDurable, "rec1", "fo1", hour-time.Second, "a", "b")
+	l.tell(understudy.MilestoneProven, "rec1", "fo1", hour-20*time.Second, "a")
+	l.tell(understudy.MilestoneReleased, "rec1", "fo1", hour-30*time.Second, "b")
+	l.tell(understudy.MilestoneMergeEnded, "rec1", "fo1", hour-40*time.Second)
+	l.take("rec1", "fo1", "a") // another day
+	l.tell(understudy.MilestoneProven, "rec1", "fo1", 0, "a")
+	all := Derive(l.events)
+	if len(all) != 2 {
+		t.Fatalf("there were two, and told are %+v", all)
+	}
+	want := "rec1-1 coming_home\na: fo1/0 22s durable proven\nb: fo1/0 33s durable\n-3599.0 decided fo1 [a b]\n-3597.0 durable fo1 [a b]\n" +
+		"-3577.0 proven fo1 [a]\n-3566.0 released fo1 [b]\n-3555.0 merge_ended fo1 []"
+	if got := told(all[0]); got != want {
+		t.Errorf("told is\n%s\nwant\n%s", got, want)
+	}
+	if i := all[0]; !i.Cameras[0].Tenures[0].Provisional || !strings.Contains(i.Sentence, "no lease moved") || !i.Back.Equal(i.Steps[3].At) {
+		t.Errorf("it says of itself: %+v", i)
+	}
+	if got := told(all[1]); got != "rec1-6 standing_in\na: fo1/1 proven\n6.0 decided fo1 [a]\n6.0 granted fo1 [a]\n7.0 proven fo1 [a]" {
+		t.Errorf("the next one is\n%s", got)
+	}
+	l.conclude("rec1-1", "a", "b")
+	if i := Derive(l.events)[0]; i.Phase != understudy.IncidentOver || i.Cameras[1].Account == nil {
+		t.Errorf("it was counted, and is %+v", i)
+	}
+}
+
 // TestDeriveAnyLog: whatever leases do, an incident's cameras are those that
 // others held, each camera is held by others exactly while an incident that
 // stands in says so, and reading on changes only what goes on.
@@ -266,7 +302,7 @@ func TestDeriveAnyLog(t *testing.T) {
 				l.back(home, camera)
 				delete(holders, camera)
 			case 3:
-				kind := rapid.SampledFrom([]understudy.MilestoneKind{understudy.MilestoneDurable, understudy.MilestoneBack, understudy.MilestoneProven, understudy.MilestoneMergeEnded, understudy.MilestoneHeard}).Draw(r, "kind")
+				kind := rapid.SampledFrom([]understudy.MilestoneKind{understudy.MilestoneDurable, understudy.MilestoneBack, understudy.MilestoneProven, understudy.MilestoneMergeEnded, understudy.MilestoneHeard, understudy.MilestoneDecided, understudy.MilestoneReleased}).Draw(r, "kind")
 				l.tell(kind, home, "fo1", time.Duration(rapid.IntRange(0, 60_000).Draw(r, "ago"))*time.Millisecond, camera)
 			}
 			check(r, Derive(l.events), homes, holders)

@@ -92,6 +92,45 @@ func TestHangsWhileManagementIsDead(t *testing.T) {
 	}
 }
 
+// A takeover that is over before the management server is back moved no lease;
+// it is told, counted and concluded all the same.
+func TestATakeoverThatEndedUntoldIsToldAfterwards(t *testing.T) {
+	b := up(t, "127.92.12.", hot("north"), nil)
+	b.do(site.FaultKill, site.Management)
+	b.do(site.FaultHang, "rec1")
+	b.recordsNow(10*time.Second, "fo1", "north")
+	b.do(site.CureResume, "rec1")
+	b.recordsNow(8*time.Second, "rec1", "north")
+	b.emptied(60*time.Second, "fo1")
+	b.do(site.CureStart, site.Management)
+	var told []understudy.Incident
+	b.within(60*time.Second, "the incident to be over", func(ctx context.Context) bool {
+		told, _ = b.Client.Incidents(ctx, 0)
+		return len(told) > 0 && told[0].Phase == understudy.IncidentOver
+	})
+	if len(told) != 1 {
+		t.Fatalf("want one incident, found %+v", told)
+	}
+	i, err := b.Client.Incident(t.Context(), told[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	north := i.Cameras[0]
+	if i.Home != "rec1" || north.Camera != "north" || len(north.Tenures) != 1 || !north.Tenures[0].Provisional || north.Tenures[0].Server != "fo1" || north.Tenures[0].Durable.IsZero() {
+		t.Errorf("the incident tells of %+v", i)
+	}
+	if a := north.Account; a == nil || a.Milliseconds > 5000 || len(a.Missing) > 0 {
+		t.Errorf("it was counted so: %+v", a)
+	}
+	now, err := b.Client.Site(t.Context())
+	if lease, _ := now.Lease("north"); err != nil || lease.Holder != "rec1" || lease.Epoch != 1 {
+		t.Errorf("the lease moved: %+v, %v", lease, err)
+	}
+	if t.Failed() {
+		t.Log(b.story())
+	}
+}
+
 // The same in cold standby, with two failover servers of one group: the first
 // records from its sealed bundle, the second sees that it does and stands back.
 // When the first dies, too, the second takes over from its own bundle.
