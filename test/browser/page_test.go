@@ -20,6 +20,8 @@ const (
 	patience = 90 * time.Second
 	// resumed is promised: pictures move again so long after the failover server's first frame.
 	resumed = time.Second
+	// found is the same where the page has to find that server by itself.
+	found = 2500 * time.Millisecond
 	// dark is a mean brightness (of 255) that no picture of the test cameras has.
 	dark = 20
 )
@@ -54,6 +56,44 @@ func TestPageRelayed(t *testing.T) {
 	s := up(t)
 	accept := chromedp.Flag("ignore-certificate-errors-spki-list", publicKeyHash(t, s))
 	takeover(t, s, open(t, chromedp.Env("HOME="+t.TempDir()), accept), "relayed")
+}
+
+// TestPageWithoutManagement: with nobody to tell it, the page finds the server
+// that has the picture, while the one that it came from keeps its connection
+// and says nothing, and stays there when that one wakes up.
+func TestPageWithoutManagement(t *testing.T) {
+	s := up(t)
+	home := t.TempDir()
+	trust(t, home, s.CA)
+	p := open(t, chromedp.Env("HOME="+home))
+	p.signIn(s)
+	p.until("all cameras show pictures", func(all map[string]tile) bool {
+		return moved(nil, all, "north", "rec1") && moved(nil, all, "south", "rec1")
+	})
+	if err := s.Do(site.FaultKill, site.Management); err != nil {
+		t.Fatal(err)
+	}
+	before, hung := p.tiles(), time.Now()
+	if err := s.Do(site.FaultHang, "rec1"); err != nil {
+		t.Fatal(err)
+	}
+	p.until("the cameras of rec1 show moving pictures from fo1", func(all map[string]tile) bool {
+		return moved(before, all, "north", "fo1") && moved(before, all, "south", "fo1")
+	})
+	for _, camera := range []understudy.CameraID{"north", "south"} {
+		first, shown := firstFrame(t, s, camera, "fo1", hung), time.UnixMilli(p.tiles()[string(camera)].MovedAt)
+		t.Logf("%s: hung, first frame of fo1 after %d ms, shown %d ms later", camera, first.Sub(hung).Milliseconds(), shown.Sub(first).Milliseconds())
+		if d := shown.Sub(first); d > found {
+			t.Errorf("%s shows pictures %s after the failover server's first frame; at most %s is promised", camera, d, found)
+		}
+	}
+	if err := s.Do(site.CureResume, "rec1"); err != nil {
+		t.Fatal(err)
+	}
+	before = p.tiles()
+	p.until("the pictures to go on from fo1", func(all map[string]tile) bool {
+		return all["north"].Frames >= before["north"].Frames+50 && moved(before, all, "north", "fo1") && moved(before, all, "south", "fo1")
+	})
 }
 
 func up(t *testing.T) *site.Site {

@@ -8,6 +8,7 @@ import { chase } from "../page/js/edge.js";
 import { gapKind, gapTitle, gapsSentence, howLong } from "../page/js/gaps.js";
 import { decide } from "../page/js/way.js";
 import { applyEvent, candidates, emptySite, standbys, wholeSite } from "../page/js/site.js";
+import { answers, elect } from "../page/js/statement.js";
 import { bars, facts, missing, moments, scale, since, windows } from "../page/js/story.js";
 import { pieceAt, playable, ticks } from "../page/js/spans.js";
 import { verdicts } from "../page/js/preflight.js";
@@ -232,4 +233,29 @@ test("a pre-flight is red for whom it concerns", () => {
   assert.deepEqual(rows(), ["rec-1 false 0", "rec-2 false 0"]);
   assert.deepEqual(rows(finding("rec-1", true), finding("rec-2", false)), ["rec-1 true 1", "rec-2 false 1"]);
   assert.deepEqual(rows(finding(undefined, true)), ["rec-1 true 1", "rec-2 true 1"]);
+});
+
+test("a picture that stands still is looked for where the highest epoch says that it is", () => {
+  const order = ["rec1", "fo1", "fo2"];
+  const said = (all) => new Map(Object.entries(all).map(([server, [epoch, receiving] = []]) => [server, epoch === undefined ? null : { server, epoch, receiving }]));
+  for (const [what, words, shown, alone, want] of [
+    ["nobody has said anything", {}, "rec1", true, ""],
+    ["the holder's answer is awaited", { fo1: [2, true] }, "rec1", true, ""],
+    ["the holder hangs, and nobody has it yet", { rec1: [], fo1: [0, false] }, "rec1", true, ""],
+    ["the holder hangs", { rec1: [], fo1: [2, true] }, "rec1", false, "fo1"],
+    ["two claim it", { rec1: [], fo1: [2, true], fo2: [3, true] }, "rec1", true, "fo2"],
+    ["a mirror alone shows it", { rec1: [], fo1: [0, true] }, "rec1", true, "fo1"],
+    ["the camera is silent", { rec1: [1, false], fo1: [0, false] }, "rec1", true, ""],
+    ["the holder denies", { rec1: [0, true], fo1: [1, true] }, "rec1", true, "fo1"],
+    ["both serve, nobody tells leases", { rec1: [1, true], fo1: [2, true] }, "rec1", true, "fo1"],
+    ["both serve, and leases are told", { rec1: [1, true], fo1: [2, true] }, "rec1", false, ""],
+    ["home woke up", { rec1: [1, true], fo1: [2, true] }, "fo1", true, ""],
+    ["there is no picture at all", { fo1: [2, true] }, "", true, "fo1"],
+  ]) assert.equal(elect(order, said(words), shown, alone), want, what);
+});
+
+test("a statement is an answer to its own question only", () => {
+  const signed = { statement: btoa(JSON.stringify({ server: "fo1", camera: "gate", epoch: 2, receiving: true, nonce: "n1" })) };
+  assert.equal(answers(signed, "fo1", "gate", "n1").epoch, 2);
+  for (const [server, camera, nonce] of [["fo2", "gate", "n1"], ["fo1", "yard", "n1"], ["fo1", "gate", "n2"]]) assert.equal(answers(signed, server, camera, nonce), null);
 });

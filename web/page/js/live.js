@@ -5,11 +5,12 @@
 import { candidates, lease } from "./site.js";
 import { pauseAfter } from "./pause.js";
 import { Player } from "./player.js";
+import { elect, Words } from "./statement.js";
 
 const silent = 1200; // without a fragment, a connection is doubted
 const opening = 1500; // for a connection to open
 const greeting = 12_000; // for its first key frame
-const alone = 1000; // without pictures, others than the holder are asked
+const alone = 1000; // without pictures, all are asked what they have, and others than the holder are tried
 
 /** Connection is one WebSocket to one server on one way. */
 class Connection {
@@ -59,6 +60,8 @@ export class Live {
   #closed = false;
   #started = Date.now();
   #holder;
+  #words = new Words();
+  #elected = ""; // whose word was followed, since the site told of a holder
   #listeners;
   #off = new AbortController();
 
@@ -106,6 +109,8 @@ export class Live {
     const holder = lease(this.#feed.site, this.#camera)?.holder;
     if (holder === this.#holder) return;
     this.#holder = holder;
+    this.#words.forget();
+    this.#elected = "";
     if (this.#next && this.#next.server !== holder) {
       this.#next.close();
       this.#next = null;
@@ -162,10 +167,36 @@ export class Live {
       c.close();
       this.#lost(c);
     }
-    const good = this.#current && this.#current.server === this.#holder && now - this.#current.heard < silent;
+    this.#inquire(now);
+    const good = this.#current && [this.#holder, this.#elected].includes(this.#current.server) && now - this.#current.heard < silent;
     if (good || this.#next || this.#dialing || now < this.#tryAt) return;
     const server = this.#choose(now);
     if (server) this.#dial(server);
+  }
+
+  #quiet(now) {
+    return now - (this.#current?.heard ?? Math.max(this.player.lastFrame, this.#started));
+  }
+
+  // #inquire asks all that may have the picture, when it stands still.
+  async #inquire(now) {
+    const quiet = this.#quiet(now);
+    if (quiet < alone) return;
+    const token = await this.#tokens.get().catch(() => "");
+    if (token === "" || this.#closed) return;
+    this.#words.ask(candidates(this.#feed.site, this.#camera), this.#camera, token, quiet,
+      (server, path) => this.#reach.url(server, "https", path), () => this.#elect());
+  }
+
+  // #elect goes to the server that says that it has the picture.
+  #elect() {
+    if (this.#closed || this.#quiet(Date.now()) < alone) return;
+    const server = elect(candidates(this.#feed.site, this.#camera), this.#words.fresh(), this.#current?.server ?? "", !this.#feed.connected);
+    if (server === "" || this.#dialing || this.#next?.server === server) return;
+    this.#elected = server;
+    this.#next?.close();
+    this.#next = null;
+    this.#dial(server);
   }
 
   // #choose returns whom to connect to: the holder, if it is there; others only
@@ -177,7 +208,7 @@ export class Live {
       return up;
     };
     const all = candidates(this.#feed.site, this.#camera);
-    const quiet = now - (this.#current?.heard ?? Math.max(this.player.lastFrame, this.#started));
+    const quiet = this.#quiet(now);
     if (there(this.#holder) && (quiet < alone || this.#tries % 2 === 0)) return this.#holder;
     if (quiet < alone) return undefined;
     const others = all.filter((id) => id !== this.#current?.server && there(id));
