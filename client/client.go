@@ -34,6 +34,9 @@ type Config struct {
 	// words (identity.StatementVerifier). Nil: servers are not asked, and whose
 	// picture stands still is found out by connecting to one after the other.
 	Verify func(understudy.SignedStatement) (understudy.Statement, error)
+	// Memory keeps the site and the last media token for a run that finds no
+	// management server; nil keeps nothing.
+	Memory Memory
 	// Token is the bearer of a session; SignIn replaces it.
 	Token understudy.Secret
 	Log   *slog.Logger // nil is silent
@@ -55,6 +58,7 @@ type Client struct {
 	shownFresh time.Time             // until when it is shown without asking for another
 	asking     bool                  // for another one
 	away       time.Time             // until when nobody is asked for another: nobody answered
+	known      Known                 // as Memory has it
 	connection map[understudy.ServerID]*http.Client
 
 	follow following
@@ -99,12 +103,17 @@ func New(c Config) (*Client, error) {
 		c.TLS = func(understudy.ServerID) *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS13} }
 	}
 	own := c.TLS("")
-	return &Client{
+	client := &Client{
 		config: c, log: c.Log, management: management, channels: channels, token: c.Token,
 		member:     len(own.Certificates) > 0 || own.GetClientCertificate != nil,
 		connection: map[understudy.ServerID]*http.Client{},
 		follow:     following{subscribers: map[int]func(understudy.Site, understudy.Update){}},
-	}, nil
+	}
+	if c.Memory != nil {
+		client.known, _ = c.Memory.Recall()
+		client.shown = client.known.Token
+	}
+	return client, nil
 }
 
 func parseURLs(texts []string) ([]*url.URL, error) {
@@ -183,9 +192,13 @@ func (c *Client) Heard() time.Time {
 
 func (c *Client) hear() { c.heard.Store(time.Now().UnixNano()) }
 
-// tokenPause is how long management servers that did not answer are not asked
-// for a token again: one that hangs would cost each connection its time anew.
-const tokenPause = 3 * time.Second
+// How long management servers may take to give another token in place of one
+// that there is, and how long they are not asked again when they did not answer:
+// one that hangs would cost each connection its time anew.
+const (
+	tokenPatience = 2 * time.Second
+	tokenPause    = 3 * time.Second
+)
 
 // MediaToken returns what to show recording and failover servers. It asks for
 // another when half of the last one's life is over. While management servers are
@@ -205,8 +218,22 @@ func (c *Client) MediaToken(ctx context.Context) (understudy.Secret, error) {
 	}
 	c.asking = true
 	c.mu.Unlock()
+	if media.Token != "" {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, tokenPatience)
+		defer cancel()
+	}
 	var next understudy.MediaToken
 	err := c.do(ctx, http.MethodPost, "/media-tokens", struct{}{}, &next)
+	if err == nil {
+		site, ok := c.Current()
+		c.keep(func(k *Known) {
+			k.Token = next
+			if ok {
+				k.Site = site
+			}
+		})
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asking = false

@@ -34,7 +34,7 @@ type ExportResult struct {
 // nothing is recorded; CodeConflict if the camera's coding changes on the way,
 // which one file cannot hold.
 func (c *Client) Export(ctx context.Context, camera understudy.CameraID, from, to time.Time, w io.Writer, progress func(done, total int64)) (ExportResult, error) {
-	site, err := c.known(ctx)
+	site, err := c.current(ctx)
 	if err != nil {
 		return ExportResult{}, err
 	}

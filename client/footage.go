@@ -435,7 +435,7 @@ func (r *remote) Close() error {
 // Segments returns what one server alone holds of a camera. Errors as
 // understudy.RecordingService has them, and CodeUnavailable when the server does not answer.
 func (c *Client) Segments(ctx context.Context, server understudy.ServerID, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error) {
-	site, err := c.known(ctx)
+	site, err := c.current(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ const timelinesAtOnce = 4
 // if it is 0.
 func (c *Client) Gaps(ctx context.Context, cameras []understudy.CameraID, from, to time.Time, epoch uint64) ([]CameraGaps, error) {
 	if len(cameras) == 0 {
-		site, err := c.known(ctx)
+		site, err := c.current(ctx)
 		if err != nil {
 			return nil, err
 		}

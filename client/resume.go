@@ -26,7 +26,7 @@ const resumeOverlap = 64 << 10
 // other footage is known now.
 func (c *Client) ResumeExport(ctx context.Context, camera understudy.CameraID, from, to time.Time, file io.ReadWriteSeeker, progress func(done, total int64)) (ExportResult, error) {
 	result := ExportResult{Resumed: true}
-	site, err := c.known(ctx)
+	site, err := c.current(ctx)
 	if err != nil {
 		return result, err
 	}

@@ -29,9 +29,12 @@ const (
 )
 
 // Run follows the service channel, across lost connections and restarts, until
-// ctx ends; it keeps Current current and calls the subscribers.
+// ctx ends; it keeps Current current and calls the subscribers. While nobody
+// answers it begins with what Memory kept.
 func (c *Client) Run(ctx context.Context) error {
 	pause := minPause
+	waited := time.AfterFunc(recallAfter, c.recall)
+	defer waited.Stop()
 	for ctx.Err() == nil {
 		c.follow.mu.Lock()
 		cursor := c.follow.cursor
@@ -43,6 +46,9 @@ func (c *Client) Run(ctx context.Context) error {
 		})
 		if ctx.Err() != nil {
 			break
+		}
+		if understudy.CodeOf(err) == understudy.CodeUnavailable {
+			c.recall()
 		}
 		c.log.LogAttrs(ctx, slog.LevelWarn, "the service channel will be followed again", slog.Any("error", err))
 		// Half of the pause is chance, so that the clients of a server that
@@ -70,12 +76,17 @@ func (c *Client) apply(u understudy.Update) {
 	if u.Cursor.Stream != "" {
 		c.follow.cursor = u.Cursor
 	}
-	for _, f := range c.follow.subscribers {
-		f(c.follow.site, u)
+	c.follow.tell(u)
+}
+
+// tell calls the subscribers; mu is held.
+func (f *following) tell(u understudy.Update) {
+	for _, subscriber := range f.subscribers {
+		subscriber(f.site, u)
 	}
 }
 
-// Current returns the site as Run last heard of it; false before that.
+// Current returns the site as Run last heard of it, or as Memory kept it; false before that.
 func (c *Client) Current() (understudy.Site, bool) {
 	c.follow.mu.Lock()
 	defer c.follow.mu.Unlock()

@@ -33,7 +33,7 @@ func (c *Client) FindNotes(ctx context.Context, q NoteSearch) (found []understud
 	if !q.To.After(q.From) {
 		return nil, nil, understudy.Errorf(understudy.CodeInvalid, "notes are searched from a time to a later one; found %s to %s", q.From.Format(time.RFC3339), q.To.Format(time.RFC3339))
 	}
-	site, err := c.known(ctx)
+	site, err := c.current(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

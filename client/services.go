@@ -231,7 +231,7 @@ func (c *Client) SignIn(ctx context.Context, name string, password understudy.Se
 		return understudy.Session{}, err
 	}
 	c.mu.Lock()
-	c.token, c.shown, c.shownFresh = session.Token, understudy.MediaToken{}, time.Time{}
+	c.token, c.shown, c.shownFresh, c.known = session.Token, understudy.MediaToken{}, time.Time{}, Known{}
 	c.mu.Unlock()
 	return session, nil
 }

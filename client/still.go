@@ -24,7 +24,7 @@ const maxStill = 64 << 20
 // for the zero time, from the first server that has one. CodeNotFound if nothing
 // was recorded until then.
 func (c *Client) Still(ctx context.Context, camera understudy.CameraID, at time.Time) (Still, error) {
-	site, err := c.known(ctx)
+	site, err := c.current(ctx)
 	if err != nil {
 		return Still{}, err
 	}

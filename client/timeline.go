@@ -20,19 +20,11 @@ const (
 
 var _ understudy.TimelineService = (*Client)(nil)
 
-// known returns the site as Run knows it, else as a management server tells it.
-func (c *Client) known(ctx context.Context) (understudy.Site, error) {
-	if site, ok := c.Current(); ok {
-		return site, nil
-	}
-	return c.Site(ctx)
-}
-
 // Timeline implements understudy.TimelineService. It asks every server of the
 // site; the management server only for a site that is not known yet, and for
 // what it may tell of takeovers.
 func (c *Client) Timeline(ctx context.Context, camera understudy.CameraID, from, to time.Time) (understudy.Timeline, error) {
-	site, err := c.known(ctx)
+	site, err := c.current(ctx)
 	if err != nil {
 		return understudy.Timeline{}, err
 	}

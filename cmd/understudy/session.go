@@ -87,7 +87,12 @@ func (s session) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	memory, err := s.memory()
+	if err != nil {
+		return nil, err
+	}
 	return client.New(client.Config{
+		Memory:    memory,
 		Addresses: s.Addresses,
 		TLS:       func(understudy.ServerID) *tls.Config { return config },
 		Verify:    verify,

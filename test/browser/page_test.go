@@ -70,6 +70,7 @@ func TestPageWithoutManagement(t *testing.T) {
 	p.until("all cameras show pictures", func(all map[string]tile) bool {
 		return moved(nil, all, "north", "rec1") && moved(nil, all, "south", "rec1")
 	})
+	knows(t, s)
 	if err := s.Do(site.FaultKill, site.Management); err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +95,29 @@ func TestPageWithoutManagement(t *testing.T) {
 	p.until("the pictures to go on from fo1", func(all map[string]tile) bool {
 		return all["north"].Frames >= before["north"].Frames+50 && moved(before, all, "north", "fo1") && moved(before, all, "south", "fo1")
 	})
+}
+
+// knows has the site's own client know, from now on, what it needs without a management server.
+func knows(t *testing.T, s *site.Site) {
+	t.Helper()
+	told := make(chan struct{}, 1)
+	stop := s.Client.Subscribe(func(understudy.Site, understudy.Update) {
+		select {
+		case told <- struct{}{}:
+		default:
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.Client.Run(ctx) // ends because it is told to
+	}()
+	t.Cleanup(func() { stop(); cancel(); <-ended })
+	<-told
+	if _, err := s.Client.MediaToken(ctx); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func up(t *testing.T) *site.Site {
