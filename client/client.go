@@ -60,6 +60,7 @@ type Client struct {
 	away       time.Time             // until when nobody is asked for another: nobody answered
 	known      Known                 // as Memory has it
 	connection map[understudy.ServerID]*http.Client
+	places     map[understudy.ServerID]chan struct{} // for questions to a server
 
 	follow following
 }
@@ -106,8 +107,8 @@ func New(c Config) (*Client, error) {
 	client := &Client{
 		config: c, log: c.Log, management: management, channels: channels, token: c.Token,
 		member:     len(own.Certificates) > 0 || own.GetClientCertificate != nil,
-		connection: map[understudy.ServerID]*http.Client{},
-		follow:     following{subscribers: map[int]func(understudy.Site, understudy.Update){}},
+		connection: map[understudy.ServerID]*http.Client{}, places: map[understudy.ServerID]chan struct{}{},
+		follow: following{subscribers: map[int]func(understudy.Site, understudy.Update){}},
 	}
 	if c.Memory != nil {
 		client.known, _ = c.Memory.Recall()

@@ -26,11 +26,18 @@ const (
 // stated returns what a server says of its part in a camera, in its own words
 // and to this very question.
 func (c *Client) stated(ctx context.Context, server understudy.ServerID, address string, camera understudy.CameraID) (understudy.Statement, error) {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	token, err := c.MediaToken(ctx)
+	token, err := c.MediaToken(ctx) // a management server that hangs costs its own time
 	if err != nil {
 		return understudy.Statement{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	place := c.askingPlaces(server)
+	select {
+	case place <- struct{}{}:
+		defer func() { <-place }()
+	case <-ctx.Done(): // those before it wait for the answer in vain
+		return understudy.Statement{}, understudy.Errorf(understudy.CodeUnavailable, "server %s does not answer: %w", server, ctx.Err())
 	}
 	nonce := rand.Text()
 	response, err := c.media(ctx, server, address, "/v1/cameras/"+url.PathEscape(string(camera))+"/statement?nonce="+nonce, token, 0)
@@ -51,6 +58,20 @@ func (c *Client) stated(ctx context.Context, server understudy.ServerID, address
 			"server %s was asked about camera %s, and what came is the word of %q about %q to another question", server, camera, string(said.Server), string(said.Camera))
 	}
 	return said, nil
+}
+
+// statedAtOnce bounds the questions to one server, of all views: hundreds at the
+// moment of a takeover would be as many TLS handshakes, with the server that is
+// taking over.
+const statedAtOnce = 4
+
+func (c *Client) askingPlaces(server understudy.ServerID) chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.places[server] == nil {
+		c.places[server] = make(chan struct{}, statedAtOnce)
+	}
+	return c.places[server]
 }
 
 // word is what a server last said of the view's camera.

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,6 +159,40 @@ func TestStatementsOfOthersAreRefused(t *testing.T) {
 	standby.hook(func(w http.ResponseWriter, _ *http.Request) bool { _, _ = io.WriteString(w, "<html>"); return true })
 	if _, err := ask(); understudy.CodeOf(err) != understudy.CodeUnavailable {
 		t.Errorf("a proxy's page: %v", err)
+	}
+}
+
+// However many views ask, a server has a few questions at once; when it hangs,
+// all of them know it in the time of one.
+func TestManyViewsAskLittleAtOnce(t *testing.T) {
+	standby := newHolder(t, "fo-1")
+	c := newMember(t, siteOf(map[understudy.ServerID]string{"fo-1": standby.address()}, "fo-1", 1))
+	enlist(t, c, standby)
+	standby.states(1, true)
+	var now, most atomic.Int64
+	release := make(chan struct{})
+	standby.hook(func(http.ResponseWriter, *http.Request) bool {
+		most.Store(max(most.Load(), now.Add(1)))
+		defer now.Add(-1)
+		<-release
+		return false
+	})
+	var asking sync.WaitGroup
+	var silent atomic.Int64
+	for range 10 * statedAtOnce {
+		asking.Go(func() {
+			if _, err := c.stated(t.Context(), "fo-1", standby.address(), "lobby"); understudy.CodeOf(err) == understudy.CodeUnavailable {
+				silent.Add(1)
+			}
+		})
+	}
+	asking.Wait()
+	close(release)
+	if most.Load() > statedAtOnce || silent.Load() != 10*statedAtOnce {
+		t.Errorf("%d were asked at once, and %d of %d know that it hangs", most.Load(), silent.Load(), 10*statedAtOnce)
+	}
+	if said, err := c.stated(t.Context(), "fo-1", standby.address(), "lobby"); err != nil || said.Epoch != 1 {
+		t.Errorf("once it goes on: %+v, %v", said, err)
 	}
 }
 
