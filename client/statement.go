@@ -100,7 +100,8 @@ func newWords() words {
 }
 
 // inquire asks all servers that may hold the camera whose turn it is: when the
-// picture stands still, and now and then while no management server is heard.
+// picture stands still, and now and then while no management server is heard or
+// the picture is not the holder's.
 func (v *view) inquire(ctx context.Context, now time.Time) {
 	every := askReview
 	switch quiet := now.Sub(v.shown); {
@@ -108,7 +109,7 @@ func (v *view) inquire(ctx context.Context, now time.Time) {
 		return
 	case quiet >= doubtAfter:
 		every = min(max(quiet/4, askSoon), askLater)
-	case !v.client.unheard(now):
+	case !v.client.unheard(now) && (v.current == nil || v.current.to(v.lease.Holder)):
 		return
 	}
 	for _, server := range v.candidates() {
@@ -149,7 +150,8 @@ func (v *view) hear(ctx context.Context, w word, now time.Time) {
 // that have the picture, the one of the highest epoch. A server whose picture stands
 // still is left when it does not answer, serves the camera no more or receives
 // nothing; one whose picture is well only for a higher epoch, and only while no
-// management server tells who holds the camera.
+// management server tells who holds the camera. A mirror that stood in without a
+// lease goes on showing the camera: it is left once it serves it no more.
 func (v *view) better(now time.Time) understudy.ServerID {
 	var best word
 	for _, server := range v.candidates() {
@@ -169,6 +171,9 @@ func (v *view) better(now time.Time) understudy.ServerID {
 	}
 	own := v.words.last[v.current.server]
 	epoch := v.current.epoch
+	if own.known(now) && own.refused == nil && own.said.Epoch == 0 && best.server == v.lease.Holder {
+		return best.server
+	}
 	if now.Sub(v.shown) >= doubtAfter {
 		switch {
 		case !own.known(now):

@@ -238,6 +238,8 @@ func TestBetter(t *testing.T) {
 		"the picture is well, and leases are told":   {"rec-1", false, true, says(1, true), says(2, true), ""},
 		"the picture is well, an answer is lost":     {"rec-1", false, false, away, says(1, true), ""},
 		"the picture is well, home came back":        {"fo-1", false, false, says(1, true), says(2, true), ""},
+		"a mirror shows what it serves no more":      {"fo-1", false, true, says(1, true), says(0, true), "rec-1"},
+		"the same, and home is away still":           {"fo-1", false, true, away, says(0, true), ""},
 		"equal epochs":                               {"fo-1", true, false, says(2, true), says(2, true), ""},
 		"nobody's picture":                           {"", true, false, away, says(0, true), "fo-1"},
 		"an answer of long ago":                      {"rec-1", true, false, away, old, ""},

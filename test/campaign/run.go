@@ -263,10 +263,14 @@ func (r *run) converge(ctx context.Context) error {
 	since := time.Now()
 	missing, well := "", time.Time{}
 	err := r.wait(ctx, mending, "the site to be as it was", func(ctx context.Context) bool {
-		if missing = r.amiss(ctx, since); missing != "" {
+		if amiss := r.amiss(ctx, since); amiss != "" {
+			if ctx.Err() == nil { // else it says only that the time was up
+				missing = amiss
+			}
 			well = time.Time{}
 			return false
 		}
+		missing = ""
 		if well.IsZero() {
 			well = time.Now()
 		}
