@@ -2,6 +2,7 @@ package understudy
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -30,6 +31,11 @@ const (
 type CameraEpoch struct {
 	Camera CameraID `json:"camera"`
 	Epoch  uint64   `json:"epoch"`
+	// Lost: the claimant does not hear the holder any more. The management server
+	// asks that one itself, and leaves it a camera that it records: later than
+	// Written, the newest of its samples that the claimant has heard of.
+	Lost    bool      `json:"lost,omitempty" doc:"The reason is that the holder is not heard any more"`
+	Written time.Time `json:"written,omitzero" doc:"Capture time of the newest sample of a lost holder that the claimant has heard of"`
 }
 
 // Claim asks for the leases of cameras of one home.
@@ -46,6 +52,23 @@ type Claim struct {
 	Decided time.Time `json:"decided"`
 	// Milestones are what led to it: the last answer, the suspicion.
 	Milestones []Milestone `json:"milestones,omitempty" maxItems:"16" doc:"What led to it: the last answer, the suspicion"`
+}
+
+// Lost returns the holders of its cameras that the claimant does not hear any more, each once.
+func (c Claim) Lost(site Site) []ServerID {
+	expected := make(map[CameraID]uint64, len(c.Cameras))
+	for _, w := range c.Cameras {
+		if w.Lost {
+			expected[w.Camera] = w.Epoch
+		}
+	}
+	var holders []ServerID
+	for _, l := range site.Leases {
+		if epoch, ok := expected[l.Camera]; ok && l.Epoch == epoch && l.Holder != c.Claimant && !slices.Contains(holders, l.Holder) {
+			holders = append(holders, l.Holder)
+		}
+	}
+	return holders
 }
 
 // Refusal says why one camera of a claim was not granted, and how its lease stands.
@@ -67,7 +90,8 @@ type ClaimAnswer struct {
 type LeaseService interface {
 	// Claim decides each camera by itself in one transaction that also writes
 	// the event. CodeForbidden if the claimant may not stand in for that home;
-	// a stale epoch is a Refusal, not an error. When the outcome is unknown
-	// (CodeUnavailable), repeat the same claim with the same id.
+	// a stale epoch is a Refusal, not an error, and so is a holder that is only
+	// lost to the claimant. When the outcome is unknown, or the authority has stood
+	// still itself (CodeUnavailable), repeat the same claim with the same id.
 	Claim(ctx context.Context, c Claim) (ClaimAnswer, error)
 }

@@ -117,6 +117,15 @@ type CameraState struct {
 	Fault   string `json:"fault,omitempty" doc:"What is wrong, in one sentence"`
 }
 
+// Newest is the sample that shows how far the server has come with the camera:
+// the last durable one or, of a camera that waits for an event, the last in memory.
+func (c CameraState) Newest() Watermark {
+	if c.Buffered.At.After(c.Watermark.At) {
+		return c.Buffered
+	}
+	return c.Watermark
+}
+
 // Watermark is the last sample of a camera that is durable, named by its hash.
 type Watermark struct {
 	At   time.Time  `json:"at" doc:"Capture time"`

@@ -19,6 +19,7 @@ import (
 	"understudy/internal/identity"
 	"understudy/internal/incident"
 	"understudy/internal/management"
+	"understudy/internal/poll"
 	"understudy/internal/sqlstore"
 )
 
@@ -58,6 +59,7 @@ type managementServer struct {
 	authority *identity.Authority
 	node      *identity.Node
 	store     *sqlstore.Store
+	watcher   *poll.Watcher
 	service   *management.Management
 	self      *client.Client // looks at all servers for timelines
 	channel   *channel.Hub
@@ -90,7 +92,10 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 	if m.store, err = sqlstore.Open(ctx, filepath.Join(c.Data, databaseFile)); err != nil {
 		return nil, err
 	}
-	m.service, err = management.New(ctx, m.store, management.Options{Sealer: m.authority, Bundles: m.authority, Hasher: identity.NewPasswords()})
+	m.watcher = poll.NewWatcher(m.stateAddresses, m.node.ClientTLS)
+	m.service, err = management.New(ctx, m.store, management.Options{
+		Sealer: m.authority, Bundles: m.authority, Hasher: identity.NewPasswords(), Witness: m.watcher,
+	})
 	if err != nil {
 		return nil, err
 	}

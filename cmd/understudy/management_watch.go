@@ -5,13 +5,12 @@ import (
 	"time"
 
 	"understudy"
-	"understudy/internal/poll"
 )
 
 // watchServers looks at every server once a second, for the page and for what
 // only the authority can do about it.
 func (m *managementServer) watchServers(ctx context.Context) error {
-	return poll.Watch(ctx, m.stateAddresses, m.node.ClientTLS, func(seen []understudy.ServerStatus) {
+	return m.watcher.Run(ctx, func(seen []understudy.ServerStatus) {
 		m.channel.Status(seen)
 		m.ratchet(ctx, seen)
 	})
@@ -31,13 +30,14 @@ func (m *managementServer) ratchet(ctx context.Context, seen []understudy.Server
 	}
 }
 
-func (m *managementServer) stateAddresses() map[understudy.ServerID]string {
-	site, _ := m.self.Current() // nobody is known before the first snapshot
+// stateAddresses are not known before the first snapshot.
+func (m *managementServer) stateAddresses() (map[understudy.ServerID]string, bool) {
+	site, known := m.self.Current()
 	addresses := map[understudy.ServerID]string{}
 	for id, a := range site.MediaServers() {
 		addresses[id] = a.State
 	}
-	return addresses
+	return addresses, known
 }
 
 // tendOrders ends an operator's orders when their time is over.

@@ -350,6 +350,17 @@ func (s *story) step(o Observation) {
 	s.tell(want)
 }
 
+// lost is what a claim tells of a holder that is not heard any more.
+func lost(e understudy.CameraEpoch) string {
+	switch {
+	case !e.Lost:
+		return ""
+	case e.Written.IsZero():
+		return " (lost)"
+	}
+	return fmt.Sprintf(" (lost, last seen to record at %.2f)", e.Written.Sub(at(0)).Seconds())
+}
+
 func (s *story) tell(w Want) {
 	for _, said := range w.Said {
 		private := map[bool]string{true: "", false: " (log)"}[said.Public]
@@ -365,7 +376,7 @@ func (s *story) tell(w Want) {
 	for _, c := range w.Claims {
 		lines["claim"] += " " + c.ID
 		for _, e := range c.Cameras {
-			lines["claim"] += fmt.Sprintf(" %s/%d", e.Camera, e.Epoch)
+			lines["claim"] += fmt.Sprintf(" %s/%d%s", e.Camera, e.Epoch, lost(e))
 		}
 	}
 	lines["short"] = strings.Trim(fmt.Sprint(w.Short), "[]")

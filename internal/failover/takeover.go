@@ -388,7 +388,7 @@ func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, s
 			}
 			continue
 		}
-		cameras = append(cameras, understudy.CameraEpoch{Camera: camera, Epoch: s.lease(camera, home).Epoch})
+		cameras = append(cameras, s.asked(camera, home))
 		why = d.why
 	}
 	if wait {
@@ -396,6 +396,17 @@ func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, s
 	}
 	slices.SortFunc(cameras, func(a, b understudy.CameraEpoch) int { return strings.Compare(string(a.Camera), string(b.Camera)) })
 	return cameras, why
+}
+
+// asked is a camera as a claim names it. Of a holder that is not heard any more
+// it tells what it last showed, for the management server to compare with what it hears itself.
+func (s *State) asked(camera understudy.CameraID, home understudy.ServerID) understudy.CameraEpoch {
+	lease := s.lease(camera, home)
+	asked := understudy.CameraEpoch{Camera: camera, Epoch: lease.Epoch}
+	if w := s.watches[lease.Holder]; w.verdict.Condition == Dead {
+		asked.Lost, asked.Written = true, w.cameras[camera].mark.At
+	}
+	return asked
 }
 
 // deaf reports that a home is only silent, and that the management server, which

@@ -180,10 +180,7 @@ func shown(cameras map[understudy.CameraID]progress, now []understudy.CameraStat
 }
 
 func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) progress {
-	mark := c.Watermark
-	if c.Buffered.At.After(mark.At) { // it waits for an event, and does what its rule asks
-		mark = c.Buffered
-	}
+	mark := c.Newest()
 	moved := mark.At.After(p.mark.At) && !mark.At.IsZero()
 	switch {
 	case fresh:

@@ -31,13 +31,19 @@ const (
 // A camera is granted when it lives at the claim's home, the claimant may stand
 // in for that home (or is it), and the epoch it expects is the lease's: the
 // compare-and-swap that lets exactly one of several claimants win. Who holds
-// the lease already, and knows its epoch, is granted it as it is.
+// the lease already, and knows its epoch, is granted it as it is. A camera that
+// its holder is seen recording stays there, if all that speaks against the holder
+// is that the claimant does not hear it.
 func (m *Management) Claim(ctx context.Context, c understudy.Claim) (understudy.ClaimAnswer, error) {
 	if err := validateClaim(c); err != nil {
 		return understudy.ClaimAnswer{}, err
 	}
 	c.Sentence, c.Decided = oneSentence(c.Sentence), c.Decided.UTC().Truncate(time.Microsecond)
 	digest, err := digestOf(c)
+	if err != nil {
+		return understudy.ClaimAnswer{}, err
+	}
+	seen, err := m.look(ctx, c)
 	if err != nil {
 		return understudy.ClaimAnswer{}, err
 	}
@@ -53,7 +59,10 @@ func (m *Management) Claim(ctx context.Context, c understudy.Claim) (understudy.
 			if err := entitled(tx.site, c); err != nil {
 				return err
 			}
-			if record, err = m.decide(tx, c, digest); err != nil {
+			if err := m.awake(); err != nil { // this late: the store may have been waited for
+				return err
+			}
+			if record, err = m.decide(tx, c, digest, seen); err != nil {
 				return err
 			}
 		}
@@ -123,7 +132,7 @@ func entitled(site understudy.Site, c understudy.Claim) error {
 }
 
 // decide grants and refuses, and writes down both.
-func (m *Management) decide(tx *change, c understudy.Claim, digest [32]byte) (ClaimRecord, error) {
+func (m *Management) decide(tx *change, c understudy.Claim, digest [32]byte, seen atWork) (ClaimRecord, error) {
 	record := ClaimRecord{ID: c.ID, Digest: digest, At: tx.now, Granted: []understudy.Lease{}, Refused: []understudy.Refusal{}}
 	var changes []understudy.Change
 	highest, err := highestEpoch(tx)
@@ -134,7 +143,9 @@ func (m *Management) decide(tx *change, c understudy.Claim, digest [32]byte) (Cl
 	for _, wanted := range byPriority(tx.site, c.Cameras) {
 		lease, reason := grant(tx.site, c, wanted, highest, tx.now)
 		if reason == "" && lease.Holder != c.Claimant {
-			reason = room.take(wanted.Camera)
+			if reason = seen.veto(c, wanted, lease.Holder); reason == "" {
+				reason = room.take(wanted.Camera)
+			}
 		}
 		switch {
 		case reason != "":

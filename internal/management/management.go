@@ -40,6 +40,8 @@ type Options struct {
 	// Bundles seals what failover servers keep for the day on which nobody can be
 	// asked; nil makes none.
 	Bundles BundleSealer
+	// Witness looks at the servers before a claim is granted; nil grants by the lease alone.
+	Witness witness
 	// KeepEvents is how many events the log keeps, more than the 4096 that the
 	// service channel may look back; 0 is a million.
 	KeepEvents uint64
@@ -59,6 +61,7 @@ type Management struct {
 	store    Store
 	sealer   Sealer
 	hasher   Hasher
+	witness  witness
 	keep     uint64 // events
 	attempts *attempts
 	reports  *rateLimit
@@ -90,7 +93,7 @@ var _ interface {
 // New returns the authority over what is in store, which may be empty.
 func New(ctx context.Context, store Store, o Options) (*Management, error) {
 	m := &Management{
-		store: store, sealer: o.Sealer, hasher: o.Hasher, keep: cmp.Or(o.KeepEvents, defaultKeepEvents),
+		store: store, sealer: o.Sealer, hasher: o.Hasher, witness: o.Witness, keep: cmp.Or(o.KeepEvents, defaultKeepEvents),
 		attempts: newAttempts(), refusals: newRecentRefusals(),
 		seals: o.Bundles, bundles: bundles{made: map[bundleOf]madeBundle{}},
 		reports: newRateLimit(reportsEvery, reportBurst), triggers: newRateLimit(triggersEvery, triggerBurst),

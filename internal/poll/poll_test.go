@@ -321,19 +321,20 @@ func TestWatchSeesServersComeGoAndReturn(t *testing.T) {
 	closed.Close()
 
 	var gone atomic.Bool
-	servers := func() map[understudy.ServerID]string {
+	servers := func() (map[understudy.ServerID]string, bool) {
 		all := map[understudy.ServerID]string{"rec-1": address, "fo-1": closed.Addr().String(), "fo-2": ""}
 		if gone.Load() {
 			delete(all, "rec-1")
 		}
-		return all
+		return all, true
 	}
 	published := make(chan []understudy.ServerStatus)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	w := watcher{tlsFor: manager.ClientTLS, interval: 5 * time.Millisecond, watched: map[understudy.ServerID]*watched{}}
+	w := NewWatcher(servers, manager.ClientTLS)
+	w.interval, w.settle = 5*time.Millisecond, 0
 	go func() {
-		ended <- w.run(ctx, servers, func(all []understudy.ServerStatus) {
+		ended <- w.Run(ctx, func(all []understudy.ServerStatus) {
 			select {
 			case published <- all:
 			case <-ctx.Done():

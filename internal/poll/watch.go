@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"understudy"
@@ -22,22 +24,26 @@ const (
 	watchSettle = 150 * time.Millisecond
 )
 
-// Watch polls every server once a second and publishes what was last seen of
-// all of them, by id, once a second, until ctx ends. servers returns their
-// state addresses and is asked each second; tlsFor returns the ClientTLS for
-// each. A server that has neither answered nor failed to yet is left out.
-func Watch(ctx context.Context, servers func() map[understudy.ServerID]string,
-	tlsFor func(understudy.ServerID) *tls.Config, publish func([]understudy.ServerStatus)) error {
-	w := watcher{tlsFor: tlsFor, interval: watchInterval, settle: watchSettle, watched: map[understudy.ServerID]*watched{}}
-	return w.run(ctx, servers, publish)
-}
-
-type watcher struct {
+// Watcher polls every server once a second. It sees for the management server.
+type Watcher struct {
+	servers  func() (map[understudy.ServerID]string, bool)
 	tlsFor   func(understudy.ServerID) *tls.Config
 	interval time.Duration
 	settle   time.Duration // less than the interval
-	watched  map[understudy.ServerID]*watched
+	begun    time.Time
 	running  sync.WaitGroup
+
+	mu      sync.Mutex
+	watched map[understudy.ServerID]*watched
+	pulse   Pulse
+}
+
+// NewWatcher makes one; Run runs it. servers returns the state addresses of all
+// servers, and whether they are known yet, and is asked each second; tlsFor
+// returns the ClientTLS for each.
+func NewWatcher(servers func() (map[understudy.ServerID]string, bool), tlsFor func(understudy.ServerID) *tls.Config) *Watcher {
+	return &Watcher{servers: servers, tlsFor: tlsFor, interval: watchInterval, settle: watchSettle,
+		begun: time.Now(), watched: map[understudy.ServerID]*watched{}}
 }
 
 // watched is one server that is being polled at one address.
@@ -46,23 +52,37 @@ type watched struct {
 	stop    context.CancelFunc
 
 	mu     sync.Mutex
+	owed   time.Time               // since when an answer is due; zero: none is
+	looked time.Time               // when the last question was asked that has had its outcome
 	status understudy.ServerStatus // no sentence before the first answer or failure
 }
 
-func (w *watcher) run(ctx context.Context, servers func() map[understudy.ServerID]string, publish func([]understudy.ServerStatus)) error {
+// Run publishes what was last seen of all servers, by id, once a second, until ctx
+// ends. A server that has neither answered nor failed to yet is left out.
+func (w *Watcher) Run(ctx context.Context, publish func([]understudy.ServerStatus)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer w.running.Wait()
 	defer cancel()
+	w.running.Go(func() { w.beat(ctx) })
 	ticker := time.NewTicker(w.interval)
 	defer ticker.Stop()
 	for {
-		w.follow(ctx, servers())
+		known := w.follow(ctx)
 		select { // the servers are asked at the same moments
 		case <-ctx.Done():
 			return nil
 		case <-time.After(w.settle):
 		}
-		publish(w.statuses())
+		if !known {
+			continue
+		}
+		statuses, asked, all := w.statuses()
+		publish(statuses)
+		if all {
+			w.mu.Lock()
+			w.pulse.Looked(asked.Sub(w.begun), w.elapsed(), time.Now().Round(0))
+			w.mu.Unlock()
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -71,8 +91,32 @@ func (w *watcher) run(ctx context.Context, servers func() map[understudy.ServerI
 	}
 }
 
-// follow makes the servers that are polled equal to addresses.
-func (w *watcher) follow(ctx context.Context, addresses map[understudy.ServerID]string) {
+func (w *Watcher) elapsed() time.Duration { return time.Since(w.begun) }
+
+// beat keeps the pulse.
+func (w *Watcher) beat(ctx context.Context) {
+	ticker := time.NewTicker(BeatEvery)
+	defer ticker.Stop()
+	for {
+		w.mu.Lock()
+		w.pulse.Beat(w.elapsed(), time.Now().Round(0))
+		w.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// follow makes the servers that are polled equal to those of the site, once they are known.
+func (w *Watcher) follow(ctx context.Context) (known bool) {
+	addresses, known := w.servers()
+	if !known {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for id, one := range w.watched {
 		if addresses[id] != one.address {
 			one.stop()
@@ -88,19 +132,50 @@ func (w *watcher) follow(ctx context.Context, addresses map[understudy.ServerID]
 		w.watched[id] = one
 		w.running.Go(func() { one.poll(ctx, w.tlsFor(id), w.interval) })
 	}
+	return true
 }
 
-func (w *watcher) statuses() []understudy.ServerStatus {
-	statuses := make([]understudy.ServerStatus, 0, len(w.watched))
+// statuses are what was last seen, whether that is of all servers, and when the
+// first of the questions was asked that this came of.
+func (w *Watcher) statuses() (statuses []understudy.ServerStatus, asked time.Time, all bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	statuses, asked, all = make([]understudy.ServerStatus, 0, len(w.watched)), time.Now(), true
 	for _, one := range w.watched {
 		one.mu.Lock()
-		if one.status.Sentence != "" {
+		if one.looked.IsZero() {
+			all = false
+		} else {
 			statuses = append(statuses, one.status)
+		}
+		if one.looked.Before(asked) {
+			asked = one.looked
 		}
 		one.mu.Unlock()
 	}
 	slices.SortFunc(statuses, func(a, b understudy.ServerStatus) int { return cmp.Compare(a.Server, b.Server) })
-	return statuses
+	return statuses, asked, all
+}
+
+// asks notes that a question is on its way.
+func (one *watched) asks() time.Time {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	now := time.Now()
+	if one.owed.IsZero() {
+		one.owed = now
+	}
+	return now
+}
+
+// owes is for how long the server has been silent to questions.
+func (one *watched) owes() time.Duration {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if one.owed.IsZero() {
+		return 0
+	}
+	return time.Since(one.owed)
 }
 
 func (one *watched) poll(ctx context.Context, config *tls.Config, interval time.Duration) {
@@ -111,11 +186,15 @@ func (one *watched) poll(ctx context.Context, config *tls.Config, interval time.
 	for {
 		var state understudy.State
 		var err error
+		asked := one.asks()
 		conn, state, err = one.ask(ctx, conn, config)
 		if ctx.Err() != nil {
 			return
 		}
 		one.mu.Lock()
+		if one.looked = asked; err == nil || errors.Is(err, syscall.ECONNREFUSED) {
+			one.owed = time.Time{}
+		}
 		one.status = seen(one.status, one.address, time.Now(), state, err)
 		one.mu.Unlock()
 		select {
