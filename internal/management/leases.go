@@ -23,6 +23,9 @@ const (
 	maxEpoch = 9_999_999_999
 	// maxRatchet bounds how far one server's word can push the epochs.
 	maxRatchet = 1_000_000
+	// ratchetLeap is how far above the epoch that was seen a restored database goes
+	// on: who has seen a later one may not answer just now.
+	ratchetLeap = 1000
 )
 
 // Claim decides each camera by itself, in one transaction that also writes the
@@ -322,7 +325,7 @@ func oneSentence(s string) string {
 // Ratchet tells the authority an epoch that a server has seen granted. Below
 // the highest that the store knows, nothing happens. Above it, the store has
 // been restored from a backup that does not know what was granted since: all
-// leases go on with their holders under an epoch above the one seen, and the
+// leases go on with their holders under an epoch well above the one seen, and the
 // log gets a new name, so that every client starts over. A provisional epoch,
 // which a standby records under before its claim is granted, was not granted
 // and must not be told.
@@ -340,12 +343,12 @@ func (m *Management) Ratchet(ctx context.Context, epoch uint64) error {
 		if err != nil || epoch <= known {
 			return err
 		}
-		if epoch-known > maxRatchet || epoch >= maxEpoch {
+		if epoch-known > maxRatchet || epoch >= maxEpoch-ratchetLeap {
 			return understudy.Errorf(understudy.CodeInvalid,
 				"the highest epoch known is %d, and one of %d cannot have been granted: it is more than %d beyond", known, epoch, maxRatchet)
 		}
 		tx.stream = newStream()
-		if err := tx.PutLog(Log{Stream: tx.stream, Floor: epoch}); err != nil {
+		if err := tx.PutLog(Log{Stream: tx.stream, Floor: epoch + ratchetLeap}); err != nil {
 			return err
 		}
 		return tx.record(ratcheted(tx, known, epoch))
@@ -364,9 +367,9 @@ func highestEpoch(r Reader) (uint64, error) {
 
 func ratcheted(tx *change, known, seen uint64) understudy.Event {
 	e := understudy.Event{Kind: understudy.EventConfig, Sentence: fmt.Sprintf(
-		"A server has seen epoch %d, and the database knew none above %d: it was restored from a backup. All leases go on under epoch %d.", seen, known, seen+1)}
+		"A server has seen epoch %d, and the database knew none above %d: it was restored from a backup. All leases go on under epoch %d.", seen, known, seen+ratchetLeap+1)}
 	for _, lease := range tx.site.Leases {
-		lease.Epoch, lease.Since = seen+1, tx.now
+		lease.Epoch, lease.Since = seen+ratchetLeap+1, tx.now
 		e.Changes = append(e.Changes, understudy.Change{Lease: &lease})
 	}
 	return e

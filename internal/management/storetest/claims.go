@@ -221,7 +221,7 @@ func ratchet(t *testing.T, s management.Store) {
 	want(t, m.Ratchet(background, 41), "")
 	want(t, m.Ratchet(background, 41), "")
 	for _, l := range must[us.Site](t)(m.Site(background)).Leases {
-		if before, _ := site.Lease(l.Camera); l.Epoch != 42 || l.Holder != before.Holder {
+		if before, _ := site.Lease(l.Camera); l.Epoch != 1042 || l.Holder != before.Holder {
 			t.Errorf("the lease went on as %+v", l)
 		}
 	}
@@ -229,7 +229,7 @@ func ratchet(t *testing.T, s management.Store) {
 		t.Errorf("the log was %s, is %s, and %s for the next", stream, m.Stream(), New(t, s).Stream())
 	}
 	must[us.Camera](t)(m.PutCamera(background, us.Camera{ID: "new", Home: "rec1", URL: "rtsp://h/"}, nil))
-	if l := lease(t, m, "new"); l.Epoch <= 41 {
+	if l := lease(t, m, "new"); l.Epoch <= 1041 {
 		t.Errorf("a camera that the lost part of the log may have known begins under epoch %d", l.Epoch)
 	}
 	want(t, m.Ratchet(background, 1<<63), us.CodeInvalid)

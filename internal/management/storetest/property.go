@@ -159,7 +159,7 @@ func (p *properties) claimAgain(r *rapid.T) {
 }
 
 func (p *properties) ratchet(r *rapid.T) {
-	epoch := rapid.Uint64Range(0, 50).Draw(r, "epoch")
+	epoch := rapid.Uint64Range(0, 3000).Draw(r, "epoch")
 	stream := p.m.Stream()
 	if err := p.m.Ratchet(background, epoch); err != nil {
 		p.Fatal(err)
