@@ -3,10 +3,12 @@ package sim
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"understudy"
 	"understudy/internal/management"
+	"understudy/internal/poll"
 )
 
 var background = context.Background()
@@ -26,7 +28,10 @@ type authority struct {
 	subs       []*subscriber
 	status     []understudy.ServerStatus // by id, of servers that were asked
 	asked      []time.Duration           // 0: answered
-	statuses   []understudy.ServerStatus // as published
+	owed       []time.Duration           // since when an answer is due; 0: none is
+	looked     []time.Duration           // when the last question was asked that has had its outcome
+	pulse      poll.Pulse
+	seen       []understudy.State // by those that were asked for a claim
 }
 
 // subscriber follows the service channel.
@@ -46,9 +51,9 @@ const (
 
 func newAuthority(s *story) *authority {
 	a := &authority{machine: machine{s: s, id: "management", place: 0}, store: management.NewMemory(), dice: dice(s.seed, ofManagement)}
-	a.begin, a.finish = a.run, func() { a.subs, a.statuses = nil, nil }
+	a.begin, a.finish = a.run, func() { a.subs = nil }
 	var err error
-	if a.m, err = management.New(background, a.store, management.Options{}); err != nil {
+	if a.m, err = management.New(background, a.store, management.Options{Witness: a}); err != nil {
 		panic(err)
 	}
 	return a
@@ -57,8 +62,29 @@ func newAuthority(s *story) *authority {
 func (a *authority) run() {
 	a.status = make([]understudy.ServerStatus, len(a.s.servers))
 	a.asked = make([]time.Duration, len(a.s.servers))
+	a.owed, a.looked, a.pulse = make([]time.Duration, len(a.s.servers)), make([]time.Duration, len(a.s.servers)), poll.Pulse{}
+	a.beat()
 	a.look()
 }
+
+// running is for how long the process has run.
+func (a *authority) running() time.Duration { return a.s.now - a.began }
+
+func (a *authority) beat() {
+	a.after(poll.BeatEvery, a.beat)
+	a.pulse.Beat(a.running(), a.wall())
+}
+
+// Awake is poll.Watcher's.
+func (a *authority) Awake() error {
+	if a.pulse.Awake(a.running(), a.wall()) {
+		return nil
+	}
+	return understudy.Errorf(understudy.CodeUnavailable, "the management server looks at everybody first")
+}
+
+// Ask returns what was answered before: in the model a transaction takes no time.
+func (a *authority) Ask(context.Context, []understudy.ServerID) []understudy.State { return a.seen }
 
 // refresh takes note of what a call has done to the site, and tells everybody.
 func (a *authority) refresh() {
@@ -133,7 +159,7 @@ func (a *authority) look() {
 	a.after(watchEvery, a.look)
 	for i, m := range a.s.servers {
 		if a.asked[i] > 0 && a.s.now-a.asked[i] >= watchPatience {
-			a.unreachable(i)
+			a.unreachable(i, true)
 		}
 		if a.asked[i] == 0 {
 			a.ask(i, m)
@@ -157,6 +183,9 @@ func (a *authority) publish() {
 	if a.m.Ratchet(background, highest) == nil {
 		a.refresh()
 	}
+	if first, all := a.allLooked(); all {
+		a.pulse.Looked(first, a.running(), a.wall())
+	}
 	kept := a.subs[:0]
 	for _, sub := range a.subs {
 		if sub.to.up && sub.to.boot == sub.boot {
@@ -167,13 +196,39 @@ func (a *authority) publish() {
 	a.subs = kept
 }
 
-func (a *authority) unreachable(i int) {
-	a.asked[i] = 0
-	a.status[i].Server, a.status[i].Reachable = a.s.servers[i].id, false
+// allLooked reports whether every server has answered or failed to, and when the
+// first of these questions was asked.
+func (a *authority) allLooked() (first time.Duration, all bool) {
+	first = a.running()
+	for i, st := range a.status {
+		if st.Server == "" {
+			return 0, false
+		}
+		first = min(first, a.looked[i])
+	}
+	return first, true
+}
+
+// outcome of the question to a server that was asked last.
+func (a *authority) outcome(i int, st understudy.ServerStatus, silent bool) {
+	a.looked[i], a.asked[i] = a.asked[i]-a.began, 0
+	if !silent {
+		a.owed[i] = 0
+	}
+	a.status[i] = st
+}
+
+func (a *authority) unreachable(i int, silent bool) {
+	st := a.status[i]
+	st.Server, st.Reachable = a.s.servers[i].id, false
+	a.outcome(i, st, silent)
 }
 
 func (a *authority) ask(i int, m *machine) {
 	a.asked[i] = max(1, a.s.now)
+	if a.owed[i] == 0 {
+		a.owed[i] = a.asked[i]
+	}
 	asked, boot := a.asked[i], a.boot
 	answer := func(f func()) {
 		a.s.net.send(m.place, a.place, func() {
@@ -188,21 +243,74 @@ func (a *authority) ask(i int, m *machine) {
 		switch {
 		case !m.powered:
 		case !m.up:
-			answer(func() { a.unreachable(i) })
+			answer(func() { a.unreachable(i, false) })
 		default:
 			m.do(m.boot, func() {
 				state := a.s.stateOf(m, understudy.Poll{})
-				answer(func() {
-					a.asked[i] = 0
-					a.status[i] = understudy.ServerStatus{Server: m.id, Reachable: true, State: state}
-				})
+				answer(func() { a.outcome(i, understudy.ServerStatus{Server: m.id, Reachable: true, State: state}, false) })
 			})
 		}
 	})
 }
 
-// call asks the management server to do something; done is called once.
-func (a *authority) call(from *machine, patience time.Duration, do func(*authority) error, done func(error)) {
+// askAfresh asks servers over fresh connections, for a claim; done is called once.
+func (a *authority) askAfresh(ids []understudy.ServerID, done func([]understudy.State)) {
+	var states []understudy.State
+	left := len(ids)
+	if left == 0 {
+		done(nil)
+		return
+	}
+	for i, m := range a.s.servers {
+		if slices.Contains(ids, m.id) {
+			a.askOne(i, m, func(state *understudy.State) {
+				if left--; state != nil {
+					states = append(states, *state)
+				}
+				if left == 0 {
+					done(states)
+				}
+			})
+		}
+	}
+}
+
+func (a *authority) askOne(i int, m *machine, done func(*understudy.State)) {
+	patience, over := poll.Patience, false
+	if a.owed[i] > 0 {
+		patience -= a.s.now - a.owed[i]
+	}
+	end := func(state *understudy.State) {
+		if !over {
+			over = true
+			done(state)
+		}
+	}
+	attempt := func() {
+		if over {
+			return
+		}
+		a.connect(m, patience, func(result int, c *conn) {
+			switch {
+			case result == refused:
+				end(nil)
+			case result == connected:
+				c.ask(understudy.Poll{}, func(state *understudy.State) {
+					c.close()
+					end(state)
+				})
+			}
+		})
+	}
+	for at := time.Duration(0); at < patience; at += pollEvery {
+		a.after(at, attempt)
+	}
+	a.after(max(0, patience), func() { end(nil) })
+}
+
+// call asks the management server to do something; done is called once. What it
+// does, it does when it calls reply, which may be later.
+func (a *authority) call(from *machine, patience time.Duration, do func(a *authority, reply func(error)), done func(error)) {
 	boot, settled := from.boot, false
 	settle := func(err error) {
 		if !settled {
@@ -218,20 +326,30 @@ func (a *authority) call(from *machine, patience time.Duration, do func(*authori
 			a.s.net.send(a.place, from.place, func() { settle(down) })
 		default:
 			a.do(a.boot, func() {
-				err := do(a)
-				a.refresh()
-				if a.loses > 0 && chance(a.dice, a.loses) {
-					return // the deed is done, and the answer lost
-				}
-				a.s.net.send(a.place, from.place, func() { settle(err) })
+				do(a, func(err error) {
+					a.refresh()
+					if a.loses > 0 && chance(a.dice, a.loses) {
+						return // the deed is done, and the answer lost
+					}
+					a.s.net.send(a.place, from.place, func() { settle(err) })
+				})
 			})
 		}
 	})
 	a.s.after(patience, func() { settle(down) })
 }
 
-// claim is the real authority's, judged by the oracle.
-func (a *authority) claim(c understudy.Claim) (understudy.ClaimAnswer, error) {
+// claim is the real authority's, judged by the oracle. Whom it asks afresh is
+// asked before; what it decides is its own.
+func (a *authority) claim(c understudy.Claim, done func(understudy.ClaimAnswer, error)) {
+	a.askAfresh(c.Lost(a.site), func(seen []understudy.State) {
+		a.seen = seen
+		done(a.decide(c))
+		a.seen = nil
+	})
+}
+
+func (a *authority) decide(c understudy.Claim) (understudy.ClaimAnswer, error) {
 	before := a.site
 	answer, err := a.m.Claim(background, c)
 	a.s.mix(uint64(len(answer.Granted)), uint64(len(answer.Refused)), uint64(len(c.ID)))
@@ -257,7 +375,7 @@ func (a *authority) restore() {
 	a.kill()
 	a.store, a.backup = a.backup, nil
 	var err error
-	if a.m, err = management.New(background, a.store, management.Options{}); err != nil {
+	if a.m, err = management.New(background, a.store, management.Options{Witness: a}); err != nil {
 		panic(err)
 	}
 	a.s.oracle.restored()

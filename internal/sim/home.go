@@ -178,9 +178,11 @@ func (h *home) claim(c understudy.Claim) {
 	var answer understudy.ClaimAnswer
 	h.asking, h.askedBy = true, h.boot
 	h.s.tally.Claims++
-	h.s.authority.call(&h.machine, homePatience, func(m *authority) (err error) {
-		answer, err = m.claim(c)
-		return err
+	h.s.authority.call(&h.machine, homePatience, func(a *authority, reply func(error)) {
+		a.claim(c, func(told understudy.ClaimAnswer, err error) {
+			answer = told
+			reply(err)
+		})
 	}, func(err error) {
 		h.asking = false
 		switch {

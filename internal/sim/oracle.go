@@ -13,8 +13,8 @@ type oracle struct {
 	holders   []map[uint64]understudy.ServerID // of each epoch
 	changes   map[understudy.ServerID]int      // of roles, by home
 	renewed   bool                             // the database was replaced by an old copy
-	replaced  time.Duration                    // when
-	forgotten bool                             // and nobody can tell what it does not know
+	old       string                           // the log's name as in that copy; nothing if there was none
+	forgotten bool                             // something was granted from it, and nobody could tell what it did not know
 	lastOf    [][]time.Duration                // a server's last recorded frame, by camera and place
 	mendedAt  time.Duration
 
@@ -75,27 +75,34 @@ func (o *oracle) leases(before, after []understudy.Lease) {
 	}
 }
 
-// restored: what nobody knows any more who can be asked cannot be avoided; then
-// the epochs of this story prove nothing.
+// restored: the database is an old copy, until its log has a new name.
 func (o *oracle) restored() {
 	o.renewed = true
-	lost := uint64(0)
+	o.old = o.s.authority.m.Stream()
+}
+
+// unknowing reports that the database is an old copy, that more was granted since
+// than it knows, and that nobody who can be asked has seen it: what is granted
+// then cannot be avoided, and the epochs of this story prove nothing.
+func (o *oracle) unknowing() bool {
+	const looked = 2 * time.Second // a server that came back since may not have been asked yet
+	a := o.s.authority
+	if o.old == "" || a.m.Stream() != o.old {
+		return false
+	}
+	known, lost := uint64(0), uint64(0)
+	for _, l := range a.site.Leases {
+		known = max(known, l.Epoch)
+	}
 	for _, epoch := range o.highest {
 		lost = max(lost, epoch)
 	}
-	stream := o.s.authority.stream
-	known := func() bool {
-		for _, m := range o.s.servers {
-			if m.alive() && m.highest >= lost && o.s.net.both(m.place, o.s.authority.place) {
-				return true
-			}
+	for _, m := range o.s.servers {
+		if m.alive() && m.highest > known && o.s.now-m.changed > looked && o.s.net.whole(m.place, a.place, looked) {
+			return false
 		}
-		return o.s.authority.stream != stream
 	}
-	o.replaced = o.s.now
-	for d := time.Duration(0); d < 3*time.Second; d += 250 * time.Millisecond {
-		o.s.after(d, func() { o.forgotten = o.forgotten || !known() })
-	}
+	return lost > known
 }
 
 // repeated: a claim that arrives twice changes nothing and is answered alike.
@@ -352,7 +359,7 @@ func (o *oracle) patience() time.Duration {
 
 // converged: one holder, home; all clients on it; nothing recorded elsewhere, nothing left to merge, and nothing lost that was durable.
 func (o *oracle) converged() {
-	if o.forgotten {
+	if o.forgotten || o.unknowing() {
 		return
 	}
 	for _, c := range o.s.cameras {

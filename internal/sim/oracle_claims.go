@@ -30,9 +30,7 @@ func (o *oracle) claimed(before understudy.Site, c understudy.Claim, answer unde
 	if len(moved) == 0 {
 		return
 	}
-	if o.replaced > 0 && o.s.now-o.replaced < watchSettle+watchEvery/10 {
-		o.forgotten = true // granted before the restored database was compared with anybody: known weak
-	}
+	o.forgotten = o.forgotten || o.unknowing()
 	h := o.s.home(c.Home)
 	if c.Kind == understudy.ClaimFailback {
 		o.s.tally.Failbacks++
@@ -82,8 +80,7 @@ func (o *oracle) takenOver(h *home, f *standby, old understudy.Lease, why string
 	seen := a.alive() && now-a.changed > seenFor && net.whole(a.place, h.place, seenFor)
 	if o.well(h) && now-f.began > seenFor {
 		direct := net.whole(h.place, f.place, seenFor)
-		prompt := net.loss == 0 && net.jitter <= 20*time.Millisecond // what the management server sees is told in time
-		witness := seen && prompt && net.whole(a.place, f.place, seenFor)
+		witness := seen && net.whole(a.place, f.place, seenFor)
 		if direct || witness {
 			o.s.fail("%s took over from %s, which was healthy and seen (directly: %v, by the management server: %v): %s", f.id, h.id, direct, witness, why)
 		}

@@ -231,13 +231,12 @@ func (f *standby) fetch() {
 	ctx := background
 	var duties []understudy.Duty
 	var held understudy.Assignment
-	f.s.authority.call(&f.machine, askPatience, func(m *authority) error {
+	f.s.authority.call(&f.machine, askPatience, func(a *authority, reply func(error)) {
 		var err error
-		if duties, err = m.m.Duties(ctx, f.id); err != nil {
-			return err
+		if duties, err = a.m.Duties(ctx, f.id); err == nil {
+			held, err = a.m.Assignment(ctx, f.id)
 		}
-		held, err = m.m.Assignment(ctx, f.id)
-		return err
+		reply(err)
 	}, func(err error) {
 		reached := err == nil || understudy.CodeOf(err) != understudy.CodeUnavailable
 		if err == nil {
@@ -296,9 +295,11 @@ func (f *standby) claim() {
 // askFor repeats one claim until its outcome is known.
 func (f *standby) askFor(run *claimRun, c understudy.Claim, pause time.Duration) {
 	var answer understudy.ClaimAnswer
-	f.s.authority.call(&f.machine, askPatience, func(m *authority) (err error) {
-		answer, err = m.claim(c)
-		return err
+	f.s.authority.call(&f.machine, askPatience, func(a *authority, reply func(error)) {
+		a.claim(c, func(told understudy.ClaimAnswer, err error) {
+			answer = told
+			reply(err)
+		})
 	}, func(err error) {
 		if run.ended {
 			return

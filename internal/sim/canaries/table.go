@@ -16,6 +16,8 @@ const (
 	takeover   = "internal/failover/takeover.go"
 	decision   = "internal/failover/failover.go"
 	leases     = "internal/management/leases.go"
+	veto       = "internal/management/veto.go"
+	pulse      = "internal/poll/pulse.go"
 	memory     = "internal/management/memory.go"
 	failback   = "internal/recording/failback.go"
 	mirrored   = "internal/recording/mirror.go"
@@ -67,7 +69,7 @@ var canaries = []canary{
 		{takeover, "case s.at-p.steady >= overlapBound && s.at-h.freed >= overlapBound:", "case false:"},
 		{takeover, "case h.proven:", "case false:"}}},
 	{"a claim names an epoch that it hopes for", "the lease moves when home is gone", []edit{
-		{takeover, "Epoch: s.lease(camera, home).Epoch})", "Epoch: s.lease(camera, home).Epoch + 1})"}}},
+		{takeover, "Epoch: lease.Epoch}", "Epoch: lease.Epoch + 1}"}}},
 	{"a claim's id is used again for another", "the lease moves when home is gone", []edit{
 		{takeover, "\t\t\tc.count++\n", ""}}},
 	{"leases are not learned from answers", "the lease moves when home is gone", []edit{
@@ -83,6 +85,12 @@ var canaries = []canary{
 		{leases, "Epoch: highest + 1", "Epoch: lease.Epoch + 1"}}},
 	{"a restored database is not found out", "an epoch has one holder, also over a restore", []edit{
 		{leases, "if epoch-known > maxRatchet ||", "if epoch-known > 0 ||"}}},
+	{"a restored database goes on right above what was seen", "an epoch has one holder, also over a restore", []edit{
+		{leases, "ratchetLeap = 1000", "ratchetLeap = 0"}}},
+	{"a management server decides before it has looked around", "an epoch has one holder, also over a restore", []edit{
+		{pulse, "return p.fresh || at-p.since >= blindMax", "return true"}}},
+	{"who is heard at work loses its camera", "no takeover while a witness sees the server", []edit{
+		{veto, "if !wanted.Lost || !working ||", "if true ||"}}},
 	{"a repeated claim is decided again", "a repeated claim is answered alike", []edit{
 		{leases, "case !known:", "case true:"}}},
 	{"the epoch of a lease does not grow", "epochs grow", []edit{
