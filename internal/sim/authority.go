@@ -291,10 +291,10 @@ func (a *authority) askOne(i int, m *machine, done func(*understudy.State)) {
 			return
 		}
 		a.connect(m, patience, func(result int, c *conn) {
-			switch {
-			case result == refused:
+			switch result {
+			case refused:
 				end(nil)
-			case result == connected:
+			case connected:
 				c.ask(understudy.Poll{}, func(state *understudy.State) {
 					c.close()
 					end(state)

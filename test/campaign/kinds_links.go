@@ -8,6 +8,10 @@ var linkKinds = []kind{
 		modes: everyMode, never: true, acts: []act{cut(rec, fo), pause(6 * time.Second), mend()},
 	},
 	{
+		name: "cut-rec-fo-far", does: "recording and failover server cannot reach each other for 6 s; the management server, 90 ms away, sees both, and is late to tell",
+		modes: everyMode, never: true, acts: []act{lengthen(mgt, 90*time.Millisecond, 0), pause(2 * time.Second), cut(rec, fo), pause(6 * time.Second), mend()},
+	},
+	{
 		name: "cut-rec-to-fo", does: "nothing passes from the recording to the failover server for 6 s, the other way it does",
 		modes: hotOnly, never: true, acts: []act{cutOneWay(rec, fo), pause(6 * time.Second), mend()},
 	},

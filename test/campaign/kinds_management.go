@@ -12,6 +12,12 @@ var managementKinds = []kind{
 		modes: everyMode, never: true, acts: []act{hang(mgt), pause(5 * time.Second), resume(mgt)},
 	},
 	{
+		name: "mgt-hangs-at-claim", does: "the recording server hangs for 2.3 s, and the management server while it is claimed: it reads the claim when its reason is gone",
+		modes: everyMode, never: true, acts: []act{
+			hang(rec), pause(1300 * time.Millisecond), hang(mgt), pause(time.Second), resume(rec), pause(3 * time.Second), resume(mgt), pause(3 * time.Second),
+		},
+	},
+	{
 		name: "mgt-dead-before", does: "the management server is dead when the recording server is killed; it is started after the takeover, then the recording server",
 		modes: everyMode, acts: []act{kill(mgt), pause(time.Second), strike(takeover, fast, every, kill(rec), records(fo)), start(mgt), holds(fo), backHome()},
 	},
