@@ -48,7 +48,9 @@ func TestManagementIsDeadDuringATakeover(t *testing.T) {
 func TestManagementDiesDuringATakeover(t *testing.T) {
 	b := up(t, "127.92.10.", hot("north", "south"), nil)
 	v := b.watch("north")
-	for _, after := range []time.Duration{100, 300, 420, 700} {
+	// Before the decision, about the claim, and after it. Home takes its part back by
+	// itself twice within the hour, so that no more than two may move a lease.
+	for _, after := range []time.Duration{100, 300, 600} {
 		b.sees(15*time.Second, v, "rec1")
 		b.do(site.FaultKill, "rec1")
 		time.Sleep(after * time.Millisecond)
@@ -62,8 +64,8 @@ func TestManagementDiesDuringATakeover(t *testing.T) {
 		b.emptied(30*time.Second, "fo1")
 	}
 	for _, c := range b.Layout.Cameras {
-		if holes := b.account(c.ID); len(holes) != 4 {
-			t.Errorf("%s: want the holes of four takeovers, found %v", c.ID, holes)
+		if holes := b.account(c.ID); len(holes) != 3 {
+			t.Errorf("%s: want the holes of three takeovers, found %v", c.ID, holes)
 		}
 	}
 	if t.Failed() {
