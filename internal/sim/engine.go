@@ -122,6 +122,7 @@ const (
 	ofMachines
 	ofQuiet
 	ofMirrors
+	ofAimed
 )
 
 func dice(seed, subsystem uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, subsystem)) }

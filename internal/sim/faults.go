@@ -54,6 +54,7 @@ func (f *faults) begin() {
 		return
 	}
 	f.next()
+	f.aim()
 }
 
 // pauses lets observers stand still now and then.
@@ -111,7 +112,7 @@ func (f *faults) single() {
 	kind := f.dice.IntN(kinds)
 	f.s.after(between(f.dice, 0, 5*time.Second), func() {
 		f.s.tally.Faults++
-		f.s.oracle.struck(h, kind == 4)
+		f.s.oracle.struck(h, kind == 4, kind <= 1)
 		switch kind {
 		case 0, 1:
 			h.kill()

@@ -23,8 +23,10 @@ type oracle struct {
 	planned  bool
 	mirrored []bool // by camera: nothing of it may be lost at all
 	deathAt  time.Duration
-	safe     []int // newest durable frame at the moment of the fault, by camera
-	resumed  []int // first frame recorded by anybody after it
+	swift    bool            // its process is gone, and whoever connects learns so at once
+	waited   []time.Duration // for a frame of a camera to be recorded by somebody
+	safe     []int           // newest durable frame at the moment of the fault, by camera
+	resumed  []int           // first frame recorded by anybody after it
 }
 
 func newOracle(s *story) *oracle { return &oracle{s: s, changes: map[understudy.ServerID]int{}} }
@@ -137,7 +139,7 @@ func (o *oracle) received(s *session, n int) {
 	o.lastOf[s.cam.index][s.m.place] = o.s.now
 	s.cam.last = o.s.now
 	if o.victim != nil && s.cam.home == o.victim && o.resumed[s.cam.index] < 0 {
-		o.resumed[s.cam.index] = n
+		o.resumed[s.cam.index], o.waited[s.cam.index] = n, o.s.now-o.deathAt
 	}
 }
 
@@ -220,6 +222,7 @@ func (o *oracle) look() {
 	for _, c := range o.s.cameras {
 		o.reachable(c)
 		o.served(c)
+		o.sick(c)
 	}
 }
 
@@ -317,13 +320,14 @@ func (o *oracle) holder(id understudy.ServerID) *machine {
 }
 
 // struck begins the account of the one fault of a story.
-func (o *oracle) struck(h *home, planned bool) {
+func (o *oracle) struck(h *home, planned, swift bool) {
 	o.prepare()
-	o.victim, o.planned, o.deathAt = h, planned, o.s.now
+	o.victim, o.planned, o.swift, o.deathAt = h, planned, swift, o.s.now
 	for _, c := range o.s.cameras {
 		o.safe = append(o.safe, h.disk.newest(c))
 		o.resumed = append(o.resumed, -1)
 		o.mirrored = append(o.mirrored, o.reflected(c))
+		o.waited = append(o.waited, 0)
 	}
 }
 
@@ -391,6 +395,7 @@ func (o *oracle) converged() {
 	if o.victim != nil {
 		o.exact()
 		o.timeline()
+		o.prompt()
 	}
 }
 

@@ -46,6 +46,7 @@ type standby struct {
 	mirrored []understudy.AssignedCamera
 	starts   int
 	stepped  time.Duration // by elapsed
+	recorded []bool        // cameras, when it last ended
 }
 
 // kept is what a failover server still knows when it starts again.
@@ -66,6 +67,7 @@ func newStandby(s *story, id understudy.ServerID, place int) *standby {
 
 func (f *standby) run() {
 	f.starts++
+	f.s.oracle.restarted(f, f.recorded)
 	f.stepped = 0
 	f.highest = 0
 	f.state = failover.NewState(f.id, fmt.Sprintf("start%d", f.starts), f.s.o.RankDelay)
@@ -89,6 +91,10 @@ func (f *standby) run() {
 }
 
 func (f *standby) ended() {
+	f.recorded = make([]bool, len(f.rec.sessions))
+	for i, s := range f.rec.sessions {
+		f.recorded[i] = s != nil && !s.wanted && s.seg != nil
+	}
 	f.rec.forget(f.powered)
 	for _, p := range f.pollers {
 		p.gone = true
@@ -328,13 +334,13 @@ func (f *standby) prove() {
 	f.after(proveEvery, f.prove)
 	proofs := f.want.Prove
 	for _, p := range proofs {
-		if f.recorded(p) {
+		if f.proven(p) {
 			f.step(failover.Observation{Proven: &p})
 		}
 	}
 }
 
-func (f *standby) recorded(p failover.Proof) bool {
+func (f *standby) proven(p failover.Proof) bool {
 	c := f.s.camera(p.Camera)
 	for _, g := range f.disk.segments {
 		if g.cam != c || g.id.Holder != f.id {

@@ -77,7 +77,7 @@ func drawOptions(seed uint64) options {
 		o.Mirror = append(o.Mirror, chance(mirrors, 0.4))
 	}
 	if o.Exact {
-		o.Settle, o.Jitter, o.Loss, o.LosesAnswers = max(o.Settle, 12*time.Second), min(o.Jitter, 10*time.Millisecond), 0, 0
+		o.Settle, o.Jitter, o.Loss, o.LosesAnswers = max(o.Settle, 18*time.Second), min(o.Jitter, 10*time.Millisecond), 0, 0
 	}
 	return o
 }

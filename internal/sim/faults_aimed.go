@@ -1,0 +1,96 @@
+package sim
+
+import "time"
+
+// aimed are faults that seldom come about by chance: several things in a row, or
+// for longer than most. A story has one at most.
+var aimed = []func(*faults){
+	(*faults).failDisk,
+	(*faults).loseHalf,
+	(*faults).blackout,
+	(*faults).loseSight,
+}
+
+func (f *faults) aim() {
+	own := dice(f.s.seed, ofAimed)
+	if !chance(own, 0.35) {
+		return
+	}
+	f.s.after(between(own, 0, 20*time.Second), func() {
+		if !f.over {
+			f.s.tally.Faults++
+			pick(own, aimed...)(&faults{s: f.s, dice: own})
+		}
+	})
+}
+
+// failDisk: a recording server lives on, and its disk does not.
+func (f *faults) failDisk() {
+	h := f.home()
+	h.disk.damage(true, h.disk.slow)
+	f.s.after(between(f.dice, 25*time.Second, 45*time.Second), func() { h.disk.damage(false, h.disk.slow) })
+}
+
+// loseHalf: a recording server loses the way to half of its cameras.
+func (f *faults) loseHalf() {
+	h := f.home()
+	for _, c := range h.cameras[:(len(h.cameras)+1)/2] {
+		f.cutCameraOf(&h.machine, c, between(f.dice, 30*time.Second, 45*time.Second))
+	}
+}
+
+func (f *faults) cutCameraOf(m *machine, c *camera, length time.Duration) {
+	f.s.say("%s does not reach camera %s", m.id, c.id)
+	both := func(cut bool) {
+		f.s.net.set(m.place, c.place, cut)
+		f.s.net.set(c.place, m.place, cut)
+	}
+	both(true)
+	f.s.after(length, func() {
+		f.s.say("%s reaches camera %s", m.id, c.id)
+		both(false)
+	})
+}
+
+// blackout: a recording server dies, and a while later the power of the whole
+// site goes. It comes back in a random order, the failover servers first.
+func (f *faults) blackout() {
+	f.home().kill()
+	f.s.after(between(f.dice, 4*time.Second, 9*time.Second), func() {
+		back := func(m *machine, from, to time.Duration) {
+			m.losePower()
+			f.s.after(between(f.dice, from, to), m.start)
+		}
+		back(&f.s.authority.machine, 10*time.Second, 25*time.Second)
+		for _, h := range f.s.homes {
+			back(&h.machine, 8*time.Second, 25*time.Second)
+		}
+		for _, m := range f.s.standbys {
+			back(&m.machine, 0, 2*time.Second)
+		}
+	})
+}
+
+// loseSight: while a failover server does not see a home, that one records again
+// for a moment and loses its cameras.
+func (f *faults) loseSight() {
+	h, m := f.home(), f.standby()
+	sight := func(cut bool) {
+		f.s.say("%s and %s see each other: %v", h.id, m.id, !cut)
+		f.s.net.set(h.place, m.place, cut)
+		f.s.net.set(m.place, h.place, cut)
+	}
+	h.kill()
+	f.s.after(between(f.dice, 5*time.Second, 9*time.Second), func() {
+		h.start()
+		f.s.after(between(f.dice, time.Second, 6*time.Second), func() {
+			sight(true)
+			f.s.after(between(f.dice, 500*time.Millisecond, 4*time.Second), func() {
+				for _, c := range h.cameras {
+					f.cutCameraOf(&h.machine, c, between(f.dice, 12*time.Second, 20*time.Second))
+				}
+				f.s.after(between(f.dice, 0, 2*time.Second), func() { sight(false) })
+			})
+		})
+	})
+}
