@@ -21,6 +21,7 @@ type disk struct {
 	since       time.Duration // of broken and slow
 	writable    bool          // as the server has found
 	syncing     bool
+	lagging     bool // a slow sync has begun and not ended
 }
 
 // segment is a file: a run of frames of one camera.
@@ -53,7 +54,7 @@ func (d *disk) format() {
 
 // open is what recovery does at a start, and begins the timer of syncs.
 func (d *disk) open() {
-	d.syncing, d.writable = false, !d.broken
+	d.syncing, d.lagging, d.writable = false, false, !d.broken
 	for _, g := range d.segments {
 		g.closed, g.durable = true, g.written
 		d.m.s.oracle.durable(g, g.first, g.durable)
@@ -113,7 +114,14 @@ func (d *disk) sync() {
 		return
 	}
 	d.syncing = true
-	d.m.after(between(d.m.s.disks, 3*time.Millisecond, 40*time.Millisecond)+d.slow, func() { d.synced(pending, upTo) })
+	slow := d.slow
+	d.lagging = slow > 0
+	d.m.after(between(d.m.s.disks, 3*time.Millisecond, 40*time.Millisecond)+slow, func() {
+		if d.lagging = false; slow > 0 {
+			d.since = d.m.s.now
+		}
+		d.synced(pending, upTo)
+	})
 }
 
 func (d *disk) synced(pending []*segment, upTo []int) {

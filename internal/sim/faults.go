@@ -176,6 +176,10 @@ func (f *faults) mend() {
 		m.hang(false)
 		m.start()
 	}
+	for _, h := range s.homes {
+		s.orderBack(h)
+		s.endMaintenance(h)
+	}
 }
 
 func (f *faults) home() *home       { return pick(f.dice, f.s.homes...) }

@@ -2,13 +2,15 @@ package sim
 
 import "time"
 
-// aimed are faults that seldom come about by chance: several things in a row, or
-// for longer than most. A story has one at most.
+// aimed are an operator's orders, and faults that seldom come about by chance:
+// several things in a row, or for longer than most. A story has one at most.
 var aimed = []func(*faults){
 	(*faults).failDisk,
 	(*faults).loseHalf,
 	(*faults).blackout,
 	(*faults).loseSight,
+	(*faults).handOver,
+	(*faults).maintain,
 }
 
 func (f *faults) aim() {
@@ -89,7 +91,7 @@ func (f *faults) loseSight() {
 				for _, c := range h.cameras {
 					f.cutCameraOf(&h.machine, c, between(f.dice, 12*time.Second, 20*time.Second))
 				}
-				f.s.after(between(f.dice, 0, 2*time.Second), func() { sight(false) })
+				f.s.after(between(f.dice, 0, 5*time.Second), func() { sight(false) })
 			})
 		})
 	})

@@ -37,6 +37,8 @@ type home struct {
 	wait     time.Duration
 
 	orderNext time.Duration // when an operator looks again
+	handed    time.Duration // when it was last handed over; 0 never
+	kept      time.Duration // its last maintenance ended; 0 never
 }
 
 // covering is what a standby said that it records.
@@ -176,6 +178,7 @@ func (h *home) decide() {
 
 func (h *home) claim(c understudy.Claim) {
 	var answer understudy.ClaimAnswer
+	ordered := h.ordered(c)
 	h.asking, h.askedBy = true, h.boot
 	h.s.tally.Claims++
 	h.s.authority.call(&h.machine, homePatience, func(a *authority, reply func(error)) {
@@ -201,11 +204,22 @@ func (h *home) claim(c understudy.Claim) {
 			h.next, h.last = h.s.now+h.wait, understudy.Claim{}
 			return
 		}
-		if !h.planning {
+		if !h.planning && !ordered {
 			h.failbacks = append(h.failbacks, epoch.Add(h.s.now))
 		}
 		h.next, h.wait, h.last = h.s.now, 0, understudy.Claim{}
 	})
+}
+
+// ordered reports whether an operator has said that what a claim is about goes home.
+func (h *home) ordered(c understudy.Claim) bool {
+	self, _ := h.site.RecordingServer(h.id)
+	for _, wanted := range c.Cameras {
+		if l, _ := h.site.Lease(wanted.Camera); l.Since.After(self.TakeBack) {
+			return false
+		}
+	}
+	return true
 }
 
 // leave is a planned stop: the process ends when it is covered.

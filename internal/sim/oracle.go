@@ -121,7 +121,7 @@ func (o *oracle) repeated(c understudy.Claim, first, again understudy.ClaimAnswe
 // well: the server has recorded all its cameras for a while, and nothing was wrong with it.
 func (o *oracle) well(h *home) bool {
 	now := o.s.now
-	if !h.alive() || h.leaving || now-h.changed < seenFor || h.disk.broken || h.disk.slow > 0 || now-h.disk.since < seenFor {
+	if !h.alive() || h.leaving || now-h.changed < seenFor || h.disk.broken || h.disk.slow > 0 || h.disk.lagging || now-h.disk.since < seenFor {
 		return false
 	}
 	for _, c := range h.cameras {
@@ -223,6 +223,7 @@ func (o *oracle) look() {
 		o.reachable(c)
 		o.served(c)
 		o.sick(c)
+		o.obeyed(c)
 	}
 }
 
@@ -261,7 +262,7 @@ func (o *oracle) able(c *camera) (who string, since, longer time.Duration) {
 	latest := func(m *machine) time.Duration {
 		return max(m.changed, m.disk.since, net.since[m.place][c.place], net.since[c.place][m.place], c.turned)
 	}
-	if !c.on {
+	if !c.on || o.maintained(h) {
 		return "", 0, 0
 	}
 	if fit(&h.machine) {

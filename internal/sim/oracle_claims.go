@@ -77,6 +77,12 @@ func (o *oracle) takenOver(h *home, f *standby, old understudy.Lease, why string
 		}
 		return
 	}
+	if o.handed(h, f) {
+		return
+	}
+	if self, _ := a.site.RecordingServer(h.id); !self.Maintenance.Until.IsZero() && self.HandOver.Since.IsZero() {
+		o.s.fail("%s took camera %s of %s, which is under maintenance: %s", f.id, old.Camera, h.id, why)
+	}
 	seen := a.alive() && now-a.changed > seenFor && net.whole(a.place, h.place, seenFor)
 	if o.well(h) && now-f.began > seenFor {
 		direct := net.whole(h.place, f.place, seenFor)
@@ -151,7 +157,7 @@ func (o *oracle) served(c *camera) {
 	h, a, net, long := c.home, o.s.authority, o.s.net, 15*time.Second
 	lease, _ := a.site.Lease(c.id)
 	bound := 12*time.Second + 4*o.s.o.RankDelay
-	if lease.Holder != h.id || h.alive() || o.s.now-h.changed < bound || !a.alive() || o.s.now-a.changed < bound || a.loses > 0 {
+	if lease.Holder != h.id || o.maintained(h) || h.alive() || o.s.now-h.changed < bound || !a.alive() || o.s.now-a.changed < bound || a.loses > 0 {
 		return
 	}
 	ready := false

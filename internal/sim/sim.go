@@ -32,6 +32,7 @@ type Tally struct {
 	Merged, Deleted                          int // segments
 	Claims, Faults                           int
 	Spills                                   int // of a mirror's ring
+	Orders                                   int
 }
 
 // Add sums two tallies.
@@ -48,6 +49,7 @@ func (t Tally) Add(o Tally) Tally {
 	t.Claims += o.Claims
 	t.Faults += o.Faults
 	t.Spills += o.Spills
+	t.Orders += o.Orders
 	return t
 }
 

@@ -22,6 +22,7 @@ const (
 	failback   = "internal/recording/failback.go"
 	mirrored   = "internal/recording/mirror.go"
 	mirroring  = "internal/failover/mirror.go"
+	orders     = "internal/failover/orders.go"
 	mergeBatch = "internal/merge/batch.go"
 	mergeSend  = "internal/merge/send.go"
 	mergeTake  = "internal/merge/receive.go"
@@ -110,6 +111,11 @@ var canaries = []canary{
 		{mirrored, "nearest < 0 || d < distance", "true || d < distance"}}},
 	{"a mirror does not notice that home began anew", "a mirror loses nothing", []edit{
 		{mirroring, "case !known || before == now:", "case !known || before.server == now.server:"}}},
+	{"an order to hand over is ignored", "an order is carried out", []edit{
+		{orders, "if o, ok := s.handedOver(id); ok && (", "if o, ok := s.handedOver(id); ok && s.at < 0 && ("}}},
+	{"maintenance is ignored", "under maintenance nothing is taken over", []edit{
+		{orders, "return r.Maintenance, r.Maintenance.Stands(s.wall) && !r.HandOver.Stands(s.wall)", "return r.Maintenance, false"},
+		{leases, "return lease.Holder == home.ID && home.Maintenance.Stands(now)", "return now.IsZero() && lease.Holder == home.ID && home.Maintenance.Stands(now)"}}},
 	{"acknowledge before sync", "nothing is deleted that home does not hold", []edit{
 		{mergeTake, "if err := in.Seal(ctx); err != nil {", "if err := in.Seal(ctx); err != nil && o.Size < 0 {"},
 		{mergeTake, "if ok && size == o.Size && sum == o.SHA256 && same {", "if _ = sum; size >= 0 && same {"}}},
