@@ -15,6 +15,8 @@ type Milestone struct {
 	Server ServerID      `json:"server,omitempty" doc:"That saw or did it"`
 	Camera CameraID      `json:"camera,omitempty"`
 	At     time.Time     `json:"at" doc:"By that server's clock"`
+	// Promised is of a first durable sample: how far home said that it had the camera, before.
+	Promised time.Time `json:"promised,omitzero" doc:"Of durable: capture time up to which the home had the camera durably, by its own last answer"`
 }
 
 // MilestoneKind is what was seen or done.
@@ -91,6 +93,8 @@ type Tenure struct {
 	// Provisional: the management server was away all the while, and no lease moved;
 	// Since is when it was decided, Until when the camera was put down, and Epoch is 0.
 	Provisional bool `json:"provisional,omitempty" doc:"Recorded without a lease: the management server was away all the while"`
+	// Promised: what is missing before it was lost at home, later.
+	Promised time.Time `json:"promised,omitzero" doc:"Capture time up to which the home had it durably when it was taken over, by its own last answer"`
 	// Proven: the next holder and this one recorded the same samples.
 	Proven bool `json:"proven,omitempty" doc:"The overlap with the next holder was proven, sample for sample"`
 }

@@ -40,6 +40,7 @@ func (s *Server) claim(ctx context.Context, claims []understudy.Claim) {
 		}
 		c.Decided = time.Now()
 		c.Milestones = s.evidence(c.Home, c.Decided)
+		s.promises(c)
 		claiming, cancel := context.WithCancel(ctx)
 		s.claims[c.Home] = &claimRun{id: c.ID, cancel: cancel}
 		s.start(func() {

@@ -55,6 +55,17 @@ func (s *Server) evidence(home understudy.ServerID, now time.Time) []understudy.
 	return told
 }
 
+// promises remembers how far a home says that it has the cameras which are
+// claimed of it. What it has less of when it is back, it has lost since.
+func (s *Server) promises(c understudy.Claim) {
+	w := s.state.watches[c.Home]
+	for _, asked := range c.Cameras {
+		if p, seen := w.cameras[asked.Camera]; seen && s.state.lease(asked.Camera, c.Home).Holder == c.Home {
+			s.firsts.promised[asked.Camera] = p.durable
+		}
+	}
+}
+
 const (
 	durablePause = 2 * time.Second // that cameras which are durable wait for the others, so that one report tells of many
 	reportLot    = 200             // cameras of one report
@@ -63,8 +74,9 @@ const (
 // firsts are the first durable samples of cameras that are recorded in the
 // place of another server: those that were told, and those that wait to be.
 type firsts struct {
-	told    map[understudy.CameraID]uint64 // epoch
-	waiting map[understudy.ServerID][]understudy.Milestone
+	told     map[understudy.CameraID]uint64 // epoch
+	waiting  map[understudy.ServerID][]understudy.Milestone
+	promised map[understudy.CameraID]time.Time // by the home, when the camera was claimed of it
 }
 
 // notice takes note of what is durable now, and tells of it when all of a home
@@ -81,7 +93,9 @@ func (s *Server) notice(covered []understudy.CameraID, now time.Time) {
 			continue
 		}
 		f.told[camera] = h.camera.Epoch
-		f.waiting[h.home] = append(f.waiting[h.home], understudy.Milestone{Kind: understudy.MilestoneDurable, Home: h.home, Camera: camera, At: now})
+		f.waiting[h.home] = append(f.waiting[h.home], understudy.Milestone{Kind: understudy.MilestoneDurable, Home: h.home, Camera: camera, At: now,
+			Promised: f.promised[camera]})
+		delete(f.promised, camera)
 	}
 	for home, firsts := range f.waiting {
 		if open[home] && now.Sub(firsts[0].At) < durablePause {

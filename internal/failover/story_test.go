@@ -57,6 +57,35 @@ func TestFirstsAreToldTogetherAndOnce(t *testing.T) {
 	})
 }
 
+// With a camera's first durable sample goes how far its home had it when it was claimed of it.
+func TestPromisesAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dialled := 0
+		s := newSender(t, understudy.MergePolicy{}, &dialled)
+		mark := time.Now().Add(-time.Second)
+		s.state.held = map[understudy.CameraID]holding{}
+		s.state.watches = map[understudy.ServerID]watch{"rec-1": {cameras: map[understudy.CameraID]progress{}}}
+		for _, camera := range []understudy.CameraID{"a", "b"} {
+			s.state.held[camera] = holding{camera: understudy.AssignedCamera{Camera: understudy.Camera{ID: camera}, Epoch: 2}, home: "rec-1", wanted: true}
+			// In memory it may have come further.
+			s.state.watches["rec-1"].cameras[camera] = progress{}.next(understudy.CameraState{Camera: camera,
+				Watermark: understudy.Watermark{At: mark}, Buffered: understudy.Watermark{At: mark.Add(time.Minute)}}, 0, true)
+		}
+		s.state.leases = map[understudy.CameraID]understudy.Lease{"b": {Camera: "b", Holder: "fo-2", Epoch: 1}} // home has no say in it
+		s.promises(understudy.Claim{Home: "rec-1", Cameras: []understudy.CameraEpoch{{Camera: "a"}, {Camera: "b"}}})
+		s.notice([]understudy.CameraID{"a", "b"}, time.Now())
+		r := <-s.reports
+		for _, m := range r.Milestones {
+			if want := map[understudy.CameraID]time.Time{"a": mark}[m.Camera]; !m.Promised.Equal(want) {
+				t.Errorf("of camera %s %s is promised, want %s", m.Camera, m.Promised, want)
+			}
+		}
+		if len(r.Milestones) != 2 {
+			t.Errorf("the report is %+v", r)
+		}
+	})
+}
+
 // A claim tells what led to it: of a server that is gone, its last answer.
 func TestEvidence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

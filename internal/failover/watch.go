@@ -96,6 +96,7 @@ type watch struct {
 // progress is what the answers showed of one camera.
 type progress struct {
 	mark      understudy.Watermark // durable, or waiting in memory for an event
+	durable   time.Time            // capture time of the last sample that is
 	epoch     uint64
 	run       uint64
 	receiving bool
@@ -199,7 +200,7 @@ func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) p
 	if fresh || c.Frames != p.frames {
 		p.came = at
 	}
-	p.mark, p.epoch, p.run = mark, c.Epoch, c.Run
+	p.mark, p.durable, p.epoch, p.run = mark, c.Watermark.At, c.Epoch, c.Run
 	p.receiving, p.crowded, p.frames, p.fault = c.Receiving, c.Crowded, c.Frames, c.Fault
 	return p
 }

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,10 @@ import (
 // around is how much before and after an incident is looked at: what came
 // before its first seam and behind its last.
 const around = 10 * time.Second
+
+// further is how much earlier is looked at where home has lost what it had: what
+// breaks in a segment that was open reaches back to its beginning, at most.
+const further = 2 * time.Minute
 
 // Range returns what is counted of an incident, now.
 func Range(i understudy.Incident, now time.Time) (from, to time.Time) {
@@ -36,9 +41,9 @@ func Account(i understudy.Incident, line understudy.Timeline) understudy.CameraA
 	a := understudy.CameraAccount{Incident: i.ID, Camera: line.Camera, From: line.From, To: line.To, Gaps: []understudy.Gap{}, Missing: line.Missing}
 	causes := map[understudy.GapCause]bool{}
 	var why []string
-	for _, g := range line.Gaps {
+	for _, g := range broken(i, line) {
 		// What is before the first recording, and behind the last one, is no part of it.
-		if !g.From.After(line.From) && len(line.Spans) > 0 {
+		if !g.From.After(line.From) && g.Cause != understudy.GapDamage && len(line.Spans) > 0 {
 			continue
 		}
 		a.Gaps = append(a.Gaps, g)
@@ -63,6 +68,61 @@ func Account(i understudy.Incident, line understudy.Timeline) understudy.CameraA
 	a.Complete = a.Milliseconds == 0 && len(a.Missing) == 0 && len(line.Spans) > 0
 	a.Sentence = sentence(a, why, len(line.Spans) > 0)
 	return a
+}
+
+// broken are the gaps of a timeline, divided where home had said that it had
+// the camera durably: what is missing before that, the takeover did not cost;
+// home had it, and has lost it since.
+func broken(i understudy.Incident, line understudy.Timeline) (gaps []understudy.Gap) {
+	for _, g := range line.Gaps {
+		t := promise(i, line, g)
+		if t == nil {
+			gaps = append(gaps, g)
+			continue
+		}
+		lost := g
+		lost.To = earliest(g.To, t.Promised)
+		lost.Milliseconds = lost.To.Sub(lost.From).Milliseconds()
+		lost.Cause, lost.Epoch = understudy.GapDamage, 0
+		lost.Sentence = fmt.Sprintf("%s said before %s stood in that it had this on its disk, and has it no more", i.Home, t.Server)
+		gaps = append(gaps, lost)
+		if g.From = lost.To; g.From.Before(g.To) {
+			g.Milliseconds = g.To.Sub(g.From).Milliseconds()
+			gaps = append(gaps, g)
+		}
+	}
+	return gaps
+}
+
+// promise returns the tenure at whose beginning home had what is missing where
+// a gap begins; nil if there is none.
+func promise(i understudy.Incident, line understudy.Timeline, g understudy.Gap) *understudy.Tenure {
+	at := slices.IndexFunc(i.Cameras, func(c understudy.IncidentCamera) bool { return c.Camera == line.Camera })
+	if at < 0 || meant(g.Cause) {
+		return nil
+	}
+	ends := func(s understudy.Span) bool { return !s.To.After(g.From) && g.From.Sub(s.To) <= time.Millisecond }
+	if slices.ContainsFunc(line.Spans, func(s understudy.Span) bool { return s.Holder != i.Home && ends(s) }) {
+		return nil // it is of who stood in
+	}
+	var since time.Time // home had the camera
+	for n := range i.Cameras[at].Tenures {
+		t := &i.Cameras[at].Tenures[n]
+		// A pause of home's from which it came back, before, is what its notes say that it is.
+		back := func(s understudy.Span) bool {
+			return s.Holder == i.Home && !s.From.Before(g.To) && !s.From.After(t.Promised)
+		}
+		if t.Promised.After(g.From) && !g.From.Before(since) && !slices.ContainsFunc(line.Spans, back) {
+			return t
+		}
+		since = t.Until
+	}
+	return nil
+}
+
+// reachesBack reports whether what home has lost begins before the timeline does.
+func reachesBack(i understudy.Incident, line understudy.Timeline) bool {
+	return len(line.Gaps) > 0 && !line.Gaps[0].From.After(line.From) && promise(i, line, line.Gaps[0]) != nil
 }
 
 func sentence(a understudy.CameraAccount, why []string, recorded bool) string {

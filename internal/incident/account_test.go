@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,53 @@ func TestAccount(t *testing.T) {
 				t.Errorf("the account is %+v, want %+v", a, c)
 			}
 		})
+	}
+}
+
+// Home was taken over twice, and said each time how far it had the camera. What
+// it lacks before that it has lost since, also where that begins before the range.
+func TestAccountOfWhatHomeLostSince(t *testing.T) {
+	at := func(s float64) time.Time { return noon.Add(time.Duration(s * float64(time.Second))) }
+	span := func(holder understudy.ServerID, from, to float64) understudy.Span {
+		return understudy.Span{Holder: holder, From: at(from), To: at(to)}
+	}
+	i := understudy.Incident{ID: "rec1-1", Home: "rec1", Cameras: []understudy.IncidentCamera{{Camera: "a", Tenures: []understudy.Tenure{
+		{Server: "fo1", Since: at(11), Until: at(20), Promised: at(10)}, {Server: "fo1", Since: at(31), Promised: at(30)}}}}}
+	for _, c := range []struct {
+		name       string
+		spans      []understudy.Span
+		want       string // cause and milliseconds of the gaps
+		reaches    bool
+		incomplete bool
+	}{
+		{"all is there", []understudy.Span{span("rec1", 0, 10.5), span("fo1", 10.5, 20), span("rec1", 20, 30.5), span("fo1", 30.5, 40)}, "", false, false},
+		{"what a takeover costs", []understudy.Span{span("rec1", 0, 10.5), span("fo1", 12, 20), span("rec1", 20, 30.5), span("fo1", 31.5, 40)},
+			" takeover 1500 takeover 1000", false, true},
+		{"lost before the first", []understudy.Span{span("rec1", 0, 4), span("fo1", 12, 20), span("rec1", 20, 30.5), span("fo1", 30.5, 40)},
+			" damage 6000 takeover 2000", false, true},
+		{"lost before the second", []understudy.Span{span("rec1", 0, 10.5), span("fo1", 12, 20), span("rec1", 20, 25), span("fo1", 30, 40)},
+			" takeover 1500 damage 5000", false, true},
+		{"lost from before the range on", []understudy.Span{span("fo1", 12, 20), span("rec1", 20, 40)}, " damage 10000 takeover 2000", true, true},
+		{"a pause of the camera, before", []understudy.Span{span("rec1", 0, 4), span("rec1", 6, 10.5), span("fo1", 12, 40)}, " takeover 2000 takeover 1500", false, true},
+		{"a gap of who stood in", []understudy.Span{span("rec1", 0, 10.5), span("fo1", 10.5, 20), span("fo1", 22, 40)}, " takeover 2000", false, true},
+	} {
+		line := understudy.Timeline{Camera: "a", From: at(0), To: at(40), Spans: c.spans}
+		end := line.From
+		for _, s := range c.spans {
+			if s.From.After(end) {
+				line.Gaps = append(line.Gaps, understudy.Gap{From: end, To: s.From, Milliseconds: s.From.Sub(end).Milliseconds(), Cause: understudy.GapTakeover})
+			}
+			end = s.To
+		}
+		a := Account(i, line)
+		got, total := "", int64(0)
+		for _, g := range a.Gaps {
+			got += fmt.Sprintf(" %s %d", g.Cause, g.Milliseconds)
+			total += g.Milliseconds
+		}
+		if got != c.want || a.Milliseconds != total || a.Complete == c.incomplete || reachesBack(i, line) != c.reaches {
+			t.Errorf("%s: gaps%s, want%s; it reaches back: %t; the account is %+v", c.name, got, c.want, reachesBack(i, line), a)
+		}
 	}
 }
 

@@ -324,6 +324,28 @@ func (f *footage) add(ctx context.Context, i *understudy.Incident) error {
 // ask asks for the timelines of all cameras of an incident.
 func (l *look) ask(ctx context.Context, timelines understudy.TimelineService, i understudy.Incident, now time.Time) error {
 	from, to := Range(i, now)
+	lines, err := askAll(ctx, timelines, i, from, to)
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		if reachesBack(i, line) {
+			from = from.Add(-further)
+			if lines, err = askAll(ctx, timelines, i, from, to); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	took := time.Since(now)
+	l.from, l.to, l.lines, l.until = from, to, lines, time.Now().Add(max(freshFor, 3*took))
+	if i.Phase == understudy.IncidentOver {
+		l.until = time.Now().Add(steadyFor)
+	}
+	return nil
+}
+
+func askAll(ctx context.Context, timelines understudy.TimelineService, i understudy.Incident, from, to time.Time) (map[understudy.CameraID]understudy.Timeline, error) {
 	lines := map[understudy.CameraID]understudy.Timeline{}
 	var mu sync.Mutex
 	var failed error
@@ -345,13 +367,5 @@ func (l *look) ask(ctx context.Context, timelines understudy.TimelineService, i 
 		})
 	}
 	asking.Wait()
-	if failed != nil {
-		return failed
-	}
-	took := time.Since(now)
-	l.from, l.to, l.lines, l.until = from, to, lines, time.Now().Add(max(freshFor, 3*took))
-	if i.Phase == understudy.IncidentOver {
-		l.until = time.Now().Add(steadyFor)
-	}
-	return nil
+	return lines, failed
 }

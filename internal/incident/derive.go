@@ -341,7 +341,7 @@ func mark(c *understudy.IncidentCamera, m understudy.Milestone) {
 		}
 		switch {
 		case m.Kind == understudy.MilestoneDurable && (t.Durable.IsZero() || m.At.Before(t.Durable)):
-			t.Durable = m.At
+			t.Durable, t.Promised = m.At, latest(t.Promised, m.Promised)
 		case m.Kind == understudy.MilestoneProven:
 			t.Proven = true
 		}

@@ -33,6 +33,9 @@ func milestones(server understudy.ServerID, told []understudy.Milestone, most in
 			return nil, understudy.Errorf(understudy.CodeInvalid, "a milestone has a kind and a time, found %.40q at %s", string(m.Kind), m.At.Format(time.RFC3339))
 		}
 		m.Server, m.At = server, m.At.UTC().Truncate(time.Microsecond)
+		if !m.Promised.IsZero() {
+			m.Promised = m.Promised.UTC().Truncate(time.Microsecond)
+		}
 		changes = append(changes, understudy.Change{Milestone: &m})
 	}
 	return changes, nil

@@ -181,6 +181,12 @@ func (c *checker) compare(f *checkedFile, marks []understudy.SampleMark, whole [
 	case len(marks) == 0:
 		c.fault("segment %s has no whole fragment: all its %d bytes are damaged; %s, which moves it to %s", f.id, f.size, repairs, asideDir)
 		p.aside = append(p.aside, segmentPath(f.id))
+	case e == nil && f.open && len(whole) > 1:
+		c.fault("segment %s is damaged, and not closed in the index: %s; %d bytes of %d are whole; if no server writes it, run understudy check --repair, which notes the gap and shows the rest, before one starts, which cuts it there",
+			f.id, broken(whole, f.size, true), size, f.size)
+	case e == nil && size < f.size && !f.open:
+		c.fault("segment %s is damaged, and not in the index: %s; %d bytes of %d are whole; %s, or start the server: both show the rest",
+			f.id, broken(whole, f.size, false), size, f.size, repairs)
 	case e == nil && p.rows == nil:
 		// told once for the camera
 	case e == nil:
@@ -205,6 +211,28 @@ func (c *checker) compare(f *checkedFile, marks []understudy.SampleMark, whole [
 		return
 	}
 	p.reindex = true
+}
+
+// broken says where a file is damaged. What is behind the last whole fragment of
+// one that is open may be on its way.
+func broken(whole []fmp4.Extent, size int64, open bool) string {
+	const most = 5
+	var places []string
+	for i, e := range whole {
+		from, to := e.Offset+e.Size, size
+		if i+1 < len(whole) {
+			to = whole[i+1].Offset
+		} else if open {
+			break
+		}
+		if from < to {
+			places = append(places, fmt.Sprintf("bytes %d to %d", from, to))
+		}
+	}
+	if n := len(places); n > most {
+		places = append(places[:most], fmt.Sprintf("%d more places", n-most))
+	}
+	return strings.Join(places, ", ")
 }
 
 // overlaps looks for pictures that an epoch of a holder has twice.

@@ -1,9 +1,12 @@
 package storage_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,7 +94,10 @@ func TestCheckAndRepair(t *testing.T) {
 		"a deleted day":      {func(s store) error { return os.Remove(index(s)) }, "is not in the index", 0, ""},
 		"a damaged index":    {func(s store) error { return flip(index(s), 200) }, "the index file index/lobby/2026-03-01-rec1 is damaged", 0, ""},
 		"an older index":     {func(s store) error { return os.Truncate(index(s), 136*4) }, "is not in the index", 0, ""},
-		"a damaged header":   {func(s store) error { return flip(path(s, s.own[1].ID), 5) }, "is no segment, or its header is damaged", 20, ".mp4"},
+		"a flipped bit of what no index has": {func(s store) error {
+			return errors.Join(os.RemoveAll(filepath.Dir(index(s))), flip(path(s, s.own[1].ID), s.own[1].Size/2))
+		}, "is damaged, and not in the index: bytes ", 1, ""},
+		"a damaged header": {func(s store) error { return flip(path(s, s.own[1].ID), 5) }, "is no segment, or its header is damaged", 20, ".mp4"},
 		"a foreign segment": {func(s store) error {
 			return move(path(s, s.own[1].ID), filepath.Join(s.dir, "cameras", "yard", filepath.Base(path(s, s.own[1].ID))))
 		}, "it is foreign here", 0, ".mp4"},
@@ -140,6 +146,57 @@ func TestCheckAndRepair(t *testing.T) {
 				t.Error("the gap has no cause")
 			}
 		})
+	}
+}
+
+// A server died with a segment open, and the disk broke it: the next start will
+// cut it where it is broken, so who checks first is told where, and keeps the rest.
+func TestCheckOfAnOpenSegmentThatIsDamaged(t *testing.T) {
+	dir, died := t.TempDir(), t.TempDir()
+	s := open(t, dir)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = s.Run(ctx) })
+	defer running.Wait()
+	defer stop()
+	tracks, samples := fmp4test.Clip(t, "h264", 8)
+	w, err := s.NewWriter("lobby", 1, tracks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sample := range samples {
+		if err := w.Write(sample.Sample); err != nil {
+			t.Fatal(err)
+		}
+	}
+	half := samples[len(samples)/2].At
+	for deadline := time.Now().Add(20 * time.Second); s.Watermark("lobby").At.Before(half); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("in 20 s it is durable up to %s, and written up to %s", s.Watermark("lobby").At, samples[len(samples)-1].At)
+		}
+	}
+	shown := segments(t, s, "lobby")
+	if err := os.CopyFS(died, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(died, "cameras", shown[0].ID.String()+".mp4")
+	whole := checked(t, died)
+	if err := flip(name, shown[0].Size/2); err != nil {
+		t.Fatal(err)
+	}
+	found := checked(t, died)
+	if said := strings.Join(found.Faults, "\n"); len(found.Faults) != 1 || !strings.Contains(said, "is damaged, and not closed in the index: bytes ") {
+		t.Errorf("found %q", found.Faults)
+	}
+	if repaired, err := storage.Repair(t.Context(), died, nil); err != nil || len(repaired.Left) > 0 {
+		t.Errorf("repaired %q, left %q, %v", repaired.Repaired, repaired.Left, err)
+	}
+	after := open(t, died)
+	if n := len(stored(t, after, "lobby")); n != found.Samples || n < whole.Samples/2 || damageNotes(t, after) == 0 {
+		t.Errorf("%d pictures are shown of %d, %d are whole; %d notes", n, whole.Samples, found.Samples, damageNotes(t, after))
+	}
+	if err := w.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -157,7 +157,7 @@ func (c *checker) reindex(ctx context.Context, camera understudy.CameraID, p *pl
 			continue
 		}
 		comparison.fresh = append(comparison.fresh, e)
-		if was := p.rows[id]; was != nil {
+		if was := p.rows[id]; was != nil || e.rest {
 			f.noteHoles(was, e)
 		}
 		n++

@@ -101,6 +101,7 @@ func TestATakeoverThatEndedUntoldIsToldAfterwards(t *testing.T) {
 	b.do(site.FaultKill, site.Management)
 	b.do(site.FaultHang, "rec1")
 	b.recordsNow(10*time.Second, "fo1", "north")
+	time.Sleep(3 * time.Second)
 	b.do(site.CureResume, "rec1")
 	b.recordsNow(8*time.Second, "rec1", "north")
 	b.emptied(60*time.Second, "fo1")
