@@ -118,6 +118,10 @@ func (o *oracle) repeated(c understudy.Claim, first, again understudy.ClaimAnswe
 	}
 }
 
+// durableFor is how old the newest durable frame of a server may be that is well: a
+// sync that began while its disk was slow is not over when the disk is quick again.
+const durableFor = 3 * time.Second
+
 // well: the server has recorded all its cameras for a while, and nothing was wrong with it.
 func (o *oracle) well(h *home) bool {
 	now := o.s.now
@@ -126,7 +130,7 @@ func (o *oracle) well(h *home) bool {
 	}
 	for _, c := range h.cameras {
 		s := h.rec.sessions[c.index]
-		if s == nil || s.steady == 0 || now-s.steady < seenFor || !c.on {
+		if s == nil || s.steady == 0 || now-s.steady < seenFor || !c.on || now-s.moved > durableFor {
 			return false
 		}
 	}
