@@ -91,7 +91,7 @@ var canaries = []canary{
 	{"a management server decides before it has looked around", "an epoch has one holder, also over a restore", []edit{
 		{pulse, "return p.fresh || at-p.since >= blindMax", "return true"}}},
 	{"who is heard at work loses its camera", "no takeover while a witness sees the server", []edit{
-		{veto, "if !wanted.Lost || !working ||", "if true ||"}}},
+		{veto, "if !wanted.Lost || !working ||", "if working || !wanted.Lost ||"}}},
 	{"a repeated claim is decided again", "a repeated claim is answered alike", []edit{
 		{leases, "case !known:", "case true:"}}},
 	{"the epoch of a lease does not grow", "epochs grow", []edit{
