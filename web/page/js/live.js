@@ -168,7 +168,9 @@ export class Live {
       this.#lost(c);
     }
     this.#inquire(now);
-    const good = this.#current && [this.#holder, this.#elected].includes(this.#current.server) && now - this.#current.heard < silent;
+    // Whose word was followed is good for as long as nobody tells leases: a mirror shows what it serves no more.
+    const right = [this.#holder, ...(this.#feed.connected ? [] : [this.#elected])];
+    const good = this.#current && right.includes(this.#current.server) && now - this.#current.heard < silent;
     if (good || this.#next || this.#dialing || now < this.#tryAt) return;
     const server = this.#choose(now);
     if (server) this.#dial(server);
