@@ -38,6 +38,29 @@ func TestHolesAreNotedWithTheirCause(t *testing.T) {
 			look(g, 9, 0, "")
 		}, "camera 4-8 refused"},
 		{"the camera is away", &gapNotes{}, func(g *gapNotes) { frames(g, 0, 4); look(g, 7, 3, "no such host") }, "camera 4-4 no such host"},
+		{"the camera had no session left", &gapNotes{}, func(g *gapNotes) {
+			frames(g, 0, 4)
+			g.saw(true, time.Second)
+			look(g, 7, 3, "453")
+			frames(g, 9, 10)
+			look(g, 10, 0, "")
+		}, "session 4-9 the camera had no session left for rec1"},
+		{"it had none, and then was away", &gapNotes{}, func(g *gapNotes) {
+			frames(g, 0, 4)
+			g.saw(true, time.Second)
+			g.saw(false, 3*time.Second)
+			look(g, 7, 3, "refused")
+			frames(g, 9, 10)
+			look(g, 10, 0, "")
+		}, "camera 4-9 refused"},
+		{"another session for this one was given up", &gapNotes{before: at(-3), started: at(-90), why: "given up"}, func(g *gapNotes) {
+			g.saw(true, time.Second)
+			frames(g, 0, 1)
+		}, "session -3-0 the camera had no session left for rec1"},
+		{"it stands in, and waited for a session", &gapNotes{standby: true, applied: at(-3)}, func(g *gapNotes) {
+			g.saw(true, time.Second)
+			frames(g, 0, 1)
+		}, "session -3-0 the camera had no session left for rec1; takeover -3-0 rec1 stands in for the camera's home and recorded its first frame"},
 		{"this process stood still", &gapNotes{}, func(g *gapNotes) {
 			frames(g, 0, 4)
 			g.look(at(7), 0, "", understudy.Hole{From: at(3.9), To: at(7)}, understudy.Lease{})
