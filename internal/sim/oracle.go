@@ -171,6 +171,11 @@ func (o *oracle) putDown(f *standby, s *session) {
 			return
 		}
 	}
+	if l, ok := o.s.authority.site.Lease(c.id); ok && l.Holder != f.id {
+		if h := o.holder(l.Holder).recorder().sessions[c.index]; h != nil && h.crowded {
+			return // whoever serves it finds no session left there: this one is given up for it
+		}
+	}
 	o.s.fail("%s puts camera %s down, and nobody else has recorded it for 8 s", f.id, c.id)
 }
 

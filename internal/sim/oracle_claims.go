@@ -123,7 +123,8 @@ func (o *oracle) ranked(h *home, f *standby, id understudy.CameraID) {
 	}
 }
 
-// returned: home takes back what it has recorded for the whole hold-down.
+// returned: home takes back what it has recorded for the whole hold-down, or what
+// the camera has no session left for.
 func (o *oracle) returned(h *home, moved []understudy.Lease) {
 	if h.askedBy != h.boot { // the process that asked has ended since
 		return
@@ -131,6 +132,9 @@ func (o *oracle) returned(h *home, moved []understudy.Lease) {
 	for _, old := range moved {
 		s := h.rec.sessions[o.s.camera(old.Camera).index]
 		if !h.alive() { // it asked, and has ended since
+			continue
+		}
+		if s != nil && s.crowded { // who serves it has the session, and gives it up for home
 			continue
 		}
 		if s == nil || s.heard == 0 || o.s.now-s.heard > seenFor {

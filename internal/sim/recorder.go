@@ -23,6 +23,7 @@ type session struct {
 	gone     bool // put down
 	slot     *slot
 	failures int
+	crowded  bool // the camera answered last that it has no session left
 	opened   time.Duration
 	frames   uint64
 	heard    time.Duration // the last frame; 0 none
@@ -110,7 +111,7 @@ func (s *session) dial() {
 			s.failed(true)()
 			return
 		}
-		s.opened = story.now
+		s.opened, s.crowded = story.now, false
 		s.begin()
 	})
 }
@@ -122,6 +123,7 @@ func (s *session) failed(busy bool) func() {
 			return
 		}
 		longest, pause := 5*time.Second, time.Duration(0)
+		s.crowded = busy
 		if busy {
 			longest = 2 * time.Second
 		}
@@ -216,6 +218,7 @@ func (s *session) state() understudy.CameraState {
 	now := s.m.s.now
 	c := understudy.CameraState{Camera: s.cam.id, Epoch: s.epoch, Frames: s.frames, Run: s.run, Mirrored: s.wanted,
 		Receiving: s.heard > 0 && now-s.heard <= receivingFor, Recording: s.moved > 0 && now-s.moved <= recordingFor}
+	c.Crowded = s.crowded && !c.Receiving
 	if s.mark >= 0 {
 		c.Watermark = s.cam.mark(s.mark)
 	}
@@ -252,4 +255,15 @@ func (r *recorder) covered() []understudy.CameraID {
 		}
 	}
 	return covered
+}
+
+// crowded are the cameras that have no session left for this server.
+func (r *recorder) crowded() []understudy.CameraID {
+	var crowded []understudy.CameraID
+	for _, s := range r.sessions {
+		if s != nil && s.crowded {
+			crowded = append(crowded, s.cam.id)
+		}
+	}
+	return crowded
 }

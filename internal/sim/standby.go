@@ -130,7 +130,7 @@ func (f *standby) tick() {
 	if f.s.now-f.looked >= foreignEvery {
 		f.looked, f.foreign = f.s.now, f.foreignHomes()
 	}
-	f.step(failover.Observation{Own: &failover.Own{Covered: f.rec.covered(), Foreign: f.foreign, Writable: f.disk.writable}})
+	f.step(failover.Observation{Own: &failover.Own{Covered: f.rec.covered(), Crowded: f.rec.crowded(), Foreign: f.foreign, Writable: f.disk.writable}})
 }
 
 func (f *standby) foreignHomes() []understudy.ServerID {
