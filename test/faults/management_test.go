@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,14 @@ func TestManagementIsDeadDuringATakeover(t *testing.T) {
 	for _, c := range b.Layout.Cameras {
 		if holes := b.account(c.ID); len(holes) != 1 || holes[0].before.Sub(holes[0].after) > 5*time.Second {
 			t.Errorf("%s: want the one hole of the takeover, found %v", c.ID, holes)
+		}
+	}
+	// It was decided long before anybody could grant it, and is told from then on.
+	for _, c := range b.told(30*time.Second, "north", "south").Cameras {
+		if !slices.Equal(tenures(c), []understudy.ServerID{"fo1"}) {
+			t.Errorf("the incident tells of %+v", c.Tenures)
+		} else if h := c.Tenures[0]; h.Decided.IsZero() || !h.Durable.Before(h.Since) || h.Durable.Before(h.Decided) || h.Provisional {
+			t.Errorf("%s was decided %s, durable %s, granted %s", c.Camera, h.Decided, h.Durable, h.Since)
 		}
 	}
 	if t.Failed() {

@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,6 +62,12 @@ func TestTheStandbyDiesToo(t *testing.T) {
 	b.emptied(30*time.Second, "fo1")
 	if holes := b.account("north"); len(holes) != 2 {
 		t.Errorf("want the two holes of the two takeovers, found %v", holes)
+	}
+	// It is one incident, with a tenure of each.
+	north := b.told(30*time.Second, "north").Cameras[0]
+	if !slices.Equal(tenures(north), []understudy.ServerID{"fo1", "fo2"}) || !north.Tenures[0].Until.Equal(north.Tenures[1].Since) ||
+		north.Tenures[0].Durable.IsZero() || north.Tenures[1].Durable.IsZero() {
+		t.Errorf("the incident tells of %+v", north.Tenures)
 	}
 	if t.Failed() {
 		t.Log(b.story())
