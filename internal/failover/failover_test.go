@@ -174,9 +174,12 @@ func (s *story) until(end time.Duration, answering []string) {
 func (s *story) answer(args []string) {
 	id := understudy.ServerID(args[0])
 	state := understudy.State{Server: id, Boot: "1", At: at(s.now + s.set), Running: s.now + time.Minute, Storage: understudy.StorageState{Writable: true}}
+	began := s.now - 2*time.Millisecond
 	for _, word := range args[1:] {
 		key, value, set := strings.Cut(word, "=")
 		switch {
+		case key == "asked": // asked=2.1: it was under way since then
+			began = parseSeconds(s.t, value)
 		case key == "boot":
 			state.Boot = value
 		case key == "short":
@@ -227,7 +230,7 @@ func (s *story) answer(args []string) {
 			state.Cameras = append(state.Cameras, c)
 		}
 	}
-	s.step(Observation{Answer: &Answer{Server: id, Began: s.now - 2*time.Millisecond, State: state}})
+	s.step(Observation{Answer: &Answer{Server: id, Began: began, State: state}})
 }
 
 // observeDuty reads "rec-1 hot 0 a b": home, standby, rank, cameras.

@@ -112,7 +112,7 @@ type progress struct {
 
 // startOver forgets what silence and failures have proven so far.
 func (w watch) startOver(at time.Duration) watch {
-	w.quiet, w.suspected, w.unheard, w.refusals = at, 0, 0, 0
+	w.quiet, w.suspected, w.unheard, w.refusals, w.broken = at, 0, 0, 0, 0
 	w.statusAt, w.status, w.sighted = 0, understudy.ServerStatus{}, sighting{}
 	cameras := maps.Clone(w.cameras)
 	for id, p := range cameras {
@@ -133,6 +133,9 @@ func (w watch) timeout() time.Duration {
 }
 
 func (s *State) observeAnswer(a Answer) {
+	if a.Began < s.awake {
+		return // it lay here while this server stood still, and is as old as that
+	}
 	s.observeSightings(a)
 	w, ok := s.watches[a.Server]
 	if !ok {
