@@ -18,6 +18,9 @@ func (o *oracle) claimed(before understudy.Site, c understudy.Claim, answer unde
 	var moved []understudy.Lease // as they were
 	for _, l := range answer.Granted {
 		old, _ := before.Lease(l.Camera)
+		if o.toldAgain(old, l) {
+			continue
+		}
 		for _, wanted := range c.Cameras {
 			if wanted.Camera == l.Camera && wanted.Epoch != old.Epoch && old.Epoch != l.Epoch {
 				o.s.fail("%s expected epoch %d of camera %s and was granted it, though it was under %d", c.Claimant, wanted.Epoch, l.Camera, old.Epoch)
@@ -45,6 +48,14 @@ func (o *oracle) claimed(before understudy.Site, c understudy.Claim, answer unde
 	for _, old := range moved {
 		o.takenOver(h, o.s.standby(c.Claimant), old, c.Sentence)
 	}
+}
+
+// toldAgain: a claim that is repeated gets the answer of then, and the lease has
+// moved on since. Who is told so keeps the later one.
+func (o *oracle) toldAgain(now, granted understudy.Lease) bool {
+	o.prepare()
+	holder, known := o.holders[o.s.camera(granted.Camera).index][granted.Epoch]
+	return known && holder == granted.Holder && granted.Epoch < now.Epoch
 }
 
 func (s *story) home(id understudy.ServerID) *home {
