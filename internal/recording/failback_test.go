@@ -54,12 +54,25 @@ func play(seconds int, at map[int]look, base situation) string {
 			said = d.Sentence
 			line := said
 			if len(d.Cameras) > 0 {
-				said, line = "claims", fmt.Sprintf("claims %v: %s", d.Cameras, d.Sentence)
+				said, line = "claims", fmt.Sprintf("claims %v: %s", claim(d.Cameras), d.Sentence)
 			}
 			fmt.Fprintf(&out, "%5.1f %s\n", float64(tick)/2, line)
 		}
 	}
 	return out.String()
+}
+
+// claim writes what is claimed. A failback holds no server to be lost, as those
+// do that take over.
+func claim(claimed []understudy.CameraEpoch) (written []string) {
+	for _, c := range claimed {
+		line := fmt.Sprintf("{%s %d}", c.Camera, c.Epoch)
+		if c.Lost || !c.Written.IsZero() {
+			line = fmt.Sprintf("%+v", c)
+		}
+		written = append(written, line)
+	}
+	return written
 }
 
 func TestFailback(t *testing.T) {
