@@ -92,7 +92,7 @@ func TestHangingDisk(t *testing.T) {
 	})
 	until(t, "the new epoch is on disk", func() bool {
 		frames := r.frames(t, "lobby")
-		return len(frames) > 0 && frames[len(frames)-1].segment.Epoch == 2
+		return len(frames) >= 5 && frames[len(frames)-1].segment.Epoch == 2
 	})
 	gapless(t, r.frames(t, "lobby"), 5)
 }
