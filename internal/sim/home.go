@@ -19,6 +19,9 @@ type home struct {
 	failback recording.Failback
 	receiver *merge.Receiver
 	site     *understudy.Site
+	server   understudy.RecordingServer // itself, as the site has it
+	leases   []understudy.Lease         // of its cameras
+	looked   []understudy.CameraState   // at the last decision
 	covers   map[understudy.ServerID]covering
 
 	leaving bool
@@ -83,6 +86,7 @@ func (h *home) told(site *understudy.Site, _ []understudy.ServerStatus) {
 		return
 	}
 	h.site = site
+	h.server, _ = site.RecordingServer(h.id)
 	h.learn(site.Leases)
 }
 
@@ -108,12 +112,17 @@ func (h *home) learn(leases []understudy.Lease) {
 			}
 		}
 	}
-	h.site = &now
+	h.site, h.leases = &now, nil
+	for _, c := range h.cameras {
+		if l, ok := now.Lease(c.id); ok {
+			h.leases = append(h.leases, l)
+		}
+	}
 }
 
-func (h *home) state() *understudy.State {
-	state := &understudy.State{Server: h.id, Boot: h.bootName, At: h.wall(), Running: h.s.now - h.began, Epoch: h.highest,
-		Storage: understudy.StorageState{Writable: h.disk.writable, Incarnation: h.disk.incarnation}, Cameras: h.rec.states()}
+func (h *home) state(cameras []understudy.CameraState) understudy.State {
+	state := understudy.State{Server: h.id, Boot: h.bootName, At: h.wall(), Running: h.s.now - h.began, Epoch: h.highest,
+		Storage: understudy.StorageState{Writable: h.disk.writable, Incarnation: h.disk.incarnation}, Cameras: cameras}
 	if h.leaving {
 		state.Leaving = "asked to stop"
 	}
@@ -150,14 +159,8 @@ func (h *home) decide() {
 	if h.site == nil {
 		return
 	}
-	var leases []understudy.Lease
-	for _, c := range h.cameras {
-		if l, ok := h.site.Lease(c.id); ok {
-			leases = append(leases, l)
-		}
-	}
-	self, _ := h.site.RecordingServer(h.id)
-	cameras, sentence, alarm := h.failback.Look(epoch.Add(h.s.now), *h.state(), self, leases, h.planning, h.failbacks)
+	h.looked = h.rec.states(h.looked[:0])
+	cameras, sentence, alarm := h.failback.Look(epoch.Add(h.s.now), h.state(h.looked), h.server, h.leases, h.planning, h.failbacks)
 	if alarm && h.s.faults.over {
 		h.s.operator(h)
 	}
@@ -213,9 +216,8 @@ func (h *home) claim(c understudy.Claim) {
 
 // ordered reports whether an operator has said that what a claim is about goes home.
 func (h *home) ordered(c understudy.Claim) bool {
-	self, _ := h.site.RecordingServer(h.id)
 	for _, wanted := range c.Cameras {
-		if l, _ := h.site.Lease(wanted.Camera); l.Since.After(self.TakeBack) {
+		if l, _ := h.site.Lease(wanted.Camera); l.Since.After(h.server.TakeBack) {
 			return false
 		}
 	}
@@ -277,12 +279,13 @@ func (s *story) stateOf(m *machine, p understudy.Poll) *understudy.State {
 			if p.Observer != "" {
 				h.covers[p.Observer] = covering{at: s.now, cameras: p.Covered}
 			}
-			return h.state()
+			state := h.state(h.rec.states(nil))
+			return &state
 		}
 	}
 	for _, f := range s.standbys {
 		if &f.machine == m {
-			return &understudy.State{Server: f.id, Boot: m.bootName, At: m.wall(), Running: s.now - m.began, Epoch: m.highest, Cameras: f.rec.states(),
+			return &understudy.State{Server: f.id, Boot: m.bootName, At: m.wall(), Running: s.now - m.began, Epoch: m.highest, Cameras: f.rec.states(nil),
 				Storage: understudy.StorageState{Writable: f.disk.writable, Incarnation: f.disk.incarnation}, Seen: f.seen()}
 		}
 	}

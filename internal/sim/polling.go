@@ -18,7 +18,8 @@ type poller struct {
 	session int // of dials and connections: what belongs to an older one is void
 	began   time.Duration
 	asked   time.Duration
-	waiting bool // for the answer
+	waiting bool            // for the answer
+	answer  failover.Answer // the last
 }
 
 // watch makes the pollers those that are wanted, and verifies whom Step suspects.
@@ -134,7 +135,8 @@ func (p *poller) ask(session int) {
 			return
 		}
 		p.waiting = false
-		p.f.step(failover.Observation{Answer: &failover.Answer{Server: p.id, Began: began, State: *state}})
+		p.answer = failover.Answer{Server: p.id, Began: began, State: *state}
+		p.f.step(failover.Observation{Answer: &p.answer})
 		p.f.after(max(0, p.asked+pollEvery-p.f.s.now), func() { p.ask(session) })
 	})
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"understudy"
@@ -225,8 +226,8 @@ func (s *session) state() understudy.CameraState {
 	return c
 }
 
-// states are all of them, made when they are asked for.
-func (r *recorder) states() []understudy.CameraState {
+// states are all of them, made when they are asked for, in the place that is given if there is one.
+func (r *recorder) states(states []understudy.CameraState) []understudy.CameraState {
 	running := 0
 	for _, s := range r.sessions {
 		if s != nil {
@@ -236,7 +237,7 @@ func (r *recorder) states() []understudy.CameraState {
 	if running == 0 {
 		return nil
 	}
-	states := make([]understudy.CameraState, 0, running)
+	states = slices.Grow(states, running)
 	for _, s := range r.sessions {
 		if s != nil {
 			states = append(states, s.state())

@@ -32,7 +32,8 @@ type standby struct {
 	rec      recorder
 	state    failover.State
 	want     failover.Want
-	kept     kept // on the disk
+	own      failover.Own // what it was told last of its recorder
+	kept     kept         // on the disk
 	pollers  []*poller
 	verifies map[understudy.ServerID]bool
 	claims   map[understudy.ServerID]*claimRun
@@ -130,7 +131,8 @@ func (f *standby) tick() {
 	if f.s.now-f.looked >= foreignEvery {
 		f.looked, f.foreign = f.s.now, f.foreignHomes()
 	}
-	f.step(failover.Observation{Own: &failover.Own{Covered: f.rec.covered(), Crowded: f.rec.crowded(), Foreign: f.foreign, Writable: f.disk.writable}})
+	f.own = failover.Own{Covered: f.rec.covered(), Crowded: f.rec.crowded(), Foreign: f.foreign, Writable: f.disk.writable}
+	f.step(failover.Observation{Own: &f.own})
 }
 
 func (f *standby) foreignHomes() []understudy.ServerID {
