@@ -29,7 +29,7 @@ const (
 // management server does not tell it.
 func (s *State) toOpen() []understudy.ServerID {
 	var homes []understudy.ServerID
-	for _, home := range sorted(s.duties) {
+	for _, home := range s.order {
 		c := s.claims[home]
 		waited := len(c.claim.Cameras) > 0 && s.at-c.since >= openAfter
 		if s.reached && !waited {

@@ -166,11 +166,13 @@ type State struct {
 	said     []Said
 
 	// What follows from site and duties, and is looked up at each step; replaced, never changed.
-	homes     map[understudy.ServerID]understudy.RecordingServer
+	ordered   map[understudy.ServerID]understudy.RecordingServer // homes of which an operator has ordered something
 	addresses map[understudy.ServerID]understudy.Addresses
-	mirrored  []understudy.CameraID // posts of mirror standby, by id
+	posted    []understudy.CameraID // keys of posts, by id
+	mirrored  []understudy.CameraID // those of mirror standby
 	order     []understudy.ServerID // of duties, by id
 	always    []understudy.ServerID // whom to watch whoever holds the leases, by id
+	watched   []understudy.ServerID // keys of watches, by id
 
 	calm      bool // the last observation said nothing new
 	idle      bool // nobody is stood in for, and nobody needs it
@@ -383,16 +385,12 @@ func (s *State) observeSite(site understudy.Site) {
 // lookUp derives what is looked up from the site and the duties.
 func (s *State) lookUp() {
 	s.peers = s.peersOf()
-	s.homes = make(map[understudy.ServerID]understudy.RecordingServer, len(s.site.RecordingServers))
+	s.ordered = s.withAnOrder()
 	s.addresses = s.site.MediaServers()
 	for id, d := range s.duties {
-		s.homes[id] = d.Home
 		if _, told := s.addresses[id]; !told {
 			s.addresses[id] = d.Home.Addresses
 		}
-	}
-	for _, r := range s.site.RecordingServers {
-		s.homes[r.ID] = r
 	}
 	s.order = sorted(s.duties)
 	s.always = slices.Clone(s.order)
@@ -401,8 +399,8 @@ func (s *State) lookUp() {
 	}
 	slices.Sort(s.always)
 	s.always = slices.Compact(s.always)
-	s.mirrored = nil
-	for _, camera := range sorted(s.posts) {
+	s.posted, s.mirrored = sorted(s.posts), nil
+	for _, camera := range s.posted {
 		if s.posts[camera].standby == understudy.StandbyMirror {
 			s.mirrored = append(s.mirrored, camera)
 		}
@@ -464,6 +462,7 @@ func (s *State) lease(camera understudy.CameraID, home understudy.ServerID) unde
 // played, of the others that stand in for them now or may, and of the homes
 // whose footage lies here.
 func (s *State) watchWhoMatters() {
+	changed := false
 	var besides map[understudy.ServerID]bool // most often none
 	matters := func(id understudy.ServerID) bool {
 		_, always := slices.BinarySearch(s.always, id)
@@ -471,7 +470,7 @@ func (s *State) watchWhoMatters() {
 	}
 	begin := func(id understudy.ServerID) {
 		if _, ok := s.watches[id]; !ok && id != s.self && s.addresses[id].State != "" {
-			s.watches[id] = watch{quiet: s.at}
+			s.watches[id], changed = watch{quiet: s.at}, true
 		}
 	}
 	note := func(id understudy.ServerID) {
@@ -503,13 +502,17 @@ func (s *State) watchWhoMatters() {
 	for id := range s.watches {
 		if !matters(id) {
 			delete(s.watches, id)
+			changed = true
 		}
+	}
+	if changed {
+		s.watched = sorted(s.watches)
 	}
 }
 
 func (s *State) want() Want {
 	w := Want{Watch: s.wantWatched()}
-	for _, id := range sorted(s.watches) {
+	for _, id := range s.watched {
 		watch, address := s.watches[id], s.addresses[id]
 		if watch.suspected > 0 && watch.unheard == 0 && !watch.refusedEnough() {
 			w.Verify = append(w.Verify, id)

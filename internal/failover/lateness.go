@@ -25,6 +25,6 @@ func (s *State) noticeLateness(at time.Duration) {
 }
 
 // granted is how long a server may be silent before it is suspected.
-func (s *State) granted(w watch) time.Duration {
+func (s *State) granted(w *watch) time.Duration {
 	return min(w.timeout()+time.Duration(s.late)*lateGrant, silenceMax)
 }

@@ -7,16 +7,37 @@ import (
 	"understudy"
 )
 
+// withAnOrder are the homes of which an operator has ordered something, as the
+// site tells of them, or a duty while the site does not.
+func (s *State) withAnOrder() map[understudy.ServerID]understudy.RecordingServer {
+	all := map[understudy.ServerID]understudy.RecordingServer{}
+	for id, d := range s.duties {
+		if _, told := s.site.RecordingServer(id); !told && orderedOf(d.Home) {
+			all[id] = d.Home
+		}
+	}
+	for _, r := range s.site.RecordingServers {
+		if orderedOf(r) {
+			all[r.ID] = r
+		}
+	}
+	return all
+}
+
+func orderedOf(r understudy.RecordingServer) bool {
+	return r.HandOver != understudy.HandOver{} || r.Maintenance != understudy.Maintenance{}
+}
+
 // handedOver returns the order that a home's part be played by somebody else, if one stands.
 func (s *State) handedOver(home understudy.ServerID) (understudy.HandOver, bool) {
-	o := s.homes[home].HandOver
+	o := s.ordered[home].HandOver
 	return o, o.Stands(s.wall)
 }
 
 // maintained reports whether somebody works on a home that was not handed over:
 // nothing is taken over from it.
 func (s *State) maintained(home understudy.ServerID) (understudy.Maintenance, bool) {
-	r := s.homes[home]
+	r := s.ordered[home]
 	return r.Maintenance, r.Maintenance.Stands(s.wall) && !r.HandOver.Stands(s.wall)
 }
 

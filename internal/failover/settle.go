@@ -36,7 +36,7 @@ func (s *State) isIdle() bool {
 
 // says reports whether a server that is well tells what it told before, but for
 // how far its cameras have come.
-func (w watch) says(now understudy.State) bool {
+func (w *watch) says(now *understudy.State) bool {
 	same := w.verdict.Condition == Well && w.heard == w.quiet && w.suspected == 0 && w.unheard == 0 && w.refusals == 0 &&
 		now.Storage.Writable && w.broken == 0 && now.Leaving == "" && len(now.Cameras) == len(w.cameras) && slices.Equal(now.Short, w.state.Short)
 	for i := 0; same && i < len(now.Cameras); i++ {

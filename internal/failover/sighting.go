@@ -17,8 +17,8 @@ type sighting struct {
 // Sightings are the watched servers that were well when they last answered,
 // for other failover servers to know.
 func (s State) Sightings() []understudy.Sighting {
-	var all []understudy.Sighting
-	for _, id := range sorted(s.watches) {
+	all := make([]understudy.Sighting, 0, len(s.watched))
+	for _, id := range s.watched {
 		if w := s.watches[id]; w.verdict.Condition == Well {
 			all = append(all, understudy.Sighting{Server: id, Boot: w.state.Boot, At: w.state.At, Running: w.state.Running, Age: s.at - w.heard})
 		}
@@ -40,7 +40,7 @@ func (s *State) observeSightings(a Answer) {
 
 // witness returns who has just seen the server at work, later than this server
 // did; nobody if it is empty. Both times are the watched server's own.
-func (w watch) witness(at time.Duration) string {
+func (w *watch) witness(at time.Duration) string {
 	ahead := statusAhead
 	if w.refusedEnough() {
 		ahead = refusedAhead

@@ -36,6 +36,7 @@ func TestOnlyWellServersAreTold(t *testing.T) {
 	for _, c := range []condition{Unknown, Well, Suspect, Blind, Restarted, Leaving, Sick, Dead} {
 		s.watches[understudy.ServerID(c)] = watch{heard: 4 * time.Second, verdict: verdict{Condition: c}}
 	}
+	s.watched = sorted(s.watches)
 	if told := s.Sightings(); len(told) != 1 || told[0].Server != "well" || told[0].Age != time.Second {
 		t.Errorf("told %v", told)
 	}

@@ -57,10 +57,13 @@ type demand struct {
 // demanded says whether a camera is to be taken from its holder now. The holder
 // must have failed; if that is another failover server, the home as well.
 func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (demand, bool) {
-	duty, ok := s.posts[camera]
 	holder := s.lease(camera, home).Holder
 	d, fails := s.homeFails(home, camera)
-	if !ok || holder == s.self || !fails {
+	if holder == s.self || !fails {
+		return demand{}, false
+	}
+	duty, ok := s.posts[camera]
+	if !ok {
 		return demand{}, false
 	}
 	order, ordered := s.handedOver(home)
@@ -112,6 +115,12 @@ func (s *State) homeFails(home understudy.ServerID, camera understudy.CameraID) 
 	return demand{why: fmt.Sprintf("%s answers, but does not record camera %s", home, camera), since: p.moved + standStill}, true
 }
 
+// lacks reports whether a camera's home has failed it.
+func (s *State) lacks(home understudy.ServerID, camera understudy.CameraID) bool {
+	_, fails := s.homeFails(home, camera)
+	return fails
+}
+
 // takeUp settles what is recorded here: what is leased, what is demanded, and
 // what is tried because its home gets no frames. Nothing is put down here; that
 // is release's, and later.
@@ -122,6 +131,9 @@ func (s *State) takeUp() {
 		lease := s.lease(camera, home)
 		_, demanded := s.demanded(home, camera)
 		tried := s.tried(home, camera)
+		if !held && !demanded && !tried && lease.Holder != s.self { // as most are
+			continue
+		}
 		material, ok := s.material[camera]
 		if ok {
 			if material, ok = s.limited(material); !ok && held && (lease.Holder == s.self || demanded) {
@@ -188,8 +200,7 @@ func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool
 	holder := s.lease(camera, home).Holder
 	w := s.watches[holder]
 	p, ok := w.cameras[camera]
-	_, fails := s.homeFails(home, camera)
-	if !ok || !w.verdict.answers() || !s.own.Writable || holder != home && !fails {
+	if !ok || !w.verdict.answers() || !s.own.Writable || holder != home && !s.lacks(home, camera) {
 		delete(s.trials, camera)
 		return false
 	}
@@ -309,9 +320,11 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 func (s *State) obstructs(camera understudy.CameraID, home understudy.ServerID) bool {
 	h, held := s.held[camera]
 	lease := s.lease(camera, home)
+	if !held || lease.Holder == s.self {
+		return false
+	}
 	w := s.watches[lease.Holder]
-	p := w.cameras[camera]
-	if !held || lease.Holder == s.self || !w.verdict.answers() || !p.crowded || p.receiving {
+	if p := w.cameras[camera]; !w.verdict.answers() || !p.crowded || p.receiving {
 		return false
 	}
 	return h.camera.Epoch < lease.Epoch || h.trial && h.camera.Camera.Sessions == 1

@@ -123,11 +123,11 @@ func (w watch) startOver(at time.Duration) watch {
 	return w
 }
 
-func (w watch) refusedEnough() bool { return w.refusals >= refusalsMin }
+func (w *watch) refusedEnough() bool { return w.refusals >= refusalsMin }
 
 // timeout is how long a server may be silent. It grows with how irregularly the
 // answers come, as TCP's own retransmission timer does (RFC 6298 §2).
-func (w watch) timeout() time.Duration {
+func (w *watch) timeout() time.Duration {
 	usual := w.trip + 4*w.jitter
 	return min(max(3*pollEvery+4*usual, silenceMin), silenceMax)
 }
@@ -151,7 +151,7 @@ func (s *State) observeAnswer(a Answer) {
 	if reborn {
 		w.restarted = s.at
 	}
-	s.calm = !reborn && w.says(a.State)
+	s.calm = !reborn && w.says(&a.State)
 	w.known, w.heard, w.quiet = true, s.at, s.at
 	w.suspected, w.unheard, w.refusals, w.why = 0, 0, 0, ""
 	switch {
@@ -265,7 +265,7 @@ func (s *State) suspect() bool {
 	s.quietUntil = s.at + silenceMin
 	news := false
 	for id, w := range s.watches {
-		bound := s.granted(w)
+		bound := s.granted(&w)
 		if !w.known {
 			bound = neverHeard
 		}
@@ -282,9 +282,9 @@ func (s *State) suspect() bool {
 
 // judge gives each watched server its verdict; a sentence is made when a verdict changes.
 func (s *State) judge() {
-	for _, id := range sorted(s.watches) {
+	for _, id := range s.watched {
 		w := s.watches[id]
-		verdict := s.withOrders(id, s.verdict(id, w))
+		verdict := s.withOrders(id, s.verdict(id, &w))
 		if verdict.Condition == w.verdict.Condition && slices.Equal(verdict.Cameras, w.verdict.Cameras) {
 			continue
 		}
@@ -301,7 +301,7 @@ func (s *State) judge() {
 }
 
 // verdict asks the questions in the order in which an answer makes the next one idle.
-func (s *State) verdict(id understudy.ServerID, w watch) verdict {
+func (s *State) verdict(id understudy.ServerID, w *watch) verdict {
 	lost := w.refusedEnough() || w.unheard > 0
 	switch {
 	case lost && !w.known && s.at-w.quiet < neverHeard:
@@ -332,7 +332,7 @@ func (s *State) verdict(id understudy.ServerID, w watch) verdict {
 }
 
 // obituary says of what a server died.
-func (s *State) obituary(id understudy.ServerID, w watch) string {
+func (s *State) obituary(id understudy.ServerID, w *watch) string {
 	since := "it has never answered " + string(s.self)
 	if w.known {
 		since = seconds(s.at-w.heard) + " after its last answer to " + string(s.self)
@@ -345,14 +345,14 @@ func (s *State) obituary(id understudy.ServerID, w watch) string {
 }
 
 // verdictOfAnswer judges a server by what it says of its cameras.
-func (s *State) verdictOfAnswer(id understudy.ServerID, w watch) verdict {
+func (s *State) verdictOfAnswer(id understudy.ServerID, w *watch) verdict {
 	recorded, all := 0, 0
 	var sick []understudy.CameraID
-	for camera := range s.posts {
-		p, ok := w.cameras[camera]
+	for _, camera := range s.posted {
 		if s.leases[camera].Holder != id || slices.Contains(w.state.Short, camera) {
 			continue
 		}
+		p, ok := w.cameras[camera]
 		all++
 		if ok && p.steady > 0 {
 			recorded++
@@ -361,7 +361,6 @@ func (s *State) verdictOfAnswer(id understudy.ServerID, w watch) verdict {
 			sick = append(sick, camera)
 		}
 	}
-	slices.Sort(sick)
 	switch {
 	case len(sick) > 0:
 		return verdict{Condition: Sick, Cameras: sick, Sentence: fmt.Sprintf(
@@ -379,7 +378,7 @@ func (s *State) verdictOfAnswer(id understudy.ServerID, w watch) verdict {
 // neglected reports whether a camera's watermark stands although its frames can
 // be had: the server has received them for as long, or this one has recorded
 // some. A camera that has just come back to the server is not neglected yet.
-func (s *State) neglected(w watch, camera understudy.CameraID, p progress) bool {
+func (s *State) neglected(w *watch, camera understudy.CameraID, p progress) bool {
 	stands, patience := s.at-p.moved, standStill
 	if !p.begun {
 		patience = startUp
