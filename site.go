@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -176,29 +177,21 @@ func (s Site) Holders() map[ServerID][]CameraID {
 	return held
 }
 
-func cameraID(c Camera) CameraID                   { return c.ID }
-func recordingServerID(r RecordingServer) ServerID { return r.ID }
-func failoverServerID(f FailoverServer) ServerID   { return f.ID }
-func groupID(g FailoverGroup) GroupID              { return g.ID }
-func leaseCamera(l Lease) CameraID                 { return l.Camera }
-func lockID(l Lock) string                         { return l.ID }
+func cameraID(c *Camera) CameraID                   { return c.ID }
+func recordingServerID(r *RecordingServer) ServerID { return r.ID }
+func failoverServerID(f *FailoverServer) ServerID   { return f.ID }
+func groupID(g *FailoverGroup) GroupID              { return g.ID }
+func leaseCamera(l *Lease) CameraID                 { return l.Camera }
+func lockID(l *Lock) string                         { return l.ID }
 
 // The lists of a site are sorted by id, so that two equal sites are equal bytes.
 
-func search[T any, K ~string](list []T, id K, key func(T) K) (int, bool) {
-	return slices.BinarySearchFunc(list, id, func(t T, id K) int {
-		switch k := key(t); {
-		case k < id:
-			return -1
-		case k > id:
-			return 1
-		default:
-			return 0
-		}
-	})
+func search[T any, K ~string](list []T, id K, key func(*T) K) (int, bool) {
+	i := sort.Search(len(list), func(i int) bool { return key(&list[i]) >= id })
+	return i, i < len(list) && key(&list[i]) == id
 }
 
-func find[T any, K ~string](list []T, id K, key func(T) K) (T, bool) {
+func find[T any, K ~string](list []T, id K, key func(*T) K) (T, bool) {
 	if i, ok := search(list, id, key); ok {
 		return list[i], true
 	}
@@ -206,8 +199,8 @@ func find[T any, K ~string](list []T, id K, key func(T) K) (T, bool) {
 	return none, false
 }
 
-func put[T any, K ~string](list *[]T, own *bool, t T, key func(T) K) {
-	i, ok := search(*list, key(t), key)
+func put[T any, K ~string](list *[]T, own *bool, t T, key func(*T) K) {
+	i, ok := search(*list, key(&t), key)
 	detach(list, own)
 	if ok {
 		(*list)[i] = t
@@ -216,7 +209,7 @@ func put[T any, K ~string](list *[]T, own *bool, t T, key func(T) K) {
 	*list = slices.Insert(*list, i, t)
 }
 
-func remove[T any, K ~string](list *[]T, own *bool, id K, key func(T) K) {
+func remove[T any, K ~string](list *[]T, own *bool, id K, key func(*T) K) {
 	i, ok := search(*list, id, key)
 	if !ok {
 		return

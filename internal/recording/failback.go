@@ -41,27 +41,32 @@ func (h health) observe(now time.Time, self understudy.ServerID, state understud
 	if now.Sub(h.looked) > blink {
 		h = health{}
 	}
-	next := health{looked: now, healthy: map[understudy.CameraID]time.Time{}, crowded: map[understudy.CameraID]time.Time{}, away: map[understudy.CameraID]time.Time{}}
+	next := health{looked: now}
 	for _, c := range state.Cameras {
 		if state.Storage.Writable && c.Receiving && (c.Recording || c.Waiting) {
-			next.healthy[c.Camera] = firstSeen(h.healthy, c.Camera, now)
+			note(&next.healthy, h.healthy, c.Camera, now)
 		} else if state.Storage.Writable && c.Crowded {
-			next.crowded[c.Camera] = firstSeen(h.crowded, c.Camera, now)
+			note(&next.crowded, h.crowded, c.Camera, now)
 		}
 	}
 	for _, l := range leases {
 		if l.Holder != self {
-			next.away[l.Camera] = firstSeen(h.away, l.Camera, now)
+			note(&next.away, h.away, l.Camera, now)
 		}
 	}
 	return next
 }
 
-func firstSeen(seen map[understudy.CameraID]time.Time, c understudy.CameraID, now time.Time) time.Time {
-	if since, ok := seen[c]; ok {
-		return since
+// note puts down since when a camera is seen so: as before, or from now on.
+func note(next *map[understudy.CameraID]time.Time, before map[understudy.CameraID]time.Time, c understudy.CameraID, now time.Time) {
+	since, ok := before[c]
+	if !ok {
+		since = now
 	}
-	return now
+	if *next == nil {
+		*next = map[understudy.CameraID]time.Time{}
+	}
+	(*next)[c] = since
 }
 
 // Failback decides when a home takes its cameras back, from one look after
