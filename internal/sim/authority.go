@@ -231,12 +231,10 @@ func (a *authority) ask(i int, m *machine) {
 	}
 	asked, boot := a.asked[i], a.boot
 	answer := func(f func()) {
-		a.s.net.send(m.place, a.place, func() {
-			a.do(boot, func() {
-				if a.asked[i] == asked {
-					f()
-				}
-			})
+		a.s.net.reply(m.place, &a.machine, boot, func() {
+			if a.asked[i] == asked {
+				f()
+			}
 		})
 	}
 	a.s.net.send(a.place, m.place, func() {

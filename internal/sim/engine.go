@@ -23,8 +23,9 @@ type event struct {
 	deed   int32 // its place
 }
 
-// deed is what happens: by itself, or in a process, if that still runs then.
+// deed is what happens: by itself, at the end of a link, if that is not cut then, or in a process, if that still runs.
 type deed struct {
+	cut  *bool
 	of   *machine
 	boot int
 	do   func()
@@ -66,9 +67,11 @@ func (e *engine) run(until time.Duration, stop func() bool) {
 		d := e.deeds[next.deed]
 		e.deeds[next.deed] = deed{}
 		e.free = append(e.free, next.deed)
-		if d.of != nil {
+		switch {
+		case d.cut != nil && *d.cut:
+		case d.of != nil:
 			d.of.do(d.boot, d.do)
-		} else {
+		default:
 			d.do()
 		}
 	}

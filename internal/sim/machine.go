@@ -196,16 +196,14 @@ func (c *conn) ask(poll understudy.Poll, answered func(*understudy.State)) {
 		switch {
 		case !c.to.powered:
 		case !c.to.up || c.to.boot != c.boot:
-			s.net.send(c.to.place, c.from.place, func() { c.from.do(boot, c.end) })
+			s.net.reply(c.to.place, c.from, boot, c.end)
 		default:
 			c.to.do(c.boot, func() {
 				state := s.stateOf(c.to, poll)
-				s.net.send(c.to.place, c.from.place, func() {
-					c.from.do(boot, func() {
-						if !c.ended {
-							answered(state)
-						}
-					})
+				s.net.reply(c.to.place, c.from, boot, func() {
+					if !c.ended {
+						answered(state)
+					}
 				})
 			})
 		}

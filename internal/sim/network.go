@@ -41,15 +41,17 @@ func (n *network) delay() time.Duration {
 	return d
 }
 
-func (n *network) send(from, to int, f func()) {
-	if n.cut[from][to] {
-		return
+func (n *network) send(from, to int, f func()) { n.carry(from, to, deed{do: f}) }
+
+// reply sends to a process, if that still runs when it arrives.
+func (n *network) reply(from int, to *machine, boot int, f func()) {
+	n.carry(from, to.place, deed{of: to, boot: boot, do: f})
+}
+
+func (n *network) carry(from, to int, d deed) {
+	if d.cut = &n.cut[from][to]; !*d.cut {
+		n.s.plan(n.s.now+n.delay(), d)
 	}
-	n.s.after(n.delay(), func() {
-		if !n.cut[from][to] {
-			f()
-		}
-	})
 }
 
 // both reports whether two places reach each other.
