@@ -6,7 +6,6 @@ package drill
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -107,8 +106,13 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	network, release, err := site.TakeNetwork(ctx) // drills and a demo run side by side
+	if err != nil {
+		return Result{}, err
+	}
+	defer release()
 	up, err := site.Up(ctx, site.Options{
-		Dir: dir, Binary: o.Binary, Layout: layout, Network: network(), Ports: [2]int{8080, 8443},
+		Dir: dir, Binary: o.Binary, Layout: layout, Network: network, Ports: [2]int{8080, 8443},
 		GOP: o.testGOP(), KeyOnPlay: o.KeyOnPlay, HoldDown: holdDown, Say: o.Say,
 	})
 	if err != nil {
@@ -194,13 +198,6 @@ func (o *Options) layout() (site.Layout, error) {
 	}
 	o.addOthers(&layout)
 	return layout, nil
-}
-
-// network returns a loopback network of its own, so that drills and a demo run side by side.
-func network() string {
-	var b [2]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return fmt.Sprintf("127.%d.%d.", 1+int(b[0])%254, b[1])
 }
 
 func (r *rehearsal) run(ctx context.Context) (Result, error) {

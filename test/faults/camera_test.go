@@ -56,7 +56,7 @@ func (b *broken) state(ctx context.Context, server understudy.ServerID, camera u
 // Whatever a camera does, the server says in one sentence what is wrong with
 // it, goes on with the others, and nobody takes over for it.
 func TestCamerasThatMisbehave(t *testing.T) {
-	b := up(t, "127.92.7.", hot("good"), nil)
+	b := up(t, hot("good"), nil)
 	password := understudy.Secret("secret-of-the-camera")
 	wrong := understudy.Secret("wrong-secret-sentinel")
 	type faulty struct {
@@ -77,7 +77,7 @@ func TestCamerasThatMisbehave(t *testing.T) {
 	n := 100
 	for id, c := range cameras {
 		n++
-		listen := fmt.Sprintf("127.92.7.%d:8554", n)
+		listen := fmt.Sprintf("%s%d:8554", b.network, n)
 		c.camera.ID, c.camera.Home, c.camera.URL = id, "rec1", "rtsp://"+listen+"/cam1"
 		if id != "away" {
 			testCamera(t, listen, c.args...)
@@ -122,8 +122,8 @@ func TestCamerasThatMisbehave(t *testing.T) {
 // and the wait for its key frame. So is one that takes a single session and
 // keeps the slot of a dead one for a while, after that while.
 func TestCamerasThatComeBack(t *testing.T) {
-	b := up(t, "127.92.8.", hot("good"), nil)
-	listen := []string{"127.92.8.101:8554", "127.92.8.102:8554", "127.92.8.103:8554"}
+	b := up(t, hot("good"), nil)
+	listen := []string{b.network + "101:8554", b.network + "102:8554", b.network + "103:8554"}
 	args := [][]string{nil, {"--max-sessions", "1", "--session-expiry", "6s"}, nil}
 	ids := []understudy.CameraID{"away", "single", "udp"}
 	kills := make([]func(), len(ids))

@@ -3,6 +3,7 @@ package faults_test
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,13 +21,14 @@ import (
 // management server's does, each event once and in order, though the management
 // server, then the channel, is killed and comes back.
 func TestChannelOfItsOwn(t *testing.T) {
-	b := up(t, "127.92.9.", hot("north"), nil)
+	b := up(t, hot("north"), nil)
 	dir := filepath.Join(b.dir, "channel")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	config := filepath.Join(dir, "config.yaml")
-	text := "{data: " + dir + ", hosts: [127.92.9.100], http: '127.92.9.100:8080', https: '127.92.9.100:8443'}"
+	host := b.network + "100"
+	text := fmt.Sprintf("{data: %s, hosts: [%s], http: '%s:8080', https: '%s:8443'}", dir, host, host, host)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +61,7 @@ func TestChannelOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	follower, err := client.New(client.Config{
-		Addresses: []string{b.URL}, Channels: []string{"https://127.92.9.100:8443"}, Token: b.Client.Token(),
+		Addresses: []string{b.URL}, Channels: []string{"https://" + host + ":8443"}, Token: b.Client.Token(),
 		TLS: func(understudy.ServerID) *tls.Config { return trust },
 	})
 	if err != nil {

@@ -17,13 +17,13 @@ func TestConfigurationWhileFailedOver(t *testing.T) {
 	layout.Groups = []understudy.FailoverGroup{{ID: "spares", Members: []understudy.ServerID{"fo1"}}}
 	layout.Recording[0].HotStandby, layout.Recording[0].PrimaryGroup = "", "spares" // cold: what it needs has to come
 	layout.Recording = append(layout.Recording, understudy.RecordingServer{ID: "rec2", Merge: soon})
-	b := up(t, "127.92.40.", layout, nil)
+	b := up(t, layout, nil)
 	b.do(site.FaultKill, "rec1")
 	b.holds(10*time.Second, "fo1", 4)
 	b.recordsNow(8*time.Second, "fo1", "moves")
 
-	url, _ := testCamera(t, "127.92.40.101:8554")
-	other, _ := testCamera(t, "127.92.40.102:8554")
+	url, _ := testCamera(t, b.network+"101:8554")
+	other, _ := testCamera(t, b.network+"102:8554")
 	put := func(id understudy.CameraID, change func(c *understudy.Camera)) {
 		t.Helper()
 		c, err := b.Client.Camera(t.Context(), id)

@@ -25,7 +25,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	t.Logf("FAULTS_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
 	moment := func(most time.Duration) { time.Sleep(time.Duration(random.Int64N(int64(most)))) }
-	b := up(t, "127.92.2.", hot("north", "south"), nil)
+	b := up(t, hot("north", "south"), nil)
 	var kills []time.Time
 	kill := func(server string) {
 		kills = append(kills, time.Now())

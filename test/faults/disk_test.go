@@ -85,7 +85,7 @@ func (b *broken) storage(ctx context.Context, server understudy.ServerID) unders
 
 // A recording server whose disk is full says so, and its standby records until there is room again.
 func TestDiskOfTheRecordingServerIsFull(t *testing.T) {
-	b := up(t, "127.92.3.", hot("north", "south"), smallDisk(t, "rec1"))
+	b := up(t, hot("north", "south"), smallDisk(t, "rec1"))
 	v := b.watch("north")
 	room := b.fill("rec1")
 	b.within(20*time.Second, "rec1 to say that its disk is full", func(ctx context.Context) bool {
@@ -111,7 +111,7 @@ func TestDiskOfTheRecordingServerIsFull(t *testing.T) {
 // A failover server whose disk fills up while it stands in loses nothing of
 // what it has, and goes on when there is room again.
 func TestDiskOfTheFailoverServerIsFull(t *testing.T) {
-	b := up(t, "127.92.4.", hot("north", "south"), smallDisk(t, "fo1"))
+	b := up(t, hot("north", "south"), smallDisk(t, "fo1"))
 	b.do(site.FaultKill, "rec1")
 	b.recordsNow(10*time.Second, "fo1", "north")
 	time.Sleep(4 * time.Second)
@@ -150,7 +150,7 @@ func TestDiskFailsToSync(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("strace injects the failure, and is not here")
 	}
-	b := up(t, "127.92.14.", hot("north"), nil)
+	b := up(t, hot("north"), nil)
 	p, _ := b.Process("rec1")
 	cmd := exec.Command("strace", "-f", "-q", "-p", strconv.Itoa(p.PID()), "-o", os.DevNull, "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO")
 	if err := cmd.Start(); err != nil {
@@ -183,7 +183,7 @@ func TestDiskFailsToSync(t *testing.T) {
 // The index is a cache: without it, or with another's, every frame that was
 // durable is found again.
 func TestIndexIsLost(t *testing.T) {
-	b := up(t, "127.92.15.", hot("north", "south"), nil)
+	b := up(t, hot("north", "south"), nil)
 	indexes := func() (files []string) {
 		for _, c := range b.Layout.Cameras {
 			files = append(files, filepath.Join(b.Folder("rec1"), "footage", "cameras", string(c.ID), "index"))

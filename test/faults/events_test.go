@@ -22,7 +22,7 @@ import (
 func TestEventsAreRecordedThroughATakeover(t *testing.T) {
 	layout := hot("north")
 	layout.Cameras[0].Rule = understudy.RecordingRule{Mode: understudy.RecordEvents, Before: 3 * time.Second, After: 2 * time.Second}
-	b := up(t, "127.92.41.", layout, nil)
+	b := up(t, layout, nil)
 
 	quiet := b.happens("before", 0)
 	b.covers(10*time.Second, "rec1", quiet.At.Add(-3*time.Second), quiet.At.Add(2*time.Second))
@@ -61,7 +61,7 @@ func TestEventsComeWithoutTheManagementServer(t *testing.T) {
 	broker := mosquitto(t)
 	layout := hot("north")
 	layout.Cameras[0].Rule = understudy.RecordingRule{Mode: understudy.RecordEvents, Before: 2 * time.Second, After: time.Second}
-	b := upWith(t, "127.92.42.", layout, nil, map[string]any{"mqtt": map[string]any{
+	b := upWith(t, layout, nil, map[string]any{"mqtt": map[string]any{
 		"url": "mqtt://" + broker, "topics": []map[string]string{{"topic": "doors/+/forced", "camera": "{1}", "name": "door forced"}}}})
 	if _, err := b.Client.MediaToken(t.Context()); err != nil {
 		t.Fatal(err)
@@ -92,17 +92,9 @@ func mosquitto(t *testing.T) string {
 	if err != nil {
 		t.Skip("mosquitto is not installed")
 	}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(address)
+	host := ownNetwork(t) + "1"
 	config := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(config, []byte("persistence false\nallow_anonymous true\nuser root\nlistener "+port+" 127.0.0.1\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("persistence false\nallow_anonymous true\nuser root\nlistener 1883 "+host+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(path, "-c", config)
@@ -113,7 +105,7 @@ func mosquitto(t *testing.T) string {
 		_ = command.Process.Kill() // it may be gone
 		_ = command.Wait()
 	})
-	return address
+	return net.JoinHostPort(host, "1883")
 }
 
 func publish(t *testing.T, broker, topic, payload string) {

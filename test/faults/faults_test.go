@@ -76,18 +76,19 @@ func hot(cameras ...understudy.CameraID) site.Layout {
 type broken struct {
 	*testing.T
 	*site.Site
-	dir  string
-	from time.Time // since when every camera is recorded
+	dir     string
+	network string    // its own, such as "127.92.1."; 100 and above are free for what else a test needs
+	from    time.Time // since when every camera is recorded
 }
 
 // up brings a site up in a folder that prepare may fill, and waits until its cameras are durable at home.
-func up(t *testing.T, network string, layout site.Layout, prepare func(dir string)) *broken {
+func up(t *testing.T, layout site.Layout, prepare func(dir string)) *broken {
 	t.Helper()
-	return upWith(t, network, layout, prepare, nil)
+	return upWith(t, layout, prepare, nil)
 }
 
 // upWith gives the servers settings of their own.
-func upWith(t *testing.T, network string, layout site.Layout, prepare func(dir string), settings map[string]any) *broken {
+func upWith(t *testing.T, layout site.Layout, prepare func(dir string), settings map[string]any) *broken {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("a whole site of real processes takes half a minute; skipped with -short")
@@ -107,12 +108,13 @@ func upWith(t *testing.T, network string, layout site.Layout, prepare func(dir s
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	network := ownNetwork(t)
 	s, err := site.Up(ctx, site.Options{Dir: dir, Binary: path, Network: network, Ports: [2]int{8080, 8443}, Layout: layout, HoldDown: 2 * time.Second, Settings: settings})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Down)
-	b := &broken{T: t, Site: s, dir: dir}
+	b := &broken{T: t, Site: s, dir: dir, network: network}
 	for _, c := range s.Layout.Cameras {
 		b.within(20*time.Second, "camera "+string(c.ID)+" to be durable at home", func(ctx context.Context) bool {
 			return b.recorded(ctx, c.Home, c.ID) > 2*time.Second || b.waits(ctx, c.Home, c.ID)
@@ -120,6 +122,17 @@ func upWith(t *testing.T, network string, layout site.Layout, prepare func(dir s
 	}
 	b.from = time.Now().Add(-time.Second)
 	return b
+}
+
+// ownNetwork is a loopback network that nobody else has until the test is over.
+func ownNetwork(t *testing.T) string {
+	t.Helper()
+	network, release, err := site.TakeNetwork(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	return network
 }
 
 // do makes a fault, or cures one.

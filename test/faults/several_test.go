@@ -13,7 +13,7 @@ import (
 // Two recording servers die at once onto one failover server, which is the hot
 // standby of one and the cold one of the other.
 func TestTwoServersFailOntoOne(t *testing.T) {
-	b := up(t, "127.92.5.", site.Layout{
+	b := up(t, site.Layout{
 		Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1", Merge: soon}, {ID: "rec2", PrimaryGroup: "spares", Merge: soon}},
 		Failover:  []understudy.FailoverServer{{ID: "fo1"}},
 		Groups:    []understudy.FailoverGroup{{ID: "spares", Members: []understudy.ServerID{"fo1"}}},
@@ -43,7 +43,7 @@ func TestTwoServersFailOntoOne(t *testing.T) {
 // A failover server that dies while it stands in is itself replaced by the next
 // one of its group, and what it recorded goes home when it is back.
 func TestTheStandbyDiesToo(t *testing.T) {
-	b := up(t, "127.92.17.", site.Layout{
+	b := up(t, site.Layout{
 		Recording: []understudy.RecordingServer{{ID: "rec1", PrimaryGroup: "spares", Merge: soon}},
 		Failover:  []understudy.FailoverServer{{ID: "fo1"}, {ID: "fo2"}},
 		Groups:    []understudy.FailoverGroup{{ID: "spares", Members: []understudy.ServerID{"fo1", "fo2"}}},
@@ -79,7 +79,7 @@ func TestTheStandbyDiesToo(t *testing.T) {
 func TestLiveOnlyAndNone(t *testing.T) {
 	l := hot("full", "live", "none")
 	l.Cameras[1].Failover, l.Cameras[2].Failover = understudy.SupportLive, understudy.SupportNone
-	b := up(t, "127.92.6.", l, nil)
+	b := up(t, l, nil)
 	live, none := b.watch("live"), b.watch("none")
 	b.sees(10*time.Second, live, "rec1")
 	b.sees(10*time.Second, none, "rec1")

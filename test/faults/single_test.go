@@ -19,8 +19,8 @@ func TestACameraOfOneSessionMoves(t *testing.T) {
 		gop    = 2 * time.Second
 		most   = 4 * time.Second // of a planned switch: two rounds of polls, and the wait for a key frame
 	)
-	b := up(t, "127.92.33.", hot("good"), nil)
-	url, _ := testCamera(t, "127.92.33.101:8554", "--max-sessions", "1", "--session-expiry", expiry.String())
+	b := up(t, hot("good"), nil)
+	url, _ := testCamera(t, b.network+"101:8554", "--max-sessions", "1", "--session-expiry", expiry.String())
 	if _, err := b.Client.PutCamera(t.Context(), understudy.Camera{ID: single, Home: "rec1", URL: url, Sessions: 1}, nil); err != nil {
 		t.Fatal(err)
 	}

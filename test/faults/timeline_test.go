@@ -27,7 +27,7 @@ var slowly = understudy.MergePolicy{BytesPerSecond: 200_000, Grace: time.Second}
 func TestOneTimelineThroughTheMerge(t *testing.T) {
 	l := hot("north", "south")
 	l.Recording[0].Merge = slowly
-	b := up(t, "127.92.31.", l, nil)
+	b := up(t, l, nil)
 	b.do(site.FaultKill, "rec1")
 	b.holds(5*time.Second, "fo1", 2)
 	b.recordsNow(6*time.Second, "fo1", "north")

@@ -14,7 +14,7 @@ import (
 // touching a process, leaves a record that says it was one, and is refused while
 // a real failure would not be covered.
 func TestLiveDrill(t *testing.T) {
-	s := up(t, false, "127.0.7.")
+	s := up(t, false)
 	// The management server looks once a second, and a camera needs its time to be well.
 	eventually(t, "every server to have been seen", func(ctx context.Context) bool {
 		status, err := s.Client.Status(ctx)

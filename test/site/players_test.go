@@ -20,7 +20,7 @@ import (
 // killed; ffmpeg plays live video with a token, is refused without, and keeps
 // one address across a takeover.
 func TestPlayersThatKnowNothingOfUs(t *testing.T) {
-	s := up(t, true, "127.91.1.")
+	s := up(t, true)
 	token, err := s.Client.MediaToken(t.Context())
 	if err != nil {
 		t.Fatal(err)

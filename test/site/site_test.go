@@ -14,7 +14,7 @@ import (
 )
 
 // up brings up a site of one recording server with two cameras and a hot standby.
-func up(t *testing.T, plain bool, network string) *site.Site {
+func up(t *testing.T, plain bool) *site.Site {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("a whole site of real processes takes half a minute; skipped with -short")
@@ -31,6 +31,11 @@ func up(t *testing.T, plain bool, network string) *site.Site {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	network, release, err := site.TakeNetwork(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
 	s, err := site.Up(ctx, site.Options{
 		Dir: filepath.Join(dir, "site"), Binary: binary, Network: network, Ports: [2]int{8080, 8443}, Plain: plain,
 		Layout: site.Layout{
