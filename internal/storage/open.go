@@ -181,9 +181,7 @@ func (s *Store) publish(w *Writer) {
 	e.End = last.end()
 	e.marks = o.marks[:o.nDurable:o.nDurable]
 	e.last = understudy.Watermark{At: last.start(), Hash: last.hash}
-	if s.watermarks[w.camera].writer <= w.number {
-		s.watermarks[w.camera] = watermark{w.number, o.id.Sequence, e.last}
-	}
+	s.reach(w, watermark{w.number, o.id.Sequence, e.last})
 }
 
 // table returns the seek table of what is durable.

@@ -73,7 +73,9 @@ type Store struct {
 	removing   map[understudy.SegmentID]bool
 	doubted    map[understudy.SegmentID]bool // segments in which damage was met
 	watermarks map[understudy.CameraID]watermark
-	places     map[understudy.CameraID]*folder // where a camera's newest own segment lies
+	newest     map[understudy.CameraID]*Writer   // of the writers
+	ahead      map[understudy.CameraID]watermark // of writers that are behind others
+	places     map[understudy.CameraID]*folder   // where a camera's newest own segment lies
 	writers    map[*Writer]struct{}
 	imports    map[understudy.SegmentID]*Import
 	keep       func(understudy.CameraID) time.Duration
@@ -85,13 +87,6 @@ type Store struct {
 	limits   func(understudy.CameraID) Limits
 	protect  func(understudy.CameraID) []Protected
 	writerID uint64
-}
-
-// watermark belongs to a writer; an older writer's sync does not set it back.
-type watermark struct {
-	writer   uint64
-	sequence uint64 // of its segment
-	understudy.Watermark
 }
 
 var _ understudy.RecordingService = (*Store)(nil)
@@ -135,10 +130,10 @@ func newStore(c Config) *Store {
 		cameras:    map[understudy.CameraID]*cameraDays{},
 		removing:   map[understudy.SegmentID]bool{},
 		doubted:    map[understudy.SegmentID]bool{},
-		watermarks: map[understudy.CameraID]watermark{},
-		places:     map[understudy.CameraID]*folder{},
-		writers:    map[*Writer]struct{}{},
-		imports:    map[understudy.SegmentID]*Import{},
+		watermarks: map[understudy.CameraID]watermark{}, newest: map[understudy.CameraID]*Writer{}, ahead: map[understudy.CameraID]watermark{},
+		places:  map[understudy.CameraID]*folder{},
+		writers: map[*Writer]struct{}{},
+		imports: map[understudy.SegmentID]*Import{},
 	}
 }
 
@@ -254,13 +249,6 @@ func (s *Store) isForeign(camera understudy.CameraID) bool {
 	}
 	home := s.home(camera)
 	return home != "" && home != s.server
-}
-
-// Watermark returns the last durable video sample of a camera that this server recorded.
-func (s *Store) Watermark(camera understudy.CameraID) understudy.Watermark {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.watermarks[camera].Watermark
 }
 
 // Prepare makes ready for cameras that may have to be recorded in one moment,

@@ -36,6 +36,7 @@ type Writer struct {
 	epoch  uint64
 	tracks []understudy.Track
 	number uint64        // of the store's writers
+	before *Writer       // of this camera, and may hold what is older than anything here; under the store's lock
 	wake   chan struct{} // the queue has something, or closing
 	tick   chan struct{} // time to sync
 	done   chan struct{} // the goroutine has returned
@@ -92,6 +93,7 @@ func (s *Store) NewWriter(camera understudy.CameraID, epoch uint64, tracks []und
 	w.folder.Store(s.choose(camera, nil))
 	s.mu.Lock()
 	s.writers[w] = struct{}{}
+	w.before, s.newest[camera] = s.newest[camera], w
 	s.mu.Unlock()
 	go w.run(0)
 	return w, nil
@@ -236,14 +238,15 @@ func (w *Writer) run(turn int) {
 
 // end gives back what the writer had of the store.
 func (w *Writer) end() {
-	w.store.mu.Lock()
-	delete(w.store.writers, w)
-	w.store.mu.Unlock()
 	w.mu.Lock()
 	w.folder.Load().queued.Add(-w.bytes)
 	w.bytes = 0
 	w.mu.Unlock()
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	delete(w.store.writers, w)
 	close(w.done)
+	w.store.catchUp(w.camera)
 }
 
 // finish brings what is left to the disk. One that fails gets a second chance
