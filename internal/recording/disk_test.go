@@ -90,10 +90,8 @@ func TestHangingDisk(t *testing.T) {
 		c := r.State()
 		return c.Cameras[0].Recording && c.Storage.Writable
 	})
-	until(t, "the new epoch is on disk", func() bool {
-		frames := r.frames(t, "lobby")
-		return len(frames) >= 5 && frames[len(frames)-1].segment.Epoch == 2
-	})
+	whole := r.wholeUpTo(t, "lobby", 2)
+	until(t, "the new epoch is on disk", func() bool { return whole() && len(r.frames(t, "lobby")) >= 5 })
 	gapless(t, r.frames(t, "lobby"), 5)
 }
 

@@ -129,10 +129,7 @@ func TestTakesItsCamerasBack(t *testing.T) {
 	if l := authority.lease(t, "lobby"); l.Epoch != 3 || !strings.Contains(l.Sentence, "takes its part back from fo-1") {
 		t.Errorf("the lease is %+v", l)
 	}
-	until(t, "it records under the new epoch", func() bool {
-		frames := r.frames(t, "lobby")
-		return len(frames) > 0 && frames[len(frames)-1].segment.Epoch == 3
-	})
+	until(t, "it records under the new epoch", r.wholeUpTo(t, "lobby", 3))
 	gapless(t, r.frames(t, "lobby"), 5)
 	events, err := authority.Events(t.Context(), understudy.EventQuery{Kind: understudy.EventFailback, Limit: 10})
 	if err != nil || len(events) != 1 {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -205,6 +206,21 @@ func until(t *testing.T, what string, ok func() bool) {
 
 func (r *running) recordsAll(a understudy.Assignment) func() bool {
 	return func() bool { return len(r.Covered()) == len(a.Cameras) }
+}
+
+// wholeUpTo reports whether a camera is recorded under an epoch, and all that came
+// before it is durable: a segment is ended beside the recorder, which goes on with the next.
+func (r *running) wholeUpTo(t *testing.T, camera understudy.CameraID, epoch uint64) func() bool {
+	return func() bool {
+		t.Helper()
+		segments, err := r.store.Segments(t.Context(), camera, time.Time{}, time.Now().Add(time.Hour), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := len(segments) - 1
+		return last >= 0 && segments[last].ID.Epoch == epoch &&
+			!slices.ContainsFunc(segments[:last], func(s understudy.Segment) bool { return !s.Closed })
+	}
 }
 
 // frame is a stamped frame as it lies on disk.
