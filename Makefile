@@ -16,7 +16,7 @@ demo: build ## a whole site on this machine: cameras, servers, page; kill a serv
 build: ## the one binary, bin/understudy
 	@$(GO) build -trimpath -o bin/understudy ./cmd/understudy
 
-test: tools lint race stories script browser drills sample ## everything: vet, lint, race-enabled tests, 5000 simulated stories, the page in a browser, three drills, a handful of faults
+test: tools lint race stories script browser drills sample ## everything: vet, lint, race-enabled tests, 10,000 simulated stories, the page in a browser, three drills, a handful of faults
 
 tools: ## install or build what the tests need and this machine lacks
 	@scripts/install-test-tools.sh && scripts/build-versitygw.sh
@@ -37,8 +37,8 @@ faults: build ## break a whole site in many ways: full disks, random kills, came
 sim: ## play SEEDS stories of a site under faults on virtual time; SEED=n writes down one; QUIET=hours counts false takeovers
 	@$(GO) run ./internal/sim/play $(if $(QUIET),-json -quiet-hours $(QUIET),$(if $(SEED),-seed $(SEED),-seeds $(SEEDS) -from $(FROM)))
 
-stories: ## the simulated stories of make test, always the same ones (40 seconds)
-	@$(GO) run ./internal/sim/play -seeds 5000
+stories: ## the simulated stories of make test, always the same ones (a minute)
+	@$(GO) run ./internal/sim/play -seeds 10000
 
 canaries: ## plant bugs in copies of the code, and see that the simulator finds each of them
 	@$(GO) run ./internal/sim/canaries
