@@ -91,12 +91,12 @@ func (w word) shows(now time.Time) bool { return w.known(now) && w.refused == ni
 // words are what all servers that may hold the camera last said.
 type words struct {
 	last   map[understudy.ServerID]word
-	asking map[understudy.ServerID]time.Time // since when
+	asking map[understudy.ServerID]bool // an answer is awaited
 	told   chan word
 }
 
 func newWords() words {
-	return words{last: map[understudy.ServerID]word{}, asking: map[understudy.ServerID]time.Time{}, told: make(chan word)}
+	return words{last: map[understudy.ServerID]word{}, asking: map[understudy.ServerID]bool{}, told: make(chan word)}
 }
 
 // inquire asks all servers that may hold the camera whose turn it is: when the
@@ -113,12 +113,11 @@ func (v *view) inquire(ctx context.Context, now time.Time) {
 		return
 	}
 	for _, server := range v.candidates() {
-		_, asking := v.words.asking[server]
 		address, ok := v.site.Addresses(server)
-		if asking || !ok || now.Sub(v.words.last[server].asked) < every {
+		if v.words.asking[server] || !ok || now.Sub(v.words.last[server].asked) < every {
 			continue
 		}
-		v.words.asking[server] = now
+		v.words.asking[server] = true
 		v.running.Go(func() {
 			w := word{server: server, asked: now}
 			w.said, w.refused = v.client.stated(ctx, server, address.Media, v.camera)
