@@ -1,17 +1,17 @@
 package storage_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"understudy"
 	"understudy/internal/fmp4/fmp4test"
+	"understudy/internal/fs"
 	"understudy/internal/storage"
 )
 
@@ -153,35 +153,33 @@ func TestCheckAndRepair(t *testing.T) {
 // cut it where it is broken, so who checks first is told where, and keeps the rest.
 func TestCheckOfAnOpenSegmentThatIsDamaged(t *testing.T) {
 	dir, died := t.TempDir(), t.TempDir()
-	s := open(t, dir)
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { _ = s.Run(ctx) })
-	defer running.Wait()
-	defer stop()
-	tracks, samples := fmp4test.Clip(t, "h264", 8)
-	w, err := s.NewWriter("lobby", 1, tracks)
+	synctest.Test(t, func(t *testing.T) {
+		s := run(t, fs.System(dir))
+		tracks, samples := fmp4test.Clip(t, "h264", 8)
+		w, err := s.NewWriter("lobby", 1, tracks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		feed(t, w, samples)
+		time.Sleep(2 * time.Second) // all of it is durable, and the segment is open
+		if err := os.CopyFS(died, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		s.stop()
+	})
+	files, err := filepath.Glob(filepath.Join(died, "cameras", "lobby", "*.mp4"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("one segment is open: %q, %v", files, err)
+	}
+	whole := checked(t, died)
+	file, err := os.Stat(files[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, sample := range samples {
-		if err := w.Write(sample.Sample); err != nil {
-			t.Fatal(err)
-		}
-	}
-	half := samples[len(samples)/2].At
-	for deadline := time.Now().Add(20 * time.Second); s.Watermark("lobby").At.Before(half); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("in 20 s it is durable up to %s, and written up to %s", s.Watermark("lobby").At, samples[len(samples)-1].At)
-		}
-	}
-	shown := segments(t, s, "lobby")
-	if err := os.CopyFS(died, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(died, "cameras", shown[0].ID.String()+".mp4")
-	whole := checked(t, died)
-	if err := flip(name, shown[0].Size/2); err != nil {
+	if err := flip(files[0], file.Size()/2); err != nil {
 		t.Fatal(err)
 	}
 	found := checked(t, died)
@@ -194,9 +192,6 @@ func TestCheckOfAnOpenSegmentThatIsDamaged(t *testing.T) {
 	after := open(t, died)
 	if n := len(stored(t, after, "lobby")); n != found.Samples || n < whole.Samples/2 || damageNotes(t, after) == 0 {
 		t.Errorf("%d pictures are shown of %d, %d are whole; %d notes", n, whole.Samples, found.Samples, damageNotes(t, after))
-	}
-	if err := w.Close(t.Context()); err != nil {
-		t.Error(err)
 	}
 }
 
