@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ type Writer struct {
 	camera understudy.CameraID
 	epoch  uint64
 	tracks []understudy.Track
+	init   []byte        // what each of its segments begins with
 	number uint64        // of the store's writers
 	before *Writer       // of this camera, and may hold what is older than anything here; under the store's lock
 	wake   chan struct{} // the queue has something, or closing
@@ -78,11 +80,12 @@ func (s *Store) NewWriter(camera understudy.CameraID, epoch uint64, tracks []und
 	if err := id.Validate(); err != nil {
 		return nil, err
 	}
-	if _, err := fmp4.MarshalInit(tracks); err != nil {
+	init, err := fmp4.MarshalInit(tracks)
+	if err != nil {
 		return nil, err
 	}
 	w := &Writer{
-		store: s, camera: camera, epoch: epoch, tracks: tracks,
+		store: s, camera: camera, epoch: epoch, tracks: tracks, init: slices.Clip(init),
 		wake: make(chan struct{}, 1), tick: make(chan struct{}, 1), done: make(chan struct{}),
 		cutter: newCutter(camera, s.config.SegmentLength, tracks),
 	}
