@@ -26,6 +26,8 @@ type Recorder interface {
 	SetSite(s understudy.Site)
 	// Covered names the cameras with durable samples since they were applied.
 	Covered() []understudy.CameraID
+	// Recorded is since when the newest durable sample of a camera is; zero while none is since it was applied.
+	Recorded(camera understudy.CameraID) time.Time
 	// State is the recorder's progress, as the state port tells it.
 	State() understudy.State
 	// Watched is the footage that was played from here in the last seconds.

@@ -140,9 +140,10 @@ func (r *recorder) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
-func (r *recorder) Apply(a understudy.Assignment)  { r.applied <- a }
-func (r *recorder) SetSite(understudy.Site)        {}
-func (r *recorder) Covered() []understudy.CameraID { return nil }
+func (r *recorder) Apply(a understudy.Assignment)          { r.applied <- a }
+func (r *recorder) SetSite(understudy.Site)                {}
+func (r *recorder) Covered() []understudy.CameraID         { return nil }
+func (r *recorder) Recorded(understudy.CameraID) time.Time { return time.Time{} }
 func (r *recorder) State() understudy.State {
 	return understudy.State{At: time.Now(), Storage: understudy.StorageState{Writable: true}}
 }

@@ -92,8 +92,12 @@ func (s *Server) notice(covered []understudy.CameraID, now time.Time) {
 			open[h.home] = true
 			continue
 		}
+		at := now // of a camera whose samples wait in memory
+		if since := s.config.Recorder.Recorded(camera); !since.IsZero() {
+			at = since // the look comes a little later
+		}
 		f.told[camera] = h.camera.Epoch
-		f.waiting[h.home] = append(f.waiting[h.home], understudy.Milestone{Kind: understudy.MilestoneDurable, Home: h.home, Camera: camera, At: now,
+		f.waiting[h.home] = append(f.waiting[h.home], understudy.Milestone{Kind: understudy.MilestoneDurable, Home: h.home, Camera: camera, At: at,
 			Promised: f.promised[camera]})
 		delete(f.promised, camera)
 	}

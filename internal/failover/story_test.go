@@ -86,6 +86,30 @@ func TestPromisesAreTold(t *testing.T) {
 	})
 }
 
+// dated is a recorder whose disk had its samples durable at a time.
+type dated struct {
+	recorder
+	since time.Time
+}
+
+func (d *dated) Recorded(understudy.CameraID) time.Time { return d.since }
+
+// The disk says since when a sample is durable, which is before somebody looks.
+func TestFirstsHaveTheTimeOfTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dialled := 0
+		s := newSender(t, understudy.MergePolicy{}, &dialled)
+		since := time.Now()
+		s.config.Recorder = &dated{since: since}
+		s.state.held = map[understudy.CameraID]holding{"a": {camera: understudy.AssignedCamera{Camera: understudy.Camera{ID: "a"}, Epoch: 2}, home: "rec-1", wanted: true}}
+		time.Sleep(80 * time.Millisecond)
+		s.notice([]understudy.CameraID{"a"}, time.Now())
+		if r := <-s.reports; len(r.Milestones) != 1 || !r.Milestones[0].At.Equal(since) {
+			t.Errorf("durable since %s, told as %+v", since, r.Milestones)
+		}
+	})
+}
+
 // A claim tells what led to it: of a server that is gone, its last answer.
 func TestEvidence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

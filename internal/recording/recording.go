@@ -314,6 +314,15 @@ func (s *Server) Covered() []understudy.CameraID {
 // Passed tells how far the server that records a mirrored camera has come with it:
 // what is durable there need not be kept here. It does not wait.
 func (s *Server) Passed(id understudy.CameraID, mark understudy.Watermark) {
+// Recorded returns since when the newest durable sample of a camera is durable;
+// zero while none is that came since the camera was applied.
+func (s *Server) Recorded(id understudy.CameraID) time.Time {
+	if c, ok := s.find(id); ok && c.progress.covered(c.mark()) {
+		return s.config.Store.Reached(id)
+	}
+	return time.Time{}
+}
+
 	if c, ok := s.find(id); ok {
 		c.mirror.Tell(mark, time.Now())
 	}

@@ -181,7 +181,7 @@ func (s *Store) publish(w *Writer) {
 	e.End = last.end()
 	e.marks = o.marks[:o.nDurable:o.nDurable]
 	e.last = understudy.Watermark{At: last.start(), Hash: last.hash}
-	s.reach(w, watermark{w.number, o.id.Sequence, e.last})
+	s.reach(w, watermark{w.number, o.id.Sequence, e.last, time.Now()})
 }
 
 // table returns the seek table of what is durable.

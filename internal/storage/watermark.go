@@ -1,12 +1,17 @@
 package storage
 
-import "understudy"
+import (
+	"time"
+
+	"understudy"
+)
 
 // watermark belongs to a writer; an older writer's sync does not set it back.
 type watermark struct {
 	writer   uint64
 	sequence uint64 // of its segment
 	understudy.Watermark
+	at time.Time // it became durable
 }
 
 // Watermark returns the last video sample of a camera that this server recorded
@@ -15,6 +20,14 @@ func (s *Store) Watermark(camera understudy.CameraID) understudy.Watermark {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.watermarks[camera].Watermark
+}
+
+// Reached returns when the sample of a camera's watermark became durable; zero
+// when that was before the store was opened, or there is none.
+func (s *Store) Reached(camera understudy.CameraID) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.watermarks[camera].at
 }
 
 // reach takes in how far a writer has come. While an older one of the camera
