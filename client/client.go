@@ -136,6 +136,7 @@ const (
 	dialTimeout      = 3 * time.Second
 	handshakeTimeout = 5 * time.Second
 	idleTimeout      = 30 * time.Second
+	idlePerServer    = 256 // who looks on at many cameras asks for all of them at once, more than once
 )
 
 // TLSFor returns how to connect to a server; an empty id is a management server.
@@ -156,7 +157,7 @@ func (c *Client) HTTP(server understudy.ServerID) *http.Client {
 			TLSClientConfig:     c.config.TLS(server),
 			TLSHandshakeTimeout: handshakeTimeout,
 			IdleConnTimeout:     idleTimeout,
-			MaxIdleConnsPerHost: 8,
+			MaxIdleConnsPerHost: idlePerServer,
 			Proxy:               nil, // a proxy would see footage, and the address is the site's own
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -108,6 +108,7 @@ type Want struct {
 	Short    []understudy.CameraID                        // what should be, and there is no room for
 	Mirror   []understudy.AssignedCamera                  // whose streams are kept open besides, by id
 	Passed   map[understudy.CameraID]understudy.Watermark // how far those who record them have come
+	Expect   []understudy.ServerID                        // whose cameras may have to be served here any moment, by id
 	Claims   []understudy.Claim                           // leases to ask for, one claim a home
 	Open     []understudy.ServerID                        // homes whose sealed bundle is needed
 	Prove    []Proof                                      // samples to look for in the own store
@@ -516,6 +517,9 @@ func (s *State) want() Want {
 		watch, address := s.watches[id], s.addresses[id]
 		if watch.suspected > 0 && watch.unheard == 0 && !watch.refusedEnough() {
 			w.Verify = append(w.Verify, id)
+		}
+		if watch.doubted() {
+			w.Expect = append(w.Expect, id)
 		}
 		if watch.verdict.answers() && watch.state.Storage.Writable && address.Merge != "" && slices.Contains(s.own.Foreign, id) {
 			if w.SendHome == nil {

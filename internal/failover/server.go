@@ -42,6 +42,8 @@ type Recorder interface {
 	Buffers(camera understudy.CameraID, hash understudy.SampleHash) bool
 	// Passed tells how far the server that records a mirrored camera has come with it. It does not wait.
 	Passed(camera understudy.CameraID, mark understudy.Watermark)
+	// Expect names the servers of which a camera may have to be served here any moment. It does not wait.
+	Expect(servers []understudy.ServerID)
 	// Crowded names the cameras that have no session left for this server.
 	Crowded() []understudy.CameraID
 	// Trigger takes an event, of a camera that is recorded here or may be. It does not wait.
@@ -377,6 +379,7 @@ func (s *Server) step(ctx context.Context, o Observation) {
 	}
 	changed = s.record(want) || changed
 	s.pass(want.Passed)
+	s.config.Recorder.Expect(want.Expect)
 	s.watch(ctx, want)
 	s.claim(ctx, want.Claims)
 	s.open(ctx, want.Open)

@@ -152,6 +152,7 @@ func (r *recorder) ShowTransfers(func() []understudy.Transfer) {}
 func (r *recorder) ShowSightings(func() []understudy.Sighting) {}
 func (r *recorder) Busy() []understudy.CameraID                { return nil }
 func (r *recorder) Crowded() []understudy.CameraID             { return nil }
+func (r *recorder) Expect([]understudy.ServerID)               {}
 
 func (r *recorder) Passed(understudy.CameraID, understudy.Watermark) {}
 

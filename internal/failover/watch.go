@@ -123,6 +123,9 @@ func (w watch) startOver(at time.Duration) watch {
 	return w
 }
 
+// doubted reports whether a server that has answered does not do so any more.
+func (w *watch) doubted() bool { return w.known && (w.why != "" || w.suspected > 0) }
+
 func (w *watch) refusedEnough() bool { return w.refusals >= refusalsMin }
 
 // timeout is how long a server may be silent. It grows with how irregularly the

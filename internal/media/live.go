@@ -34,7 +34,7 @@ type hello struct {
 // whenever the source begins a new session.
 func (h *handler) serveSocket(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
 	hub, ok := h.Library.Live(camera)
-	if !ok {
+	if _, soon := h.soon(camera); !ok && !soon {
 		return h.redirect(w, r, camera)
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // no cookies: the origin proves nothing
@@ -43,6 +43,12 @@ func (h *handler) serveSocket(w http.ResponseWriter, r *http.Request, camera und
 	}
 	defer func() { _ = conn.CloseNow() }() // whatever ended it, it is over
 	ctx := conn.CloseRead(r.Context())
+	if !ok {
+		if hub, ok = h.await(ctx, camera); !ok {
+			_ = conn.Close(websocket.StatusTryAgainLater, "the camera is not served here; look elsewhere as well")
+			return nil
+		}
+	}
 	send := func(kind websocket.MessageType, message []byte) error {
 		patient, cancel := context.WithTimeout(ctx, h.Patience)
 		defer cancel()

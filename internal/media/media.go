@@ -52,6 +52,10 @@ type Config struct {
 	// State returns the server's own word on its part in a camera, signed, to the
 	// question that the nonce names; nil: it gives none.
 	State func(c understudy.CameraID, nonce string) (understudy.SignedStatement, error)
+	// Soon reports whether a camera that is not served here may have to be any moment:
+	// who asks for its live picture is kept waiting for a little. news is closed when that,
+	// or what is served here, changes. nil: no camera is.
+	Soon func(c understudy.CameraID) (news <-chan struct{}, ok bool)
 	// Patience is how long a reader may take nothing before it is cut off; 0 is 20 s.
 	Patience time.Duration
 	// CutOff is told of each reader that was; nil tells nobody.

@@ -124,7 +124,7 @@ func (s *Server) serveMedia(ctx context.Context) error {
 	cutOff := func() { s.cutOff.Add(1) }
 	rtspListener, httpListener := mux.RTSP(), mux.HTTP()
 	web := &http.Server{
-		Handler:           listen.WithTLS(media.New(media.Config{Server: s.config.ID, Library: shown, Peer: identity.PeerIdentity, State: shown.statement, CutOff: cutOff, Log: s.log})),
+		Handler:           listen.WithTLS(media.New(media.Config{Server: s.config.ID, Library: shown, Peer: identity.PeerIdentity, State: shown.statement, Soon: shown.soon, CutOff: cutOff, Log: s.log})),
 		ConnContext:       listen.ConnContext,
 		ReadHeaderTimeout: headerPatience,
 		IdleTimeout:       idlePatience,

@@ -77,6 +77,7 @@ type Server struct {
 	cover   coverage
 	homed   sync.Once // the store knows where cameras belong
 
+	expected  expected
 	arrivals  merge.Receiver // footage that comes home
 	played    watched
 	transfers atomic.Pointer[func() []understudy.Transfer] // of footage that leaves
@@ -206,6 +207,7 @@ func (s *Server) reconcile() {
 	}
 	slices.SortFunc(after, func(a, b *camera) int { return strings.Compare(string(a.id), string(b.id)) })
 	s.cameras.Store(&after)
+	s.expected.tell()
 	for _, c := range after {
 		s.noteOccasions(c)
 	}
@@ -218,6 +220,7 @@ func (s *Server) SetSite(site understudy.Site) {
 		s.saw(l.Epoch)
 	}
 	s.site.Store(&site)
+	s.expected.tell()
 	if site.Seq > 0 {
 		s.setLocks(site.Locks)
 	}
@@ -311,9 +314,6 @@ func (s *Server) Covered() []understudy.CameraID {
 	return covered
 }
 
-// Passed tells how far the server that records a mirrored camera has come with it:
-// what is durable there need not be kept here. It does not wait.
-func (s *Server) Passed(id understudy.CameraID, mark understudy.Watermark) {
 // Recorded returns since when the newest durable sample of a camera is durable;
 // zero while none is that came since the camera was applied.
 func (s *Server) Recorded(id understudy.CameraID) time.Time {
@@ -323,6 +323,9 @@ func (s *Server) Recorded(id understudy.CameraID) time.Time {
 	return time.Time{}
 }
 
+// Passed tells how far the server that records a mirrored camera has come with it:
+// what is durable there need not be kept here. It does not wait.
+func (s *Server) Passed(id understudy.CameraID, mark understudy.Watermark) {
 	if c, ok := s.find(id); ok {
 		c.mirror.Tell(mark, time.Now())
 	}

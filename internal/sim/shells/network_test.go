@@ -332,6 +332,7 @@ func (r recorder) Apply(a understudy.Assignment) {
 func (recorder) Busy() []understudy.CameraID                             { return nil }
 func (recorder) Crowded() []understudy.CameraID                          { return nil }
 func (recorder) Recorded(understudy.CameraID) time.Time                  { return time.Time{} }
+func (recorder) Expect([]understudy.ServerID)                            {}
 func (recorder) Passed(understudy.CameraID, understudy.Watermark)        {}
 func (recorder) Buffers(understudy.CameraID, understudy.SampleHash) bool { return false }
 func (recorder) Trigger(understudy.Trigger) error                        { return nil }
