@@ -18,10 +18,10 @@ const maxTestCameras = 1000
 
 func testcamCommand() *cobra.Command {
 	var (
-		listen, control, file, user, password, misbehave string
-		count, sessions                                  int
-		gop, expiry                                      time.Duration
-		noStamps, keyOnPlay                              bool
+		listen, control, file, sub, user, password, misbehave string
+		count, sessions                                       int
+		gop, expiry                                           time.Duration
+		noStamps, keyOnPlay                                   bool
 	)
 	c := &cobra.Command{
 		Use:   "testcam",
@@ -40,10 +40,15 @@ func testcamCommand() *cobra.Command {
 			}
 			config := testcam.Config{Listen: listen, Log: log}
 			for i := range count {
+				name := fmt.Sprintf("cam%d", i+1)
 				config.Cameras = append(config.Cameras, testcam.Camera{
-					Name: fmt.Sprintf("cam%d", i+1), File: file, GOP: gop, Username: user, Password: password,
+					Name: name, File: file, GOP: gop, Username: user, Password: password,
 					MaxSessions: sessions, SessionExpiry: expiry, KeyOnPlay: keyOnPlay, Misbehave: testcam.Misbehaviour(misbehave), NoStamps: noStamps,
 				})
+				if sub != "" {
+					config.Cameras = append(config.Cameras, testcam.Camera{
+						Name: name + "-sub", Of: name, File: sub, Username: user, Password: password, KeyOnPlay: keyOnPlay, NoStamps: noStamps})
+				}
 			}
 			cameras, err := testcam.New(config)
 			if err != nil {
@@ -60,6 +65,7 @@ func testcamCommand() *cobra.Command {
 	f.StringVar(&control, "control", "", "path of a Unix socket that takes PUT /refusal {\"agent\", \"cameras\"}: clients that cameras turn away")
 	f.IntVar(&count, "cameras", 1, "how many cameras")
 	f.StringVar(&file, "file", "", "MP4 with H.264, H.265 or Motion JPEG; the embedded clip unless given")
+	f.StringVar(&sub, "sub-file", "", "MP4 of a second profile of each camera, cam1-sub, cam2-sub, ..., whose sessions are not limited")
 	f.DurationVar(&gop, "gop", 0, "play faster or slower so that a GOP lasts this long")
 	f.StringVar(&user, "user", "", "ask for this user name (digest authentication)")
 	f.StringVar(&password, "password", "", "and this password")

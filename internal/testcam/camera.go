@@ -1,9 +1,11 @@
 package testcam
 
 import (
+	"cmp"
 	"context"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -41,16 +43,28 @@ type camera struct {
 	encode      func(nalus [][]byte) ([]*rtp.Packet, error)
 	encodeSound func(frame []byte) ([]*rtp.Packet, error)
 
-	sessions int         // playing or set up; guarded by Cameras.mu
-	expiring []time.Time // when slots of lost sessions become free; guarded by Cameras.mu
+	sessions int    // playing or set up; guarded by Cameras.mu
+	slots    *slots // that they take; guarded by Cameras.mu
 	active   atomic.Int64
 	played   atomic.Int64 // when a session began to play last, UnixNano
+}
+
+// slots are how many sessions a camera has at a time.
+type slots struct {
+	most     int // 0: no limit
+	taken    int
+	expiring []time.Time // when those of lost sessions become free
+}
+
+func (s *slots) full(now time.Time) bool {
+	s.expiring = slices.DeleteFunc(s.expiring, func(free time.Time) bool { return free.Before(now) })
+	return s.most > 0 && s.taken+len(s.expiring) >= s.most
 }
 
 func newCamera(settings Camera, c *clip) *camera {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(settings.Name))
-	cam := &camera{settings: settings, clip: c, speed: 1, first: int(h.Sum32() % uint32(len(c.units)))}
+	cam := &camera{settings: settings, clip: c, speed: 1, slots: &slots{most: settings.MaxSessions}, first: int(h.Sum32() % uint32(len(c.units)))}
 	if cam.sound = c.sound; settings.Tone != "" {
 		cam.sound = tone(c.length)
 	}
@@ -179,7 +193,7 @@ func (c *camera) accessUnit(u *unit, frame uint64, at time.Time) [][]byte {
 		nalus = append(nalus, c.clip.parameters()...)
 	}
 	if !c.settings.NoStamps {
-		nalus = append(nalus, Stamp{Camera: c.settings.Name, Frame: frame, At: at}.nalu(c.clip.seiHeader()))
+		nalus = append(nalus, Stamp{Camera: cmp.Or(c.settings.Of, c.settings.Name), Frame: frame, At: at}.nalu(c.clip.seiHeader()))
 	}
 	return append(nalus, u.nalus...)
 }

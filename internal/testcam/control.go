@@ -90,4 +90,5 @@ func (c *Cameras) Control(ctx context.Context, l net.Listener) error {
 func (c *Cameras) take(taken *gortsplib.ServerSession, cam *camera, request *base.Request) {
 	c.sessions[taken] = session{camera: cam, agent: agentOf(request)}
 	cam.sessions++
+	cam.slots.taken++
 }

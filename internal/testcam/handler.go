@@ -3,7 +3,6 @@ package testcam
 import (
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -57,10 +56,7 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Respons
 	h.cameras.mu.Lock()
 	defer h.cameras.mu.Unlock()
 	if _, known := h.cameras.sessions[ctx.Session]; !known {
-		now := time.Now()
-		cam.expiring = slices.DeleteFunc(cam.expiring, func(free time.Time) bool { return free.Before(now) })
-		full := cam.settings.MaxSessions > 0 && cam.sessions+len(cam.expiring) >= cam.settings.MaxSessions
-		if full || cam.settings.Misbehave == Busy {
+		if cam.slots.full(time.Now()) || cam.settings.Misbehave == Busy {
 			return status(base.StatusNotEnoughBandwidth), nil, nil
 		}
 		h.cameras.take(ctx.Session, cam, ctx.Request)
@@ -90,9 +86,10 @@ func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) 
 	}
 	delete(h.cameras.sessions, ctx.Session)
 	cam.sessions--
+	cam.slots.taken--
 	cam.active.Store(int64(cam.sessions))
 	if tornDown := (liberrors.ErrServerSessionTornDown{}); !errors.As(ctx.Error, &tornDown) && cam.settings.SessionExpiry > 0 {
-		cam.expiring = append(cam.expiring, time.Now().Add(cam.settings.SessionExpiry))
+		cam.slots.expiring = append(cam.slots.expiring, time.Now().Add(cam.settings.SessionExpiry))
 	}
 	h.log.Info("session ended", "camera", cam.settings.Name, "sessions", cam.sessions, "why", ctx.Error)
 }

@@ -33,7 +33,11 @@ type Camera struct {
 	// long; 0: as it is.
 	GOP                time.Duration
 	Username, Password string // digest authentication where a user name is set
-	MaxSessions        int    // further ones are answered 453; 0: no limit
+	// Of is the camera whose second profile this is: its stamps carry that name.
+	// Of the same number of frames a second, both count the same frame at the same time.
+	Of          string
+	Shared      bool // its sessions count as those of Of, under the limit of that one
+	MaxSessions int  // further ones are answered 453; 0: no limit
 	// SessionExpiry keeps the slot of a session whose connection was lost; 0 frees it at once.
 	SessionExpiry time.Duration
 	// KeyOnPlay sends every session a key frame as soon as another begins to
@@ -108,10 +112,27 @@ func New(c Config) (*Cameras, error) {
 		}
 		cs.cameras[settings.Name] = newCamera(settings, clips[settings.File])
 	}
+	if err := cs.share(); err != nil {
+		return nil, err
+	}
 	if err := cs.listen(c); err != nil {
 		return nil, err
 	}
 	return cs, nil
+}
+
+// share lets second profiles have the slots of their cameras.
+func (c *Cameras) share() error {
+	for name, profile := range c.cameras {
+		whole := c.cameras[profile.settings.Of]
+		switch {
+		case profile.settings.Of != "" && whole == nil:
+			return understudy.Errorf(understudy.CodeInvalid, "test camera %q is a profile of %q, which does not exist", name, profile.settings.Of)
+		case profile.settings.Shared && whole != nil:
+			profile.slots = whole.slots
+		}
+	}
+	return nil
 }
 
 func (c *Cameras) listen(config Config) error {
