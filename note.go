@@ -17,7 +17,7 @@ type Note struct {
 	ID     string    `json:"id" doc:"Names the note for good; a copy has the same" maxLength:"64"`
 	Camera CameraID  `json:"camera"`
 	Server ServerID  `json:"server" doc:"That wrote it"`
-	Kind   NoteKind  `json:"kind" enum:"event,gap"`
+	Kind   NoteKind  `json:"kind" enum:"event,gap,stand_in"`
 	From   time.Time `json:"from"`
 	To     time.Time `json:"to" doc:"Equal to from while it goes on"`
 	// Name and Data are an event's: what happened, as whoever triggered it calls it.
@@ -35,6 +35,8 @@ type NoteKind string
 const (
 	NoteEvent NoteKind = "event" // something happened that footage is kept for
 	NoteGap   NoteKind = "gap"   // nothing, or not all, was recorded
+	// NoteStandIn: the second stream was recorded instead of the main one.
+	NoteStandIn NoteKind = "stand_in"
 )
 
 // GapCause is why a stretch of a timeline has no footage.
@@ -71,8 +73,8 @@ func (n Note) Validate() error {
 	switch {
 	case n.ID == "" || len(n.ID) > maxNoteID:
 		return Errorf(CodeInvalid, "a note has an id of 1 to %d bytes, and this one of %d", maxNoteID, len(n.ID))
-	case n.Kind != NoteEvent && n.Kind != NoteGap:
-		return Errorf(CodeInvalid, "note %s: a note is about an event or a gap, not %.20q", n.ID, n.Kind)
+	case n.Kind != NoteEvent && n.Kind != NoteGap && n.Kind != NoteStandIn:
+		return Errorf(CodeInvalid, "note %s: a note is about an event, a gap or a stand-in, not %.20q", n.ID, n.Kind)
 	case n.From.IsZero() || n.To.Before(n.From):
 		return Errorf(CodeInvalid, "note %s: it goes from %s to %s; give a time that is not after its end", n.ID, n.From.Format(time.RFC3339Nano), n.To.Format(time.RFC3339Nano))
 	case n.Kind == NoteEvent && n.Name == "" || len(n.Name) > maxNoteName:
@@ -88,12 +90,27 @@ func (n Note) Validate() error {
 // NewGapNote returns a note of a gap. Its id follows from who noted it, why, and
 // where the gap begins: noting it again, with another end, replaces it.
 func NewGapNote(server ServerID, camera CameraID, cause GapCause, from, to time.Time, sentence string) Note {
+	n := newNote(string(cause), server, camera, from, to, sentence)
+	n.Kind, n.Cause = NoteGap, cause
+	return n
+}
+
+// NewStandInNote returns a note of a stretch in which the second stream was
+// recorded instead of the main one. Noting it again, with another end, replaces it.
+func NewStandInNote(server ServerID, camera CameraID, from, to time.Time, sentence string) Note {
+	n := newNote(string(NoteStandIn), server, camera, from, to, sentence)
+	n.Kind = NoteStandIn
+	return n
+}
+
+// newNote returns a note whose id follows from who noted what, and where it begins.
+func newNote(what string, server ServerID, camera CameraID, from, to time.Time, sentence string) Note {
 	sum := sha256.Sum256([]byte(server))
-	id := fmt.Sprintf("%s-%x-%s", cause, sum[:6], strconv.FormatInt(from.UnixNano(), 36))
+	id := fmt.Sprintf("%s-%x-%s", what, sum[:6], strconv.FormatInt(from.UnixNano(), 36))
 	if len(sentence) > maxNoteText {
 		sentence = strings.ToValidUTF8(sentence[:maxNoteText], "")
 	}
-	return Note{ID: id, Camera: camera, Server: server, Kind: NoteGap, From: from, To: to, Cause: cause, Sentence: sentence}
+	return Note{ID: id, Camera: camera, Server: server, From: from, To: to, Sentence: sentence}
 }
 
 // NoteService is one server's notes, or those of all.

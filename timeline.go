@@ -49,7 +49,8 @@ type Timeline struct {
 	To     time.Time `json:"to"`
 	Spans  []Span    `json:"spans"`
 	Gaps   []Gap     `json:"gaps"`
-	// Notes are the events of the range, as marks on it; why gaps are there the gaps say.
+	// Notes are the events of the range, as marks on it, and where the second stream
+	// stood in; why gaps are there the gaps say.
 	Notes []Note `json:"notes,omitempty"`
 	// Missing names servers that may hold footage of the range and did not answer.
 	Missing []ServerID `json:"missing,omitempty"`

@@ -49,7 +49,7 @@ func (c *Client) Timeline(ctx context.Context, camera understudy.CameraID, from,
 	}
 	t.Missing = f.Missing()
 	for _, n := range notes {
-		if n.Kind == understudy.NoteEvent {
+		if n.Kind != understudy.NoteGap {
 			t.Notes = append(t.Notes, n)
 		}
 	}
