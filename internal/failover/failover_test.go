@@ -197,7 +197,7 @@ func (s *story) answer(args []string) {
 			s.t.Fatalf("no such word in an answer: %s", word)
 		default:
 			word, epoch, _ := strings.Cut(word, "^") // a^2: under a provisional epoch
-			camera := understudy.CameraID(strings.TrimRight(word, "!-?~</%"))
+			camera := understudy.CameraID(strings.TrimRight(word, "!-?~</%+"))
 			if camera == understudy.CameraID(word) {
 				s.marks[camera] = s.now
 			}
@@ -217,6 +217,10 @@ func (s *story) answer(args []string) {
 			}
 			if strings.HasSuffix(word, "%") { // it has no session left for the server
 				c.Crowded, c.Receiving, c.Fault = true, false, "no session left"
+			}
+			if strings.HasSuffix(word, "+") { // the same, and it records the second stream
+				s.marks[camera] = s.now
+				c.Crowded, c.Stream, c.Fault = true, understudy.StreamSub, "no session left"
 			}
 			if strings.HasSuffix(word, "?") { // it waits for an event
 				c.Waiting, c.Buffered.At = true, at(s.now)

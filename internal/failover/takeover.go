@@ -315,7 +315,7 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 }
 
 // obstructs reports whether this server's session with a camera is in the way of
-// who serves it and finds none left: that one was granted the lease after this
+// who serves it and finds none left, or only one with the second stream: that one was granted the lease after this
 // one, or the camera, which is only tried here, is known to allow one session.
 func (s *State) obstructs(camera understudy.CameraID, home understudy.ServerID) bool {
 	h, held := s.held[camera]
@@ -324,7 +324,7 @@ func (s *State) obstructs(camera understudy.CameraID, home understudy.ServerID) 
 		return false
 	}
 	w := s.watches[lease.Holder]
-	if p := w.cameras[camera]; !w.verdict.answers() || !p.crowded || p.receiving {
+	if !w.verdict.answers() || !w.cameras[camera].crowded {
 		return false
 	}
 	return h.camera.Epoch < lease.Epoch || h.trial && h.camera.Camera.Sessions == 1

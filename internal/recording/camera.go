@@ -50,17 +50,18 @@ type want struct {
 	mirror      bool                // another server records it
 	of          understudy.ServerID // that one, usually: its home
 	rule        understudy.RecordingRule
-	single      bool // the camera is known to allow one session only
+	sessions    int    // that the camera is known to allow at a time; 0: it is not known
+	second      string // address of the stream that may stand in; empty: none may
 }
 
-// camera is one camera as it runs: a source, its hub, and the recorder that reads the hub.
+// camera is one camera as it runs: what comes of it, its hub, and the recorder that reads the hub.
 type camera struct {
 	id       understudy.CameraID
 	settings settings
 	store    *storage.Store
 	log      *slog.Logger
 	hub      *stream.Hub
-	source   *rtsp.Source
+	intake   *intake
 	progress progress
 	rate     rate
 	gaps     *gapNotes
@@ -83,8 +84,12 @@ type camera struct {
 }
 
 func wantOf(a understudy.AssignedCamera) *want {
-	return &want{epoch: a.Epoch, provisional: a.Provisional, record: a.Record && !a.Mirror, stream: a.Stream,
-		mirror: a.Mirror, of: a.Camera.Home, rule: a.Camera.Rule, single: a.Camera.Sessions == 1}
+	w := &want{epoch: a.Epoch, provisional: a.Provisional, record: a.Record && !a.Mirror, stream: a.Stream,
+		mirror: a.Mirror, of: a.Camera.Home, rule: a.Camera.Rule, sessions: a.Camera.Sessions}
+	if !a.Mirror && a.Camera.Sub != a.URL() {
+		w.second = a.Camera.Sub
+	}
+	return w
 }
 
 func (s *Server) newCamera(a understudy.AssignedCamera) *camera {
@@ -95,10 +100,10 @@ func (s *Server) newCamera(a understudy.AssignedCamera) *camera {
 	}
 	c.report = func(format string, args ...any) { s.report(c.id, format, args...) }
 	c.want.Store(wantOf(a))
-	c.source = rtsp.NewSource(rtsp.Config{
+	c.intake = newIntake(c, rtsp.Config{
 		URL: c.settings.url, Transport: c.settings.transport, Agent: "understudy/" + string(s.config.ID),
 		Username: c.settings.username, Password: c.settings.password, Dials: s.dials, Pump: s.pump, Payloads: s.payloads, Log: c.log,
-	}, c.hub)
+	})
 	c.progress.begin(time.Now(), c.mark())
 	c.gaps = s.gapNotes(a, c.mark().At)
 	return c
@@ -121,15 +126,11 @@ func (c *camera) change(next *want) {
 		c.gaps.excused()
 	}
 	c.want.Store(next)
-	if c.crowded() && (next.epoch != before.epoch || before.provisional && !next.provisional) {
-		c.source.Hasten() // it was granted: who has the camera's session gives it up now
+	if c.intake.crowded() && (next.epoch != before.epoch || before.provisional && !next.provisional) {
+		c.intake.main.Hasten() // it was granted: who has the camera's session gives it up now
 	}
+	c.intake.wake()
 	c.occasions.poke()
-}
-
-// crowded reports whether the camera answers, and has no session left for this server.
-func (c *camera) crowded() bool {
-	return c.source.Crowded() || c.want.Load().single && c.source.Declined()
 }
 
 // covered reports whether what the camera sends is recorded here, or waits in
@@ -151,7 +152,7 @@ func (c *camera) run(ctx context.Context) {
 			<-c.after
 		}
 		pause(ctx, c.rest)
-		_ = c.source.Run(ctx) // ends only with ctx, and tells its faults itself
+		c.intake.run(ctx)
 	})
 	all.Go(func() {
 		r := recorder{camera: c}

@@ -204,6 +204,13 @@ func (g *gapNotes) excused() {
 	}
 }
 
+// stoodIn notes when the second stream was recorded instead of the main one, which
+// no session was left for. It may go on.
+func (g *gapNotes) stoodIn(s standIn) {
+	g.write(understudy.NewStandInNote(g.server, g.camera, s.from, s.to,
+		fmt.Sprintf("the camera had no session left for its main stream, and %s recorded its second one", g.server)))
+}
+
 // saw takes in whether the camera has no session left for this server; it counts
 // until a frame is recorded, or nothing comes for another reason.
 func (g *gapNotes) saw(crowded bool, silent time.Duration) {

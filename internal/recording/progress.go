@@ -96,20 +96,24 @@ func (c *camera) state(now time.Time) understudy.CameraState {
 	moved := c.progress.observe(now, mark)
 	want := c.want.Load()
 	state := understudy.CameraState{
-		Camera: c.id, Epoch: want.epoch, Provisional: want.provisional, Frames: c.source.Frames(), Watermark: mark,
-		Receiving: recent(now, c.source.Last(), receivingFor),
+		Camera: c.id, Epoch: want.epoch, Provisional: want.provisional, Frames: c.intake.Frames(), Watermark: mark,
+		Receiving: recent(now, c.intake.Last(), receivingFor),
 		Recording: recent(now, moved, recordingFor),
 		Run:       c.runs.Load(), Held: c.preroll.held(), Mirrored: c.want.Load().mirror,
 		Fault: c.known(),
 
-		BitsPerSecond: c.rate.bitsPerSecond(now, c.source.Bytes()),
+		BitsPerSecond: c.rate.bitsPerSecond(now, c.intake.Bytes()),
 		Stream:        c.want.Load().stream,
 	}
 	if state.Receiving && want.record && want.rule.Mode == understudy.RecordEvents {
 		state.Buffered, state.Waiting = c.preroll.state(now, want.rule.Before)
 	}
-	state.Crowded = c.crowded() && !state.Receiving
-	if silent := c.progress.away(now, c.source.Last()); state.Fault == "" && silent > receivingFor {
+	stands := c.intake.standsIn()
+	if stands {
+		state.Stream = understudy.StreamSub
+	}
+	state.Crowded = stands && c.intake.crowded() || c.intake.refused() && !state.Receiving
+	if silent := c.progress.away(now, c.intake.Last()); state.Fault == "" && silent > receivingFor {
 		state.Fault = fmt.Sprintf("camera %s keeps its connection and has sent no picture for %s", c.id, silent.Round(time.Second))
 	}
 	return state
@@ -117,7 +121,7 @@ func (c *camera) state(now time.Time) understudy.CameraState {
 
 // known is what is known to be wrong with the camera, or with recording it.
 func (c *camera) known() string {
-	if why := c.source.Fault(); why != "" {
+	if why := c.intake.Fault(); why != "" {
 		return why
 	}
 	if fault := c.fault.Load(); fault != nil {
@@ -184,10 +188,10 @@ func (s *Server) watch(ctx context.Context) error {
 		}
 		last = now
 		for _, c := range *s.cameras.Load() {
-			c.rate.look(now, c.source.Bytes())
+			c.rate.look(now, c.intake.Bytes())
 			s.tell(c, now)
-			silent := c.progress.away(now, c.source.Last())
-			c.gaps.saw(c.crowded(), silent)
+			silent := c.progress.away(now, c.intake.Last())
+			c.gaps.saw(c.intake.refused(), silent)
 			c.gaps.look(now, silent, c.known(), still, s.lease(c.id))
 		}
 	}
@@ -216,7 +220,7 @@ func (s *Server) stoodStill(now time.Time, stood time.Duration) {
 func (s *Server) tell(c *camera, now time.Time) {
 	c.progress.observe(now, c.mark())
 	why := c.known()
-	lost, back, away := c.progress.turned(now, c.source.Last())
+	lost, back, away := c.progress.turned(now, c.intake.Last())
 	away = away.Round(time.Second)
 	switch {
 	case lost && why != "":

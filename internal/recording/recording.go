@@ -336,7 +336,7 @@ func (s *Server) Passed(id understudy.CameraID, mark understudy.Watermark) {
 func (s *Server) Crowded() []understudy.CameraID {
 	var crowded []understudy.CameraID
 	for _, c := range *s.cameras.Load() {
-		if c.crowded() {
+		if c.intake.crowded() {
 			crowded = append(crowded, c.id)
 		}
 	}

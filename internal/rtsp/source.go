@@ -46,6 +46,7 @@ type Source struct {
 
 	hasty  atomic.Int64  // since made, until when it is asked in haste
 	hasten chan struct{} // holds one token when that was put off
+	ended  chan struct{} // holds one token when a session has ended, or came to nothing
 }
 
 // NewSource returns a source that has not begun.
@@ -53,7 +54,7 @@ func NewSource(c Config, sink Sink) *Source {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Source{config: c, sink: sink, made: time.Now(), hasten: make(chan struct{}, 1)}
+	return &Source{config: c, sink: sink, made: time.Now(), hasten: make(chan struct{}, 1), ended: make(chan struct{}, 1)}
 }
 
 // Run pulls the camera until ctx ends; its error is ctx's. The first retry
@@ -98,6 +99,10 @@ func (s *Source) note(err error) {
 		why = fault(understudy.CodeInternal, err, "the session with camera %s ended without a reason", s.config.URL)
 	}
 	before := s.why.Swap(why)
+	select {
+	case s.ended <- struct{}{}:
+	default:
+	}
 	if before == nil || before.Message != why.Message {
 		s.config.Log.Warn("camera lost", "url", s.config.URL, "why", why.Message, "cause", why.Err)
 	}
@@ -190,6 +195,9 @@ func (s *Source) Fault() string {
 	}
 	return ""
 }
+
+// Ended holds a token after a session has ended or came to nothing; Fault says why.
+func (s *Source) Ended() <-chan struct{} { return s.ended }
 
 // Crowded reports whether nothing comes because the camera has no session left.
 func (s *Source) Crowded() bool {
