@@ -119,6 +119,8 @@ type CameraAccount struct {
 	// Milliseconds that nobody recorded although somebody should have.
 	Milliseconds int64 `json:"milliseconds"`
 	Gaps         []Gap `json:"gaps" doc:"All of the range, also those that were meant to be"`
+	// StandIns are where the second stream was recorded instead of the main one.
+	StandIns []Note `json:"stand_ins,omitempty" doc:"Stretches in which the camera's second stream was recorded instead of the main one, and why"`
 	// Seams between two holders, and how many of them equal samples prove.
 	Seams  int `json:"seams"`
 	Proven int `json:"proven"`

@@ -65,8 +65,13 @@ func Account(i understudy.Incident, line understudy.Timeline) understudy.CameraA
 			}
 		}
 	}
+	for _, n := range line.Notes {
+		if n.Kind == understudy.NoteStandIn {
+			a.StandIns = append(a.StandIns, n)
+		}
+	}
 	a.Complete = a.Milliseconds == 0 && len(a.Missing) == 0 && len(line.Spans) > 0
-	a.Sentence = sentence(a, why, len(line.Spans) > 0)
+	a.Sentence = sentence(a, why, len(line.Spans) > 0) + stoodIn(a.StandIns)
 	return a
 }
 
@@ -123,6 +128,14 @@ func promise(i understudy.Incident, line understudy.Timeline, g understudy.Gap) 
 // reachesBack reports whether what home has lost begins before the timeline does.
 func reachesBack(i understudy.Incident, line understudy.Timeline) bool {
 	return len(line.Gaps) > 0 && !line.Gaps[0].From.After(line.From) && promise(i, line, line.Gaps[0]) != nil
+}
+
+// stoodIn says when the second stream was recorded instead of the main one.
+func stoodIn(all []understudy.Note) (text string) {
+	for _, n := range all {
+		text += fmt.Sprintf("; in less than full quality from %s to %s: %s", n.From.UTC().Format("15:04:05.0"), n.To.UTC().Format("15:04:05.0 MST"), n.Sentence)
+	}
+	return text
 }
 
 func sentence(a understudy.CameraAccount, why []string, recorded bool) string {

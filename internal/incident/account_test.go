@@ -48,6 +48,20 @@ func TestAccount(t *testing.T) {
 	}
 }
 
+// Where the second stream stood in nothing is missing, and it is told.
+func TestAccountOfASecondStream(t *testing.T) {
+	stood := understudy.NewStandInNote("fo1", "a", noon.Add(11*time.Second), noon.Add(71*time.Second+500*time.Millisecond), "fo1 recorded its second one")
+	a := Account(understudy.Incident{ID: "rec1-1"}, understudy.Timeline{Camera: "a", From: noon, To: noon.Add(90 * time.Second),
+		Spans: []understudy.Span{{Holder: "fo1", From: noon, To: noon.Add(90 * time.Second)}},
+		Notes: []understudy.Note{stood, {Kind: understudy.NoteEvent, From: noon, To: noon, Name: "door"}}})
+	if want := "complete: one server recorded all of it; in less than full quality from 12:00:11.0 to 12:01:11.5 UTC: fo1 recorded its second one"; !a.Complete || a.Sentence != want {
+		t.Errorf("%t: %q, want %q", a.Complete, a.Sentence, want)
+	}
+	if len(a.StandIns) != 1 || a.StandIns[0].ID != stood.ID {
+		t.Errorf("it stood in: %+v", a.StandIns)
+	}
+}
+
 // Home was taken over twice, and said each time how far it had the camera. What
 // it lacks before that it has lost since, also where that begins before the range.
 func TestAccountOfWhatHomeLostSince(t *testing.T) {

@@ -107,8 +107,10 @@ export class Timeline {
       return place(h("div", { class: "span " + kind, "data-at": s.at, "data-holder": s.holder, title: `${clock(s.from)} to ${clock(s.to)}: recorded by ${s.holder}, ${where}` }), Date.parse(s.from), Date.parse(s.to));
     });
     const holes = (this.#timeline.gaps ?? []).map((g) => place(h("div", { class: "hole " + gapKind(g), "data-cause": g.cause, title: `${clock(g.from)} to ${clock(g.to)}: ${gapTitle(g)}` }), Date.parse(g.from), Date.parse(g.to)));
-    const marks = (this.#timeline.notes ?? []).map((n) => place(h("div", { class: "mark", title: `${clock(n.from)}: ${n.name}` }), Math.max(from, Date.parse(n.from))));
-    this.track.replaceChildren(...spans, ...holes, ...marks, this.cursor, this.head);
+    const notes = this.#timeline.notes ?? [];
+    const second = notes.filter((n) => n.kind === "stand_in").map((n) => place(h("div", { class: "second-stream", title: `${clock(n.from)} to ${clock(n.to)}: ${n.sentence}` }), Date.parse(n.from), Date.parse(n.to)));
+    const marks = notes.filter((n) => n.kind === "event").map((n) => place(h("div", { class: "mark", title: `${clock(n.from)}: ${n.name}` }), Math.max(from, Date.parse(n.from))));
+    this.track.replaceChildren(...spans, ...second, ...holes, ...marks, this.cursor, this.head);
     this.element.querySelector(".axis").replaceChildren(...ticks(from, to).map((t) => place(h("span", {}, new Date(t).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })), t)));
     const missing = this.#timeline.missing ?? [];
     // What is before the first recording, and behind the last, is no gap of it.
