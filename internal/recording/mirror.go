@@ -17,7 +17,7 @@ const (
 	// heardFor is how old the last news of the other server's progress may be for it to count as recording.
 	heardFor = 3 * time.Second
 	// closeBehind is how far behind the newest sample its watermark is then.
-	closeBehind = 4 * time.Second
+	closeBehind = 5 * time.Second
 )
 
 // Mirror is how far the server that records a camera has come with it, while the
@@ -26,13 +26,18 @@ type Mirror struct {
 	mu     sync.Mutex
 	passed understudy.Watermark // durable there, or waiting there for an event
 	heard  time.Time            // when that last moved
-	whole  bool                 // the ring has all that is behind it
+	whole  bool                 // the ring has all that it may lose
 
 	// Of the recorder only.
-	done    understudy.Watermark // the ring has been cut for it
-	skew    time.Duration        // of the two servers' capture times, from names that stand for one sample only
-	strange time.Time            // since when no name was found
-	known   bool                 // a name was found in this session
+	alignment alignment
+	looked    understudy.Watermark // for in what has come here
+	ahead     bool                 // by its time it has not come here yet
+	at        time.Time            // capture time here of the last one that was found
+	margin    time.Duration        // that this may be wrong by
+	repeats   bool                 // others here have its name
+	moved     bool                 // and the ring has not been cut for it
+	strange   time.Time            // since when no name was found
+	known     bool                 // a name was found in this session
 }
 
 // Tell takes in how far the other server has come.
@@ -49,7 +54,9 @@ func (m *Mirror) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.whole = false
-	m.done, m.skew, m.strange, m.known = understudy.Watermark{}, 0, time.Time{}, false
+	m.alignment.begin()
+	m.looked, m.ahead, m.at, m.margin = understudy.Watermark{}, false, time.Time{}, 0
+	m.repeats, m.moved, m.strange, m.known = false, false, time.Time{}, false
 }
 
 // Complete reports whether the ring has all that the other server may lose.
@@ -65,91 +72,66 @@ func (m *Mirror) setWhole(whole bool) {
 	m.whole = whole
 }
 
-// news returns the watermark when it has not been looked at yet.
-func (m *Mirror) news() (mark understudy.Watermark, ok bool) {
+// told returns the newest watermark.
+func (m *Mirror) told() understudy.Watermark {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.passed, m.passed != m.done && !m.passed.At.IsZero()
+	return m.passed
 }
 
 // Follows reports whether the other server records close behind a sample of now.
 func (m *Mirror) Follows(at, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return now.Sub(m.heard) <= heardFor && at.Sub(m.passed.At.Add(m.skew)) <= closeBehind
+	return now.Sub(m.heard) <= heardFor && at.Sub(m.at) <= closeBehind
 }
 
-// Passed returns how many of the samples need not be kept. Of a camera that is
-// recorded on events the time before one is kept, too.
-func (m *Mirror) Passed(samples []*understudy.Sample, rule understudy.RecordingRule, now time.Time) int {
-	mark, ok := m.news()
-	if !ok {
+// Saw takes a sample that came, whether or not it is kept in memory, and looks
+// for the watermark that was told last in all that came.
+func (m *Mirror) Saw(s *understudy.Sample, now time.Time) {
+	if s.Track != understudy.VideoTrack {
+		return
+	}
+	m.alignment.saw(s)
+	mark := m.told()
+	here := s.Hash == mark.Hash || m.ahead && !s.At.Before(mark.At)
+	if mark.At.IsZero() || mark == m.looked && !here {
+		return
+	}
+	m.looked, m.ahead = mark, s.At.Before(mark.At)
+	at, repeats, named, sure := m.alignment.find(mark, now)
+	switch {
+	case sure:
+		m.at, m.margin, m.repeats, m.moved = at, 0, repeats, true
+		m.known, m.strange = true, time.Time{}
+	case named: // a doubted one: the ring is cut for none
+		m.known, m.strange = true, time.Time{}
+	case m.known || !m.alignment.spans(mark.At):
+	case m.strange.IsZero():
+		m.strange = now
+	case now.Sub(m.strange) >= strangeFor:
+		m.at, m.margin, m.repeats, m.moved = mark.At, mirrorMargin, false, true
+	}
+}
+
+// Passed returns how many of the samples need not be kept: those before the last
+// key frame at or before the sample that the other server has come to. Of a camera
+// that is recorded on events the time before one is kept, too.
+func (m *Mirror) Passed(samples []*understudy.Sample, rule understudy.RecordingRule) int {
+	if !m.moved || len(samples) == 0 {
 		return 0
 	}
+	m.moved = false
+	at, margin := m.at, m.margin
 	if rule.Mode == understudy.RecordEvents {
-		m.done = mark
-		from := mark.At.Add(-rule.Before - lateness)
-		m.setWhole(len(samples) > 0 && !samples[0].At.After(mark.At.Add(-rule.Before)))
-		return keyBefore(samples, from)
+		at, margin = at.Add(-rule.Before), margin+lateness
 	}
-	first, found := m.surplus(samples, mark, now)
-	if n := len(samples); !found && n > 0 && mark.At.Add(m.skew).After(samples[n-1].At) {
-		return 0 // it is ahead of what has come here
+	m.setWhole(!samples[0].At.After(at))
+	first := keyBefore(samples, at.Add(-margin))
+	if m.repeats && first > 0 { // it may be the one before
+		first = keyBefore(samples, samples[first].At.Add(-1))
 	}
-	m.done = mark
-	m.setWhole(found)
 	return first
-}
-
-// surplus returns how many of the samples another server that has come to mark
-// cannot lose: those before the last key frame at or before the sample of that
-// name. found says whether the samples reach back that far. A name says little:
-// a still scene repeats its bytes with each GOP. Of several samples of that name
-// the nearest in time counts, and then one GOP more is kept.
-func (m *Mirror) surplus(samples []*understudy.Sample, mark understudy.Watermark, now time.Time) (first int, found bool) {
-	nearest, matches, distance := -1, 0, time.Duration(0)
-	for i, s := range samples {
-		if s.Track != understudy.VideoTrack || s.Hash != mark.Hash {
-			continue
-		}
-		matches++
-		if d := s.At.Sub(mark.At.Add(m.skew)).Abs(); nearest < 0 || d < distance {
-			nearest, distance = i, d
-		}
-	}
-	switch {
-	case matches == 1:
-		m.skew = samples[nearest].At.Sub(mark.At)
-		m.known, m.strange = true, time.Time{}
-		return keyAtOrBefore(samples, nearest), true
-	case matches > 1:
-		m.known, m.strange = true, time.Time{}
-		if key := keyAtOrBefore(samples, nearest); key > 0 {
-			return keyAtOrBefore(samples, key-1), true
-		}
-		return 0, true
-	}
-	within := len(samples) > 0 && !mark.At.Before(samples[0].At) && !mark.At.After(samples[len(samples)-1].At)
-	if m.known || !within {
-		return 0, false
-	}
-	if m.strange.IsZero() {
-		m.strange = now
-	}
-	if now.Sub(m.strange) < strangeFor {
-		return 0, false
-	}
-	return keyBefore(samples, mark.At.Add(-mirrorMargin)), true
-}
-
-// keyAtOrBefore returns the index of the last key frame up to that index, else 0.
-func keyAtOrBefore(samples []*understudy.Sample, i int) int {
-	for ; i > 0; i-- {
-		if isKey(samples[i]) {
-			return i
-		}
-	}
-	return 0
 }
 
 // reflect takes a sample of a camera that another server records: it is kept in
@@ -158,6 +140,7 @@ func keyAtOrBefore(samples []*understudy.Sample, i int) int {
 // that it lacks when it goes home.
 func (r *recorder) reflect(s *understudy.Sample, want want) {
 	c := r.camera
+	c.mirror.Saw(s, time.Now())
 	if isKey(s) && r.writing && (!r.spilled || c.mirror.Follows(s.At, time.Now())) {
 		r.closeWriter()
 		r.writing, r.spilled = false, false
@@ -167,7 +150,7 @@ func (r *recorder) reflect(s *understudy.Sample, want want) {
 		r.write(s, want)
 		return
 	}
-	if c.preroll.addUntil(s, func(samples []*understudy.Sample) int { return c.mirror.Passed(samples, want.rule, time.Now()) }) {
+	if c.preroll.addUntil(s, func(samples []*understudy.Sample) int { return c.mirror.Passed(samples, want.rule) }) {
 		return
 	}
 	c.report("camera %s: what %s would lose if it failed now does not fit into memory here any more (%d MB for one camera, %d MB for all); "+

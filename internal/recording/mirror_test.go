@@ -33,39 +33,48 @@ func (s *stage) passed(frame int, skew time.Duration) {
 // of the one that takes over, from a key frame on, and so is all that follows.
 func TestATakeoverWritesWhatHomeMayLose(t *testing.T) {
 	still := func(frame int) uint64 { return uint64(frame % gop) }
+	var eachSecond []int
+	for frame := 30; frame <= 280; frame += gop {
+		eachSecond = append(eachSecond, frame)
+	}
 	for _, c := range []struct {
 		name   string
 		names  func(int) uint64
 		skew   time.Duration
 		passed []int // frames that were told of, each a GOP after it was captured
+		whole  bool
 		want   string
 	}{
-		{"nothing was heard yet", nil, 0, nil, "0-299"},
-		{"in a GOP", nil, 0, []int{110}, "100-299"},
-		{"a key frame", nil, 0, []int{125}, "125-299"},
-		{"again and again", nil, 0, []int{30, 60, 90, 120, 160}, "150-299"},
-		{"a clock that is off", nil, -40 * time.Second, []int{60, 110}, "100-299"},
-		{"a still scene keeps a GOP more", still, 0, []int{110}, "75-299"},
-		{"a still scene, a clock a little off", still, 200 * time.Millisecond, []int{60, 110}, "75-299"},
+		{"nothing was heard yet", nil, 0, nil, false, "0-299"},
+		{"in a GOP", nil, 0, []int{110}, true, "100-299"},
+		{"a key frame", nil, 0, []int{125}, true, "125-299"},
+		{"again and again", nil, 0, []int{30, 60, 90, 120, 160}, true, "150-299"},
+		{"a clock that is off, at first", nil, -40 * time.Second, []int{60, 110}, false, "0-299"},
+		{"a clock that is off", nil, -40 * time.Second, eachSecond, true, "275-419"},
+		{"a clock that is off, the other way", nil, 3 * time.Hour, eachSecond, true, "275-419"},
+		{"a still scene keeps a GOP more", still, 0, []int{110}, true, "75-299"},
+		{"a still scene, a clock a little off", still, 200 * time.Millisecond, []int{60, 110}, true, "75-299"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			onStage(t, understudy.RecordingRule{}, func(s *stage) {
 				s.name = c.names
 				s.mirrored()
+				end := 200
 				for _, frame := range c.passed {
 					s.play(frame + gop)
 					s.passed(frame, c.skew)
+					end = max(end, frame+40)
 				}
-				s.play(200)
+				s.play(end)
 				time.Sleep(settle)
 				if runs := s.onDisk(); len(runs) > 0 {
 					t.Errorf("before the takeover there is %v on disk", runs)
 				}
-				if whole := s.camera.covered(); whole != (len(c.passed) > 0) {
+				if whole := s.camera.covered(); whole != c.whole {
 					t.Errorf("that all is in memory is said to be %t", whole)
 				}
 				s.standIn()
-				s.play(300)
+				s.play(end + 100)
 				s.want(c.want)
 			})
 		})
@@ -108,8 +117,14 @@ func TestNoFrameBehindTheWatermarkIsEverMissing(t *testing.T) {
 // What does not fit into memory is on the disk, and when the other server is
 // heard to follow again, it is not any more.
 func TestAMirrorThatIsFullWritesAndGoesBack(t *testing.T) {
+	fillAndGoBack(t, nil, "0-199", "250-274")
+	fillAndGoBack(t, func(frame int) uint64 { return uint64(frame % (3 * gop)) }, "0-199", "225-274") // a GOP more
+}
+
+func fillAndGoBack(t *testing.T, name func(int) uint64, want ...string) {
+	t.Helper()
 	onStage(t, understudy.RecordingRule{}, func(s *stage) {
-		s.size = ringBytes / 60
+		s.name, s.size = name, ringBytes/60
 		s.mirrored()
 		s.play(40)
 		s.passed(10, 0)
@@ -118,17 +133,17 @@ func TestAMirrorThatIsFullWritesAndGoesBack(t *testing.T) {
 			t.Error("a ring that was written out is said to be whole in memory")
 		}
 		s.passed(195, 0)
-		s.play(230) // from a key frame on it is in memory again
+		s.play(255) // from a key frame on it is in memory again
 		time.Sleep(settle)
-		s.passed(226, 0)
-		s.play(240)
+		s.passed(251, 0)
+		s.play(265)
 		time.Sleep(settle)
 		if !s.camera.covered() {
 			t.Error("the ring is not whole although the other server follows")
 		}
 		s.standIn()
-		s.play(250)
-		s.want("0-199", "225-249")
+		s.play(275)
+		s.want(want...)
 	})
 }
 

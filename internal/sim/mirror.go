@@ -33,6 +33,7 @@ func (s *session) change(mirrored bool) {
 // reflect takes a frame of a camera that another server records.
 func (s *session) reflect(n int, key bool) {
 	now, sample := s.m.s.clock(), s.cam.sample(n)
+	s.mirror.Saw(sample, now)
 	if key && s.writing && (!s.spilled || s.mirror.Follows(sample.At, now)) {
 		s.cut()
 		s.writing, s.spilled = false, false
@@ -44,7 +45,7 @@ func (s *session) reflect(n int, key bool) {
 	case len(s.ring) == 0 && !key:
 		return
 	}
-	passed := s.mirror.Passed(s.ring, understudy.RecordingRule{}, now)
+	passed := s.mirror.Passed(s.ring, understudy.RecordingRule{})
 	s.ring, s.numbers = s.ring[passed:], s.numbers[passed:]
 	s.ring, s.numbers = append(s.ring, sample), append(s.numbers, n)
 	if len(s.ring) > s.m.s.o.Ring {

@@ -21,6 +21,7 @@ const (
 	memory     = "internal/management/memory.go"
 	failback   = "internal/recording/failback.go"
 	mirrored   = "internal/recording/mirror.go"
+	aligned    = "internal/recording/alignment.go"
 	mirroring  = "internal/failover/mirror.go"
 	orders     = "internal/failover/orders.go"
 	mergeBatch = "internal/merge/batch.go"
@@ -106,9 +107,12 @@ var canaries = []canary{
 	{"home never takes back", "after healing everything is at home", []edit{
 		{failback, "case len(away) == 0:", "case true:"}}},
 	{"a mirror's ring is trimmed by time", "a mirror loses nothing", []edit{
-		{mirrored, "if !ok {\n\t\treturn 0\n\t}", "if n := len(samples); !ok && n > 0 {\n\t\treturn keyBefore(samples, samples[n-1].At.Add(-time.Second))\n\t}"}}},
+		{mirrored, "if !m.moved || len(samples) == 0 {\n\t\treturn 0\n\t}", "if n := len(samples); n > 0 {\n\t\treturn keyBefore(samples, samples[n-1].At.Add(-time.Second))\n\t}"}}},
 	{"of equal names a mirror takes the newest", "a mirror loses nothing", []edit{
-		{mirrored, "nearest < 0 || d < distance", "true || d < distance"}}},
+		{aligned, "offset := nearest(offsets, a.skew)", "offset := offsets[len(offsets)-1]"}}},
+	{"a sample that lies far from where the clocks put it is not doubted", "a mirror loses nothing", []edit{
+		{aligned, "near := apart < a.shortestGOP() ||", "near := true ||"},
+		{aligned, "a.doubted || apart > sameOffset && len(offsets) == 1 {", "a.doubted {"}}},
 	{"a mirror does not notice that home began anew", "a mirror loses nothing", []edit{
 		{mirroring, "case !known || before == now:", "case !known || before.server == now.server:"}}},
 	{"an order to hand over is ignored", "an order is carried out", []edit{
