@@ -107,9 +107,10 @@ var canaries = []canary{
 	{"home never takes back", "after healing everything is at home", []edit{
 		{failback, "case len(away) == 0:", "case true:"}}},
 	{"a mirror's ring is trimmed by time", "a mirror loses nothing", []edit{
-		{mirrored, "if !m.moved || len(samples) == 0 {\n\t\treturn 0\n\t}", "if n := len(samples); n > 0 {\n\t\treturn keyBefore(samples, samples[n-1].At.Add(-time.Second))\n\t}"}}},
+		{mirrored, "if !m.moved || len(samples) == 0 {\n\t\treturn 0\n\t}", "if len(samples) == 0 {\n\t\treturn 0\n\t}\n\tif !m.moved {\n\t\treturn keyBefore(samples, samples[len(samples)-1].At.Add(-time.Second))\n\t}"}}},
 	{"of equal names a mirror takes the newest", "a mirror loses nothing", []edit{
-		{aligned, "offset := nearest(offsets, a.skew)", "offset := offsets[len(offsets)-1]"}}},
+		{aligned, "offset := nearest(offsets, a.skew)", "offset := offsets[len(offsets)-1]"},
+		{aligned, "near := apart < a.shortestGOP() ||", "near := true ||"}}},
 	{"a sample that lies far from where the clocks put it is not doubted", "a mirror loses nothing", []edit{
 		{aligned, "near := apart < a.shortestGOP() ||", "near := true ||"},
 		{aligned, "a.doubted || apart > sameOffset && len(offsets) == 1 {", "a.doubted {"}}},
