@@ -67,7 +67,7 @@ func (m *Management) Bundles(ctx context.Context, server understudy.ServerID, ke
 	}
 	all := make([]understudy.Bundle, 0, len(contents))
 	for _, home := range slices.Sorted(maps.Keys(contents)) {
-		b, err := m.bundle(understudy.Bundle{Server: server, Home: home, Seq: seq, Made: now()}, key, contents[home])
+		b, err := m.bundle(understudy.Bundle{Server: server, Home: home, Seq: seq, Made: m.now()}, key, contents[home])
 		if err != nil {
 			return nil, err
 		}

@@ -49,7 +49,7 @@ func (m *Management) Report(ctx context.Context, server understudy.ServerID, r u
 	if err := validateReport(server, r); err != nil {
 		return err
 	}
-	if !m.reports.allow(string(server), now()) {
+	if !m.reports.allow(string(server), m.now()) {
 		return understudy.Errorf(understudy.CodeUnavailable, "%s reports faster than the log can be read; report again in a second, and less", server)
 	}
 	changes, err := milestones(server, r.Milestones, maxMilestones)

@@ -92,7 +92,7 @@ func (tx *change) recordOrder(r understudy.RecordingServer, sentence string) err
 func (m *Management) TendOrders(ctx context.Context) error {
 	site, err := m.Site(ctx)
 	if err != nil || !slices.ContainsFunc(site.RecordingServers, func(r understudy.RecordingServer) bool {
-		_, due := tended(r, now())
+		_, due := tended(r, m.now())
 		return due != ""
 	}) {
 		return err

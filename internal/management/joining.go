@@ -65,7 +65,7 @@ func (m *Management) Setup(ctx context.Context, code understudy.Secret, user str
 	if err := validateUser(u); err != nil {
 		return u, err
 	}
-	try, err := m.attempts.begin(now(), "(setup)", address)
+	try, err := m.attempts.begin(m.now(), "(setup)", address)
 	if err != nil {
 		return u, err
 	}

@@ -16,7 +16,7 @@ const maxLocks = 10_000
 // Locks returns those in force, by id.
 func (m *Management) Locks(ctx context.Context) ([]understudy.Lock, error) {
 	site, err := m.Site(ctx)
-	at := now()
+	at := m.now()
 	return slices.DeleteFunc(slices.Clone(site.Locks), func(l understudy.Lock) bool { return !l.Holds(at) }), err
 }
 
@@ -30,7 +30,7 @@ func (m *Management) PutLock(ctx context.Context, l understudy.Lock) (understudy
 	if err := l.Validate(); err != nil {
 		return l, err
 	}
-	if !l.Holds(now()) {
+	if !l.Holds(m.now()) {
 		return l, understudy.Errorf(understudy.CodeInvalid, "lock %s would have ended at %s already; give a later time, or none", l.ID, l.Until.Format(time.RFC3339))
 	}
 	err := m.update(ctx, func(tx *change) error {

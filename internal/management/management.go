@@ -45,6 +45,8 @@ type Options struct {
 	// KeepEvents is how many events the log keeps, more than the 4096 that the
 	// service channel may look back; 0 is a million.
 	KeepEvents uint64
+	// Clock tells the time of all that is written and judged; nil is the system's.
+	Clock func() time.Time
 }
 
 // defaultKeepEvents is some hundred megabytes, and years of a site where little
@@ -63,6 +65,7 @@ type Management struct {
 	hasher   Hasher
 	witness  witness
 	keep     uint64 // events
+	clock    func() time.Time
 	attempts *attempts
 	reports  *rateLimit
 	triggers *rateLimit
@@ -94,10 +97,13 @@ var _ interface {
 func New(ctx context.Context, store Store, o Options) (*Management, error) {
 	m := &Management{
 		store: store, sealer: o.Sealer, hasher: o.Hasher, witness: o.Witness, keep: cmp.Or(o.KeepEvents, defaultKeepEvents),
-		attempts: newAttempts(), refusals: newRecentRefusals(),
+		clock: o.Clock, attempts: newAttempts(), refusals: newRecentRefusals(),
 		seals: o.Bundles, bundles: bundles{made: map[bundleOf]madeBundle{}},
 		reports: newRateLimit(reportsEvery, reportBurst), triggers: newRateLimit(triggersEvery, triggerBurst),
 		changed: make(chan struct{}),
+	}
+	if m.clock == nil {
+		m.clock = time.Now
 	}
 	err := store.Update(ctx, func(tx Tx) error {
 		site, err := tx.Site()
@@ -183,7 +189,7 @@ func (m *Management) update(ctx context.Context, f func(*change) error) error {
 		if err != nil {
 			return err
 		}
-		done = &change{Tx: tx, actor: understudy.Asker(ctx).String(), now: now(), keep: m.keep, site: site}
+		done = &change{Tx: tx, actor: understudy.Asker(ctx).String(), now: m.now(), keep: m.keep, site: site}
 		return f(done)
 	})
 	if err != nil {
@@ -213,7 +219,7 @@ func (c *change) record(e understudy.Event) error {
 }
 
 // now is UTC in microseconds: what every database keeps exactly.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+func (m *Management) now() time.Time { return m.clock().UTC().Truncate(time.Microsecond) }
 
 // unavailable wraps what a part failed with that may succeed later.
 func unavailable(what string, err error) error {

@@ -32,7 +32,7 @@ func hashSecret(s understudy.Secret) TokenHash { return sha256.Sum256([]byte(s))
 // at once gain nothing.
 func (m *Management) SignIn(ctx context.Context, name string, password understudy.Secret) (understudy.Session, error) {
 	address := understudy.Asker(ctx).Address
-	try, err := m.attempts.begin(now(), name, address)
+	try, err := m.attempts.begin(m.now(), name, address)
 	if err != nil {
 		return understudy.Session{}, err
 	}
@@ -151,7 +151,7 @@ func (m *Management) Identify(ctx context.Context, token understudy.Secret) (und
 		if err != nil {
 			return err
 		}
-		if !ok || !exists || !t.Expires.After(now()) {
+		if !ok || !exists || !t.Expires.After(m.now()) {
 			return understudy.Errorf(understudy.CodeUnauthenticated, "the session has ended; sign in again")
 		}
 		identity = understudy.Identity{

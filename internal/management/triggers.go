@@ -33,11 +33,11 @@ func (m *Management) Trigger(ctx context.Context, t understudy.Trigger) (underst
 		t.ID = rand.Text()
 	}
 	timeless := t.At.IsZero()
-	t, err := t.Settled(now())
+	t, err := t.Settled(m.now())
 	if err != nil {
 		return t, err
 	}
-	if !m.triggers.allow(understudy.Asker(ctx).String(), now()) {
+	if !m.triggers.allow(understudy.Asker(ctx).String(), m.now()) {
 		return t, understudy.Errorf(understudy.CodeUnavailable, "more than %d events a second were told for long; tell again in a second, and less", time.Second/triggersEvery)
 	}
 	err = m.update(ctx, func(tx *change) error {
