@@ -13,7 +13,7 @@ import (
 // that was sealed for that day; and where several servers stand by for a camera,
 // they look at each other instead of at the lease.
 
-// openAfter is how long a claim waits for its answer before a bundle is opened.
+// openAfter is how long what is needed for a takeover is waited for before a bundle is opened.
 const openAfter = time.Second
 
 // solo is what was last told of a home that is stood in for with nobody to ask.
@@ -24,22 +24,48 @@ const (
 	forestalled solo = "recorded by another standby"
 )
 
-// toOpen lists the homes whose bundles are needed now: cameras of theirs are to
-// be taken over, what is needed to record them is not known here, and the
-// management server does not tell it.
+// noticeLacking notes since when cameras of a home are to be recorded here of
+// which nothing more is known than that they exist: their leases were asked for
+// and nobody answers, or they are granted and the answer was lost.
+func (s *State) noticeLacking() {
+	var lacking map[understudy.ServerID]time.Duration // most often none
+	for _, home := range s.order {
+		asks := !s.reached || len(s.claims[home].claim.Cameras) > 0
+		if !slices.ContainsFunc(s.duties[home].Cameras, func(c understudy.StandbyCamera) bool { return s.lacksMaterial(home, c.Camera.ID, asks) }) {
+			continue
+		}
+		if lacking == nil {
+			lacking = map[understudy.ServerID]time.Duration{}
+		}
+		since, before := s.lacking[home]
+		if !before {
+			since = s.at
+		}
+		lacking[home] = since
+	}
+	s.lacking = lacking
+}
+
+func (s *State) lacksMaterial(home understudy.ServerID, camera understudy.CameraID, asks bool) bool {
+	if _, known := s.material[camera]; known {
+		return false
+	}
+	if s.leases[camera].Holder == s.self {
+		return true
+	}
+	if !asks {
+		return false
+	}
+	_, demanded := s.demanded(home, camera)
+	return demanded
+}
+
+// toOpen lists the homes whose bundles are needed now: what is needed to record
+// cameras of theirs is not known here, and the management server does not tell it.
 func (s *State) toOpen() []understudy.ServerID {
 	var homes []understudy.ServerID
 	for _, home := range s.order {
-		c := s.claims[home]
-		waited := len(c.claim.Cameras) > 0 && s.at-c.since >= openAfter
-		if s.reached && !waited {
-			continue
-		}
-		if slices.ContainsFunc(s.duties[home].Cameras, func(c understudy.StandbyCamera) bool {
-			_, demanded := s.demanded(home, c.Camera.ID)
-			_, known := s.material[c.Camera.ID]
-			return demanded && !known
-		}) {
+		if since, lacking := s.lacking[home]; lacking && (!s.reached || s.at-since >= openAfter) {
 			homes = append(homes, home)
 		}
 	}

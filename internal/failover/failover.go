@@ -162,6 +162,7 @@ type State struct {
 	shares   map[understudy.CameraID]share         // of a capacity that is bounded
 	reduced  string                                // what was last told of them
 	told     map[understudy.ServerID]solo          // of each home
+	lacking  map[understudy.ServerID]time.Duration // homes with cameras to be recorded of which nothing is known, since when; replaced, never changed
 	origins  map[understudy.CameraID]origin        // of the marks of mirrored cameras
 	crowded  map[understudy.CameraID]time.Duration // no session is asked of it before this
 	said     []Said
@@ -236,6 +237,7 @@ func (s *State) Advance(o Observation) Want {
 	s.mirror()
 	s.ask()
 	s.release()
+	s.noticeLacking()
 	s.tellSolo()
 	want := s.want()
 	s.said = nil

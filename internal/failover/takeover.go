@@ -347,7 +347,6 @@ func (s *State) recordedBy(camera understudy.CameraID, home understudy.ServerID)
 // it means the same, so that repeating it is harmless.
 type claiming struct {
 	count int
-	since time.Duration    // this claim
 	claim understudy.Claim // no cameras: none is wanted
 }
 
@@ -362,7 +361,6 @@ func (s *State) ask() {
 		c.claim = understudy.Claim{}
 		if len(cameras) > 0 {
 			c.count++
-			c.since = s.at
 			c.claim = understudy.Claim{
 				ID:       fmt.Sprintf("%s-%s-%s-%d", s.nonce, s.self, home, c.count),
 				Claimant: s.self, Home: home, Kind: understudy.ClaimTakeover, Cameras: cameras,
