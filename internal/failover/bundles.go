@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,70 +17,24 @@ const bundlesFile = "bundles"
 // bundlePatience is longer than for duties: a thousand cameras are a megabyte.
 const bundlePatience = 3 * time.Second
 
-// bundles are the sealed bundles of this server, by home. They lie in memory
-// too, so that a disk that hangs delays no takeover; what is in memory is as
-// sealed as what is on the disk.
+// bundles are the sealed bundles of this server. They lie in memory too, so that
+// a disk that hangs delays no takeover; what is in memory is as sealed as what is
+// on the disk.
 type bundles struct {
-	mu   sync.Mutex
-	kept map[understudy.ServerID]keptBundle
-
-	tried   map[understudy.ServerID]time.Time // when the one was made that was opened last; of the loop
-	changed chan struct{}                     // to be kept
+	mu      sync.Mutex
+	shelf   Shelf
+	changed chan struct{} // to be kept
 }
 
-// keptBundle is a bundle with the highest number and date that its home's ever
-// had: an older one has neither higher, whichever of the two has gone back meanwhile.
-type keptBundle struct {
-	Bundle understudy.Bundle `json:"bundle"`
-	Seq    uint64            `json:"seq"`
-	Made   time.Time         `json:"made"`
-}
-
-// take keeps b instead of the one before if it is newer. CodeConflict for an older one.
-func (k keptBundle) take(b understudy.Bundle) (keptBundle, error) {
-	switch {
-	case b.Seq == k.Bundle.Seq && b.Made.Equal(k.Bundle.Made):
-		return k, nil
-	case b.Seq <= k.Seq && !b.Made.After(k.Made):
-		return k, understudy.Errorf(understudy.CodeConflict, "the bundle of %s, number %d of %s, is older than number %d of %s, which was here already",
-			b.Home, b.Seq, b.Made.UTC().Format(time.RFC3339), k.Seq, k.Made.UTC().Format(time.RFC3339))
-	}
-	k.Bundle, k.Seq = b, max(k.Seq, b.Seq)
-	if b.Made.After(k.Made) {
-		k.Made = b.Made
-	}
-	return k, nil
-}
-
-// takeBundles makes the kept ones those of came: what is new is verified, and
-// what is not among them belongs to no duty any more.
+// takeBundles makes the kept ones those of came.
 func (s *Server) takeBundles(ctx context.Context, came []understudy.Bundle) {
 	s.bundles.mu.Lock()
 	defer s.bundles.mu.Unlock()
-	next := make(map[understudy.ServerID]keptBundle, len(came))
-	for _, b := range came {
-		old := s.bundles.kept[b.Home]
-		if old.Bundle.Home != "" {
-			next[b.Home] = old
-		}
-		err := s.config.Node.VerifyBundle(b)
-		if err == nil {
-			old, err = old.take(b)
-		}
-		if err != nil {
-			s.log.WarnContext(ctx, "a bundle was refused; the one before stays", slog.String("home", string(b.Home)), slog.Any("error", err))
-			continue
-		}
-		next[b.Home] = old
+	if s.bundles.shelf.Take(came, s.config.Node.VerifyBundle, func(home understudy.ServerID, err error) {
+		s.log.WarnContext(ctx, "a bundle was refused; the one before stays", slog.String("home", string(home)), slog.Any("error", err))
+	}) {
+		signal(s.bundles.changed)
 	}
-	same := func(a, b keptBundle) bool {
-		return a.Seq == b.Seq && a.Made.Equal(b.Made) && a.Bundle.Seq == b.Bundle.Seq
-	}
-	if maps.EqualFunc(next, s.bundles.kept, same) {
-		return
-	}
-	s.bundles.kept = next
-	signal(s.bundles.changed)
 }
 
 // fetchBundles asks for the bundles. A management server that makes none yet is older than this one.
@@ -107,9 +58,7 @@ func (s *Server) keepBundles(ctx context.Context) {
 		case <-s.bundles.changed:
 		}
 		s.bundles.mu.Lock()
-		kept := slices.SortedFunc(maps.Values(s.bundles.kept), func(a, b keptBundle) int {
-			return strings.Compare(string(a.Bundle.Home), string(b.Bundle.Home))
-		})
+		kept := s.bundles.shelf.Kept()
 		s.bundles.mu.Unlock()
 		text, err := json.Marshal(kept)
 		if err == nil {
@@ -123,7 +72,7 @@ func (s *Server) keepBundles(ctx context.Context) {
 
 func (s *Server) restoreBundles(ctx context.Context) {
 	text, err := s.config.Node.OpenFile(bundlesFile)
-	var kept []keptBundle
+	var kept []KeptBundle
 	if err == nil {
 		err = json.Unmarshal(text, &kept)
 	}
@@ -133,51 +82,23 @@ func (s *Server) restoreBundles(ctx context.Context) {
 	}
 	s.bundles.mu.Lock()
 	defer s.bundles.mu.Unlock()
-	s.bundles.kept = make(map[understudy.ServerID]keptBundle, len(kept))
-	for _, k := range kept {
-		s.bundles.kept[k.Bundle.Home] = k
-	}
+	s.bundles.shelf = NewShelf(kept)
 }
 
-// open opens the bundles that are needed, each once. One that came meanwhile is tried again.
+// open opens the bundles that are needed.
 func (s *Server) open(ctx context.Context, homes []understudy.ServerID) {
-	for home := range s.bundles.tried {
-		if !slices.Contains(homes, home) {
-			delete(s.bundles.tried, home)
-		}
-	}
-	for _, home := range homes {
-		s.bundles.mu.Lock()
-		b := s.bundles.kept[home].Bundle
-		s.bundles.mu.Unlock()
-		if tried, ok := s.bundles.tried[home]; ok && tried.Equal(b.Made) {
-			continue
-		}
-		s.bundles.tried[home] = b.Made
+	s.bundles.mu.Lock()
+	due := s.bundles.shelf.Due(homes)
+	s.bundles.mu.Unlock()
+	for home, b := range due {
 		s.start(func() {
-			cameras, err := s.content(home, b)
+			cameras, err := b.Content(home, s.config.Node.OpenBundle)
 			if err != nil {
 				s.tell(Said{Server: home, Public: true, Report: understudy.Report{Kind: understudy.EventServer,
 					Sentence: fmt.Sprintf("%s cannot record %s before the management server answers: %s", s.self, home, err)}})
 				return
 			}
-			s.observe(ctx, Observation{Opened: &b, Material: cameras})
+			s.observe(ctx, Observation{Opened: &b.Bundle, Material: cameras})
 		})
 	}
-}
-
-// content is what a bundle has to say.
-func (s *Server) content(home understudy.ServerID, b understudy.Bundle) ([]understudy.AssignedCamera, error) {
-	if b.Home != home {
-		return nil, understudy.Errorf(understudy.CodeNotFound, "no sealed bundle of it has come here yet")
-	}
-	plain, err := s.config.Node.OpenBundle(b)
-	if err != nil {
-		return nil, err
-	}
-	var cameras []understudy.AssignedCamera
-	if err := json.Unmarshal(plain, &cameras); err != nil {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "the bundle of %s opens, and what is in it cannot be read: %w", home, err)
-	}
-	return cameras, nil
 }

@@ -53,6 +53,62 @@ func TestColdStandbyTakesOverFromWhatItKept(t *testing.T) {
 	stop()
 }
 
+// A cold standby is granted the lease, and every answer that would tell it how to
+// record the camera is lost: it goes on with what it has sealed.
+func TestColdStandbyWhoseAnswersAreLost(t *testing.T) {
+	authority, err := identity.OpenAuthority(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, standby := member(t, authority, "rec-1", understudy.RoleRecording), member(t, authority, "fo-1", understudy.RoleFailover)
+	port := listen(t)
+	serving, kill := context.WithCancel(t.Context())
+	asked := make(chan struct{}, 1)
+	served := make(chan error, 1)
+	go func() {
+		served <- poll.Serve(serving, port, home.PeerTLS(), func(understudy.Identity, understudy.Poll) understudy.State {
+			signal(asked)
+			return understudy.State{Server: "rec-1", Boot: "1", At: time.Now(), Storage: understudy.StorageState{Writable: true}}
+		})
+	}()
+	kept := sealing{Node: standby, files: make(chan string, 64)}
+	tape := &recorder{applied: make(chan understudy.Assignment, 16)}
+	stop := run(t, kept, tape, muffled{coldSite(t, authority, port.Addr().String())})
+	for needed := map[string]bool{bundlesFile: true, keptFile: true}; len(needed) > 0; {
+		delete(needed, within(t, kept.files, "fo-1 keeps its bundles and duties"))
+	}
+	for range 4 {
+		within(t, asked, "rec-1 is polled")
+	}
+	kill()
+	_ = within(t, served, "rec-1 ends") // its context has ended, which it says
+	a := within(t, tape.applied, "fo-1 records what it was granted")
+	if len(a.Cameras) != 1 || a.Cameras[0].Credentials.Password != "secret" || a.Cameras[0].Provisional || a.Cameras[0].Epoch != 2 {
+		t.Errorf("fo-1 records %+v", a)
+	}
+	stop()
+}
+
+// muffled is a site that does what it is asked to, and whose answers about leases are lost.
+type muffled struct{ *site }
+
+func (m muffled) Claim(ctx context.Context, c understudy.Claim) (understudy.ClaimAnswer, error) {
+	if _, err := m.Management.Claim(ctx, c); err != nil {
+		return understudy.ClaimAnswer{}, err
+	}
+	<-ctx.Done()
+	return understudy.ClaimAnswer{}, ctx.Err()
+}
+
+func (m muffled) Assignment(ctx context.Context, server understudy.ServerID) (understudy.Assignment, error) {
+	a, err := m.Management.Assignment(ctx, server)
+	if err != nil || len(a.Cameras) == 0 {
+		return a, err
+	}
+	<-ctx.Done()
+	return understudy.Assignment{}, ctx.Err()
+}
+
 // sealing tells which files a node was given to keep.
 type sealing struct {
 	Node
@@ -86,7 +142,7 @@ func coldSite(t *testing.T, authority *identity.Authority, state string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &site{Management: m, moved: make(chan understudy.Lease, 1)}
+	return &site{Management: m, moved: make(chan understudy.Lease, 16)} // which nobody waits for
 }
 
 // A bundle is taken if its number or its date is higher than any before had. So
@@ -97,7 +153,7 @@ func TestOlderBundleIsRefused(t *testing.T) {
 	bundle := func(seq uint64, made int) understudy.Bundle {
 		return understudy.Bundle{Home: "rec-1", Seq: seq, Made: day(made)}
 	}
-	var k keptBundle
+	var k KeptBundle
 	for _, step := range []struct {
 		name  string
 		b     understudy.Bundle

@@ -171,9 +171,9 @@ func (s *Server) unseal(ctx context.Context, cameras []understudy.AssignedCamera
 		home := c.Camera.Home
 		if _, ok := opened[home]; !ok {
 			s.bundles.mu.Lock()
-			b := s.bundles.kept[home].Bundle
+			kept := s.bundles.shelf.Of(home)
 			s.bundles.mu.Unlock()
-			content, err := s.content(home, b)
+			content, err := kept.Content(home, s.config.Node.OpenBundle)
 			if err != nil {
 				s.log.InfoContext(ctx, "cameras are asked without a password", slog.String("home", string(home)), slog.Any("error", err))
 			}

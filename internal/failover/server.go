@@ -199,7 +199,7 @@ func New(c Config) *Server {
 		sends:    map[understudy.ServerID]*sending{},
 		marks:    marks{},
 		firsts:   firsts{told: map[understudy.CameraID]uint64{}, waiting: map[understudy.ServerID][]understudy.Milestone{}, promised: map[understudy.CameraID]time.Time{}},
-		bundles:  bundles{tried: map[understudy.ServerID]time.Time{}, changed: make(chan struct{}, 1)},
+		bundles:  bundles{changed: make(chan struct{}, 1)},
 	}
 	s.transfers.Store(&[]understudy.Transfer{})
 	c.Recorder.ShowSightings(s.seenNow)
