@@ -64,6 +64,8 @@ func (s *Server) askFor(ctx context.Context, c understudy.Claim) {
 		case err == nil:
 			s.observe(ctx, Observation{Claimed: &Claimed{ID: c.ID, Home: c.Home, Answer: answer}})
 			return
+		case ctx.Err() != nil: // it is wanted no more, which says nothing of the management server
+			return
 		case code == understudy.CodeUnavailable || code == understudy.CodeInternal:
 			reached := false
 			s.observe(ctx, Observation{Reached: &reached})

@@ -89,6 +89,29 @@ func TestColdStandbyWhoseAnswersAreLost(t *testing.T) {
 	stop()
 }
 
+// A claim that is given up says nothing of whether the management server answers.
+func TestClaimThatIsGivenUp(t *testing.T) {
+	for range 30 { // an observation of a context that has ended is a matter of chance
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &Server{config: Config{Management: givenUp{cancel: cancel}}, seen: make(chan Observation, 1), log: slog.New(slog.DiscardHandler)}
+		s.askFor(ctx, understudy.Claim{ID: "n-fo-1-rec-1-1", Claimant: "fo-1", Home: "rec-1"})
+		if len(s.seen) > 0 {
+			t.Fatalf("it was observed that %+v", <-s.seen)
+		}
+	}
+}
+
+// givenUp is a site whose claims are given up while they wait for an answer.
+type givenUp struct {
+	unreachable
+	cancel context.CancelFunc
+}
+
+func (g givenUp) Claim(ctx context.Context, _ understudy.Claim) (understudy.ClaimAnswer, error) {
+	g.cancel()
+	return understudy.ClaimAnswer{}, ctx.Err()
+}
+
 // muffled is a site that does what it is asked to, and whose answers about leases are lost.
 type muffled struct{ *site }
 
