@@ -25,12 +25,13 @@ const (
 )
 
 // noticeLacking notes since when cameras of a home are to be recorded here of
-// which nothing more is known than that they exist: their leases were asked for
-// and nobody answers, or they are granted and the answer was lost.
+// which nothing more is known than that they exist: their leases are asked for and
+// nobody answers, or would be if the management server were heard, or they are
+// granted and the answer was lost.
 func (s *State) noticeLacking() {
 	var lacking map[understudy.ServerID]time.Duration // most often none
 	for _, home := range s.order {
-		asks := !s.reached || len(s.claims[home].claim.Cameras) > 0
+		asks := !s.reached || len(s.claims[home].claim.Cameras) > 0 || s.deaf(home)
 		if !slices.ContainsFunc(s.duties[home].Cameras, func(c understudy.StandbyCamera) bool { return s.lacksMaterial(home, c.Camera.ID, asks) }) {
 			continue
 		}
