@@ -112,9 +112,30 @@ func (s *State) forestaller(camera understudy.CameraID, epoch uint64) understudy
 		if i >= s.posts[camera].rank && h.wanted && !h.trial {
 			break
 		}
-		w := s.watches[peer]
-		p, listed := w.cameras[camera]
-		if listed && w.verdict.answers() && w.state.Storage.Writable && p.epoch > epoch && s.at-p.moved <= startUp {
+		if s.hasTakenUp(peer, camera, epoch) {
+			return peer
+		}
+	}
+	return ""
+}
+
+// hasTakenUp reports whether a standby is seen to have begun to record a camera
+// under an epoch above its lease's, and got on with it.
+func (s *State) hasTakenUp(peer understudy.ServerID, camera understudy.CameraID, epoch uint64) bool {
+	w := s.watches[peer]
+	p, listed := w.cameras[camera]
+	return listed && w.verdict.answers() && w.state.Storage.Writable && p.epoch > epoch && s.at-p.moved <= startUp
+}
+
+// first returns the standby that is asked before this one and has taken a camera
+// up while nobody can be asked for its lease. One after it is never put in its
+// place: the two might each put the camera down for the other.
+func (s *State) first(camera understudy.CameraID, epoch uint64) understudy.ServerID {
+	if s.reached {
+		return "" // the lease tells
+	}
+	for i, peer := range s.peers[camera] {
+		if i < s.posts[camera].rank && s.hasTakenUp(peer, camera, epoch) {
 			return peer
 		}
 	}

@@ -331,10 +331,11 @@ func (s *State) obstructs(camera understudy.CameraID, home understudy.ServerID) 
 }
 
 // recordedBy returns who else is seen recording a camera: the lease's holder,
-// else its home. A watermark that moved while nobody looked moves no more if no
+// else its home, else a standby before this one, with nobody to ask for the lease. A watermark that moved while nobody looked moves no more if no
 // frames come.
 func (s *State) recordedBy(camera understudy.CameraID, home understudy.ServerID) (understudy.ServerID, progress) {
-	for _, id := range []understudy.ServerID{s.lease(camera, home).Holder, home} {
+	lease := s.lease(camera, home)
+	for _, id := range []understudy.ServerID{lease.Holder, home, s.first(camera, lease.Epoch)} {
 		w, watched := s.watches[id]
 		if p := w.cameras[camera]; watched && w.verdict.answers() && p.receiving && p.steady > 0 && s.at-p.moved <= moving {
 			return id, p
