@@ -52,14 +52,20 @@ const (
 func newAuthority(s *story) *authority {
 	a := &authority{machine: machine{s: s, id: "management", place: 0}, store: management.NewMemory(), dice: dice(s.seed, ofManagement)}
 	a.begin, a.finish = a.run, func() { a.subs = nil }
-	var err error
-	if a.m, err = management.New(background, a.store, management.Options{Witness: a}); err != nil {
-		panic(err)
-	}
+	a.open()
 	return a
 }
 
+// open begins anew with what is in the database.
+func (a *authority) open() {
+	var err error
+	if a.m, err = management.New(background, a.store, management.Options{Witness: a, Bundles: sealer{}, Clock: a.wall}); err != nil {
+		panic(err)
+	}
+}
+
 func (a *authority) run() {
+	a.open()
 	a.status = make([]understudy.ServerStatus, len(a.s.servers))
 	a.asked = make([]time.Duration, len(a.s.servers))
 	a.owed, a.looked, a.pulse = make([]time.Duration, len(a.s.servers)), make([]time.Duration, len(a.s.servers)), poll.Pulse{}
@@ -96,6 +102,7 @@ func (a *authority) refresh() {
 	if site.Seq == a.site.Seq && stream == a.stream {
 		return
 	}
+	a.s.oracle.renamed(a.stream, stream)
 	before := a.site
 	a.site, a.stream = site, stream
 	a.generation++
@@ -372,11 +379,7 @@ func (a *authority) restore() {
 	a.s.tally.Restores++
 	a.kill()
 	a.store, a.backup = a.backup, nil
-	var err error
-	if a.m, err = management.New(background, a.store, management.Options{Witness: a}); err != nil {
-		panic(err)
-	}
-	a.s.oracle.restored()
 	a.start()
+	a.s.oracle.restored()
 	a.refresh()
 }

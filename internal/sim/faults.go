@@ -110,6 +110,9 @@ func (f *faults) single() {
 		kinds = 7
 	}
 	kind := f.dice.IntN(kinds)
+	if own := dice(f.s.seed, ofAimed); chance(own, 0.4) {
+		(&faults{s: f.s, dice: own}).withoutManagement()
+	}
 	f.s.after(between(f.dice, 0, 5*time.Second), func() {
 		f.s.tally.Faults++
 		f.s.oracle.struck(h, kind == 4, kind <= 1)

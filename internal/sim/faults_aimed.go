@@ -11,6 +11,7 @@ var aimed = []func(*faults){
 	(*faults).loseSight,
 	(*faults).handOver,
 	(*faults).maintain,
+	(*faults).alone,
 }
 
 func (f *faults) aim() {
@@ -71,6 +72,42 @@ func (f *faults) blackout() {
 			back(&m.machine, 0, 2*time.Second)
 		}
 	})
+}
+
+// withoutManagement takes the management server away, before a home fails or after,
+// and gives it back.
+func (f *faults) withoutManagement() {
+	a := f.s.authority
+	away, back := a.kill, a.start
+	switch f.dice.IntN(3) {
+	case 0:
+		away, back = a.losePower, a.start
+	case 1:
+		away, back = func() { a.hang(true) }, func() { a.hang(false) }
+	}
+	f.s.after(between(f.dice, 0, 6*time.Second), away)
+	f.s.after(between(f.dice, 12*time.Second, 40*time.Second), back)
+}
+
+// alone: a home dies while the management server is away, which comes back later,
+// perhaps with an old database. One of those who stand by may restart meanwhile.
+func (f *faults) alone() {
+	h, a := f.home(), f.s.authority
+	if chance(f.dice, 0.3) && a.backup == nil {
+		a.backup = a.store.Copy()
+		f.s.after(between(f.dice, 41*time.Second, 42*time.Second), func() {
+			if !f.over && a.up {
+				a.restore()
+			}
+		})
+	}
+	f.withoutManagement()
+	f.s.after(between(f.dice, 2*time.Second, 8*time.Second), h.kill)
+	f.s.after(between(f.dice, 10*time.Second, 45*time.Second), h.start)
+	if m := f.standby(); chance(f.dice, 0.4) {
+		f.s.after(between(f.dice, 8*time.Second, 20*time.Second), m.kill)
+		f.s.after(between(f.dice, 20*time.Second, 25*time.Second), m.start)
+	}
 }
 
 // loseSight: while a failover server does not see a home, that one records again

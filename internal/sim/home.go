@@ -72,7 +72,7 @@ func (h *home) run() {
 	h.planning, h.planned = h.planned, false
 	h.after(between(h.s.machines, 200*time.Millisecond, 1500*time.Millisecond), func() {
 		for _, c := range h.cameras {
-			h.rec.apply(c, max(1, h.highest), false)
+			h.rec.apply(c, understudy.AssignedCamera{Epoch: max(1, h.highest)}, false)
 		}
 	})
 	h.s.authority.subscribe(&h.machine, h.told)

@@ -233,6 +233,10 @@ func (o *oracle) look() {
 		o.served(c)
 		o.sick(c)
 		o.obeyed(c)
+		o.alone(c)
+	}
+	for _, f := range o.s.standbys {
+		o.reconciled(f)
 	}
 }
 
@@ -297,6 +301,7 @@ func (o *oracle) able(c *camera) (who string, since, longer time.Duration) {
 		if !ok {
 			continue
 		}
+		slower := time.Duration(0)
 		if f.hung || f.up && (!fit(&f.machine) || o.s.now-f.changed < 12*time.Second) || h.alive() && (kind == understudy.StandbyCold || !net.both(f.place, h.place)) {
 			return "", 0, 0
 		}
@@ -304,13 +309,15 @@ func (o *oracle) able(c *camera) (who string, since, longer time.Duration) {
 			since = max(since, f.changed)
 			continue
 		}
-		a := o.s.authority
-		if kind == understudy.StandbyCold && (!a.alive() || o.s.now-a.changed < 12*time.Second || !net.whole(a.place, f.place, 12*time.Second)) {
-			return "", 0, 0
+		if kind == understudy.StandbyCold {
+			if a := o.s.authority; !f.sealed[h.id] && (!a.alive() || o.s.now-a.changed < 12*time.Second || !net.whole(a.place, f.place, 12*time.Second)) {
+				return "", 0, 0
+			}
+			slower = openFor
 		}
 		who += string(f.id) + " "
 		since = max(since, latest(&f.machine))
-		longer = max(longer, time.Duration(rank)*o.s.o.RankDelay)
+		longer = max(longer, time.Duration(rank)*o.s.o.RankDelay+slower)
 		if lease.Holder != h.id && lease.Holder != f.id {
 			longer = max(longer, 12*time.Second) // the one that stands in must be found dead too
 			since = max(since, o.holder(lease.Holder).changed)

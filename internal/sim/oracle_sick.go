@@ -11,6 +11,7 @@ const (
 	resumeFor = 5 * time.Second  // from the start of a failover server to the first frame
 	goneFor   = 1200 * time.Millisecond
 	silentFor = 3200 * time.Millisecond
+	openFor   = time.Second // more that a cold standby may take, with nobody to ask
 )
 
 // sick: the lease of a camera that its home cannot record any more, though it
@@ -59,13 +60,15 @@ func (o *oracle) restarted(f *standby, recorded []bool) {
 	}
 }
 
-// prompt: what happens to a home alone is noticed within a bound, by who stands by with a picture.
+// prompt: what happens to a home alone is noticed within a bound, by who comes first of those who stand by.
 func (o *oracle) prompt() {
 	for _, c := range o.victim.cameras {
-		hot := false
+		ready, slower := false, time.Duration(0)
 		for _, f := range o.s.standbys {
 			kind, rank, ok := o.s.authority.site.Standby(understudy.Camera{ID: c.id, Home: c.home.id}, f.id)
-			hot = hot || ok && rank == 0 && kind != understudy.StandbyCold
+			if ready = ready || ok && rank == 0; ok && rank == 0 && kind == understudy.StandbyCold {
+				slower = openFor
+			}
 		}
 		bound := silentFor
 		if o.swift {
@@ -74,7 +77,8 @@ func (o *oracle) prompt() {
 		if !c.onPlay && !o.mirrored[c.index] {
 			bound += time.Duration(c.gop) * c.interval
 		}
-		if waited := o.waited[c.index]; hot && c.sessions == 0 && !o.planned && waited > bound {
+		bound += slower
+		if waited := o.waited[c.index]; ready && c.sessions == 0 && !o.planned && waited > bound {
 			o.s.fail("it took %.2f s until somebody recorded camera %s after the fault of %s, and may take %.2f s", waited.Seconds(), c.id, c.home.id, bound.Seconds())
 		}
 	}

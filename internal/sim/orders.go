@@ -43,7 +43,7 @@ func (f *faults) maintain() {
 		return
 	}
 	f.s.say("%s is under maintenance", h.id)
-	a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: time.Now().Add(time.Hour)}))
+	a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: a.wall().Add(time.Hour)}))
 	f.s.after(between(f.dice, time.Second, 4*time.Second), h.kill)
 	f.s.after(between(f.dice, 8*time.Second, 20*time.Second), h.start)
 	f.s.after(between(f.dice, 20*time.Second, 30*time.Second), func() { f.s.endMaintenance(h) })

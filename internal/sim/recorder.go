@@ -17,24 +17,26 @@ type recorder struct {
 // session is one camera on one server.
 type session struct {
 	reflection
-	r        *recorder
-	m        *machine
-	cam      *camera
-	epoch    uint64
-	gone     bool // put down
-	slot     *slot
-	failures int
-	crowded  bool // the camera answered last that it has no session left
-	opened   time.Duration
-	frames   uint64
-	heard    time.Duration // the last frame; 0 none
-	run      uint64        // grows with each session with the camera
-	missed   bool          // frames, while the process stood still
-	seg      *segment      // being written; nil: a key frame is awaited
-	first    int           // newest durable frame when it was applied; -1 none
-	mark     int           // newest durable frame; -1 none
-	moved    time.Duration // mark
-	steady   time.Duration // recording without a hole since; 0 it does not
+	r           *recorder
+	m           *machine
+	cam         *camera
+	epoch       uint64
+	provisional bool // it was not granted
+	gone        bool // put down
+	slot        *slot
+	failures    int
+	crowded     bool // the camera answered last that it has no session left
+	opened      time.Duration
+	frames      uint64
+	heard       time.Duration // the last frame; 0 none
+	run         uint64        // grows with each session with the camera
+	missed      bool          // frames, while the process stood still
+	seg         *segment      // being written; nil: a key frame is awaited
+	first       int           // newest durable frame when it was applied; -1 none
+	mark        int           // newest durable frame; -1 none
+	moved       time.Duration // mark
+	steady      time.Duration // recording without a hole since; 0 it does not
+	astray      time.Duration // it was last seen under its lease's epoch, or need not be
 }
 
 const (
@@ -46,14 +48,14 @@ const (
 )
 
 // apply begins to record a camera, or to mirror it, or goes on under another epoch.
-func (r *recorder) apply(c *camera, epoch uint64, mirrored bool) {
+func (r *recorder) apply(c *camera, a understudy.AssignedCamera, mirrored bool) {
 	if s := r.sessions[c.index]; s != nil {
-		s.epoch = epoch
+		s.epoch, s.provisional = a.Epoch, a.Provisional
 		s.change(mirrored)
 		return
 	}
-	s := &session{r: r, m: r.m, cam: c, epoch: epoch, mark: r.m.disk.newest(c)}
-	s.first, s.wanted = s.mark, mirrored
+	s := &session{r: r, m: r.m, cam: c, epoch: a.Epoch, provisional: a.Provisional, mark: r.m.disk.newest(c)}
+	s.first, s.wanted, s.astray = s.mark, mirrored, r.m.s.now
 	r.sessions[c.index] = s
 	r.m.after(between(r.m.s.machines, 20*time.Millisecond, 120*time.Millisecond), s.dial)
 	s.watch()
@@ -217,7 +219,7 @@ func (s *session) write(n int, key bool) {
 // state is what the state port tells of the camera.
 func (s *session) state() understudy.CameraState {
 	now := s.m.s.now
-	c := understudy.CameraState{Camera: s.cam.id, Epoch: s.epoch, Frames: s.frames, Run: s.run, Mirrored: s.wanted,
+	c := understudy.CameraState{Camera: s.cam.id, Epoch: s.epoch, Provisional: s.provisional, Frames: s.frames, Run: s.run, Mirrored: s.wanted,
 		Receiving: s.heard > 0 && now-s.heard <= receivingFor, Recording: s.moved > 0 && now-s.moved <= recordingFor}
 	c.Crowded = s.crowded && !c.Receiving
 	if s.mark >= 0 {

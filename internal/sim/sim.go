@@ -33,6 +33,7 @@ type Tally struct {
 	Claims, Faults                           int
 	Spills                                   int // of a mirror's ring
 	Orders                                   int
+	Opened                                   int // bundles
 }
 
 // Add sums two tallies.
@@ -50,6 +51,7 @@ func (t Tally) Add(o Tally) Tally {
 	t.Faults += o.Faults
 	t.Spills += o.Spills
 	t.Orders += o.Orders
+	t.Opened += o.Opened
 	return t
 }
 

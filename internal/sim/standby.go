@@ -34,6 +34,7 @@ type standby struct {
 	want     failover.Want
 	own      failover.Own // what it was told last of its recorder
 	kept     kept         // on the disk
+	shelf    failover.Shelf
 	pollers  []*poller
 	verifies map[understudy.ServerID]bool
 	claims   map[understudy.ServerID]*claimRun
@@ -46,20 +47,22 @@ type standby struct {
 	applied  []understudy.AssignedCamera
 	mirrored []understudy.AssignedCamera
 	starts   int
-	stepped  time.Duration // by elapsed
-	recorded []bool        // cameras, when it last ended
+	stepped  time.Duration                // by elapsed
+	recorded []bool                       // cameras, when it last ended
+	sealed   map[understudy.ServerID]bool // homes of which a bundle has come
 }
 
 // kept is what a failover server still knows when it starts again.
 type kept struct {
-	site   understudy.Site
-	duties []understudy.Duty
-	record []understudy.AssignedCamera
-	any    bool
+	site    understudy.Site
+	duties  []understudy.Duty
+	record  []understudy.AssignedCamera
+	any     bool
+	bundles []failover.KeptBundle
 }
 
 func newStandby(s *story, id understudy.ServerID, place int) *standby {
-	f := &standby{machine: machine{s: s, id: id, place: place}}
+	f := &standby{machine: machine{s: s, id: id, place: place}, sealed: map[understudy.ServerID]bool{}}
 	f.disk = newDisk(&f.machine)
 	f.rec = recorder{m: &f.machine, sessions: make([]*session, len(s.cameras))}
 	f.begin, f.finish = f.run, f.ended
@@ -71,6 +74,7 @@ func (f *standby) run() {
 	f.s.oracle.restarted(f, f.recorded)
 	f.stepped = 0
 	f.highest = 0
+	f.shelf = failover.NewShelf(f.kept.bundles)
 	f.state = failover.NewState(f.id, fmt.Sprintf("start%d", f.starts), f.s.o.RankDelay)
 	f.want, f.pollers, f.foreign, f.applied, f.mirrored = failover.Want{}, nil, nil, nil, nil
 	f.verifies = map[understudy.ServerID]bool{}
@@ -168,6 +172,7 @@ func (f *standby) step(o failover.Observation) {
 	f.pass()
 	f.watch()
 	f.claim()
+	f.open()
 	f.sendHome()
 	if changed {
 		f.kept.record, f.kept.site.Leases = f.want.Record, f.state.Leases()
@@ -192,7 +197,8 @@ func (f *standby) record() bool {
 	for _, a := range f.want.Record {
 		c := f.s.camera(a.Camera.ID)
 		wanted[c.index] = true
-		f.rec.apply(c, a.Epoch, false)
+		f.granted(a)
+		f.rec.apply(c, a, false)
 	}
 	for _, a := range f.want.Mirror {
 		c := f.s.camera(a.Camera.ID)
@@ -201,7 +207,8 @@ func (f *standby) record() bool {
 			f.s.say("%s mirrors camera %s again", f.id, c.id)
 			f.s.oracle.putDown(f, s)
 		}
-		f.rec.apply(c, a.Epoch, true)
+		f.granted(a)
+		f.rec.apply(c, a, true)
 	}
 	for i, s := range f.rec.sessions {
 		if s != nil && !wanted[i] {
@@ -215,8 +222,17 @@ func (f *standby) record() bool {
 	return true
 }
 
+// granted remembers an epoch that was: a provisional one was granted to nobody.
+func (f *standby) granted(a understudy.AssignedCamera) {
+	if !a.Provisional {
+		f.highest = max(f.highest, a.Epoch)
+	}
+}
+
 func same(a, b []understudy.AssignedCamera) bool {
-	return slices.EqualFunc(a, b, func(a, b understudy.AssignedCamera) bool { return a.Camera.ID == b.Camera.ID && a.Epoch == b.Epoch })
+	return slices.EqualFunc(a, b, func(a, b understudy.AssignedCamera) bool {
+		return a.Camera.ID == b.Camera.ID && a.Epoch == b.Epoch && a.Provisional == b.Provisional
+	})
 }
 
 // pass tells how far the others have come with what is mirrored here.
@@ -254,21 +270,24 @@ func (f *standby) fetch() {
 			}
 		}
 		f.step(failover.Observation{Reached: &reached})
-		f.fetching = false
-		pause := fetchUsually
-		switch {
-		case !reached:
-			pause = fetchAgain
-		case f.refetch:
-			pause = 0
+		if err == nil {
+			f.fetchBundles(func() { f.fetched(fetchUsually) })
+			return
 		}
-		f.refetch = false
-		due := f.fetchDue
-		f.after(pause, func() {
-			if due == f.fetchDue {
-				f.fetch()
-			}
-		})
+		f.fetched(map[bool]time.Duration{true: fetchUsually, false: fetchAgain}[reached])
+	})
+}
+
+// fetched waits until it is time to fetch again.
+func (f *standby) fetched(pause time.Duration) {
+	if f.fetching = false; f.refetch {
+		f.refetch, pause = false, 0
+	}
+	due := f.fetchDue
+	f.after(pause, func() {
+		if due == f.fetchDue {
+			f.fetch()
+		}
 	})
 }
 

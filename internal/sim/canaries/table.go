@@ -24,6 +24,8 @@ const (
 	aligned    = "internal/recording/alignment.go"
 	mirroring  = "internal/failover/mirror.go"
 	orders     = "internal/failover/orders.go"
+	solo       = "internal/failover/alone.go"
+	shelf      = "internal/failover/shelf.go"
 	mergeBatch = "internal/merge/batch.go"
 	mergeSend  = "internal/merge/send.go"
 	mergeTake  = "internal/merge/receive.go"
@@ -121,6 +123,20 @@ var canaries = []canary{
 	{"maintenance is ignored", "under maintenance nothing is taken over", []edit{
 		{orders, "return r.Maintenance, r.Maintenance.Stands(s.wall) && !r.HandOver.Stands(s.wall)", "return r.Maintenance, false"},
 		{leases, "return lease.Holder == home.ID && home.Maintenance.Stands(now)", "return now.IsZero() && lease.Holder == home.ID && home.Maintenance.Stands(now)"}}},
+	{"a bundle is opened only when a connection was refused", "cold costs a second more with nobody to ask", []edit{
+		{solo, "(!s.reached || s.at-since >= openAfter)", "!s.reached"}}},
+	{"a bundle is never opened", "cold costs a second more with nobody to ask", []edit{
+		{solo, "if since, lacking := s.lacking[home]; lacking &&", "if since, lacking := s.lacking[home]; lacking && s.at < 0 &&"}}},
+	{"the answer of a claim is not missed", "cold costs a second more with nobody to ask", []edit{
+		{solo, "if s.leases[camera].Holder == s.self {", "if s.leases[camera].Holder == \"\" {"}}},
+	{"who is not heard is not waited for in vain", "cold costs a second more with nobody to ask", []edit{
+		{solo, " || s.deaf(home)\n", "\n"}}},
+	{"a provisional epoch is told as granted", "only a grant makes a database look old", []edit{
+		{takeover, "material.Epoch, material.Provisional = max(h.camera.Epoch, lease.Epoch+1), true", "material.Epoch = max(h.camera.Epoch, lease.Epoch+1)"}}},
+	{"a provisional epoch is not reconciled", "who holds a lease records under it", []edit{
+		{takeover, "material.Epoch, material.Provisional = lease.Epoch, false", "material.Epoch, material.Provisional = max(h.camera.Epoch, lease.Epoch), h.camera.Provisional"}}},
+	{"who has taken up already is not looked for", "of several one records a camera", []edit{
+		{solo, "if listed && w.verdict.answers() && w.state", "if listed && s.at < 0 && w.state"}}},
 	{"acknowledge before sync", "nothing is deleted that home does not hold", []edit{
 		{mergeTake, "if err := in.Seal(ctx); err != nil {", "if err := in.Seal(ctx); err != nil && o.Size < 0 {"},
 		{mergeTake, "if ok && size == o.Size && sum == o.SHA256 && same {", "if _ = sum; size >= 0 && same {"}}},
