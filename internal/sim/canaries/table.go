@@ -124,7 +124,7 @@ var canaries = []canary{
 		{orders, "return r.Maintenance, r.Maintenance.Stands(s.wall) && !r.HandOver.Stands(s.wall)", "return r.Maintenance, false"},
 		{leases, "return lease.Holder == home.ID && home.Maintenance.Stands(now)", "return now.IsZero() && lease.Holder == home.ID && home.Maintenance.Stands(now)"}}},
 	{"a bundle is opened only when a connection was refused", "cold costs a second more with nobody to ask", []edit{
-		{solo, "(!s.reached || s.at-since >= openAfter)", "!s.reached"}}},
+		{solo, "s.at-since >= openAfter", "s.at-since >= time.Hour"}}},
 	{"a bundle is never opened", "cold costs a second more with nobody to ask", []edit{
 		{solo, "if since, lacking := s.lacking[home]; lacking &&", "if since, lacking := s.lacking[home]; lacking && s.at < 0 &&"}}},
 	{"the answer of a claim is not missed", "cold costs a second more with nobody to ask", []edit{
@@ -136,7 +136,9 @@ var canaries = []canary{
 	{"a provisional epoch is not reconciled", "who holds a lease records under it", []edit{
 		{takeover, "material.Epoch, material.Provisional = lease.Epoch, false", "material.Epoch, material.Provisional = max(h.camera.Epoch, lease.Epoch), h.camera.Provisional"}}},
 	{"who has taken up already is not looked for", "of several one records a camera", []edit{
-		{solo, "if listed && w.verdict.answers() && w.state", "if listed && s.at < 0 && w.state"}}},
+		{solo, "return listed && w.verdict.answers()", "return listed && s.at < 0"}}},
+	{"who stands back for another records on", "of several one records a camera", []edit{
+		{takeover, "home, s.first(camera, lease.Epoch)}", "home}"}}},
 	{"acknowledge before sync", "nothing is deleted that home does not hold", []edit{
 		{mergeTake, "if err := in.Seal(ctx); err != nil {", "if err := in.Seal(ctx); err != nil && o.Size < 0 {"},
 		{mergeTake, "if ok && size == o.Size && sum == o.SHA256 && same {", "if _ = sum; size >= 0 && same {"}}},
