@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/bundle"
 )
 
 // bundlesFile is where the sealed bundles lie, as they came.
@@ -22,7 +23,7 @@ const bundlePatience = 3 * time.Second
 // on the disk.
 type bundles struct {
 	mu      sync.Mutex
-	shelf   Shelf
+	shelf   bundle.Shelf
 	changed chan struct{} // to be kept
 }
 
@@ -72,7 +73,7 @@ func (s *Server) keepBundles(ctx context.Context) {
 
 func (s *Server) restoreBundles(ctx context.Context) {
 	text, err := s.config.Node.OpenFile(bundlesFile)
-	var kept []KeptBundle
+	var kept []bundle.Kept
 	if err == nil {
 		err = json.Unmarshal(text, &kept)
 	}
@@ -82,7 +83,7 @@ func (s *Server) restoreBundles(ctx context.Context) {
 	}
 	s.bundles.mu.Lock()
 	defer s.bundles.mu.Unlock()
-	s.bundles.shelf = NewShelf(kept)
+	s.bundles.shelf = bundle.NewShelf(kept)
 }
 
 // open opens the bundles that are needed.

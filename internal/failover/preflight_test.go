@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/bundle"
 	"understudy/internal/testcam"
 )
 
@@ -357,7 +358,7 @@ func TestPreflightUnsealsForAskingOnly(t *testing.T) {
 	}
 	camera := &asked{shown: map[understudy.Secret]int{}, accepted: "sealed"}
 	s := &Server{config: Config{Node: openNode{}, Probe: camera.probe}, log: slog.New(slog.DiscardHandler),
-		bundles: bundles{shelf: NewShelf([]KeptBundle{{Bundle: understudy.Bundle{Home: "rec-2", Sealed: content}}})}}
+		bundles: bundles{shelf: bundle.NewShelf([]bundle.Kept{{Bundle: understudy.Bundle{Home: "rec-2", Sealed: content}}})}}
 	p := &prober{server: s, wait: func(context.Context, time.Duration) {}}
 	cameras := state.toProbe()
 	s.unseal(t.Context(), cameras)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/bundle"
 	"understudy/internal/failover"
 )
 
@@ -34,7 +35,7 @@ type standby struct {
 	want     failover.Want
 	own      failover.Own // what it was told last of its recorder
 	kept     kept         // on the disk
-	shelf    failover.Shelf
+	shelf    bundle.Shelf
 	pollers  []*poller
 	verifies map[understudy.ServerID]bool
 	claims   map[understudy.ServerID]*claimRun
@@ -58,7 +59,7 @@ type kept struct {
 	duties  []understudy.Duty
 	record  []understudy.AssignedCamera
 	any     bool
-	bundles []failover.KeptBundle
+	bundles []bundle.Kept
 }
 
 func newStandby(s *story, id understudy.ServerID, place int) *standby {
@@ -74,7 +75,7 @@ func (f *standby) run() {
 	f.s.oracle.restarted(f, f.recorded)
 	f.stepped = 0
 	f.highest = 0
-	f.shelf = failover.NewShelf(f.kept.bundles)
+	f.shelf = bundle.NewShelf(f.kept.bundles)
 	f.state = failover.NewState(f.id, fmt.Sprintf("start%d", f.starts), f.s.o.RankDelay)
 	f.want, f.pollers, f.foreign, f.applied, f.mirrored = failover.Want{}, nil, nil, nil, nil
 	f.verifies = map[understudy.ServerID]bool{}

@@ -25,7 +25,7 @@ const (
 	mirroring  = "internal/failover/mirror.go"
 	orders     = "internal/failover/orders.go"
 	solo       = "internal/failover/alone.go"
-	shelf      = "internal/failover/shelf.go"
+	shelf      = "internal/bundle/shelf.go"
 	mergeBatch = "internal/merge/batch.go"
 	mergeSend  = "internal/merge/send.go"
 	mergeTake  = "internal/merge/receive.go"

@@ -1,4 +1,5 @@
-package failover
+// Package bundle keeps what a failover server may open when nobody can be asked.
+package bundle
 
 import (
 	"encoding/json"
@@ -13,21 +14,21 @@ import (
 // Shelf is what a failover server keeps of the sealed bundles that come, one a
 // home. It touches no disk and no key.
 type Shelf struct {
-	kept  map[understudy.ServerID]KeptBundle
+	kept  map[understudy.ServerID]Kept
 	tried map[understudy.ServerID]time.Time // when the one was made that was opened last
 }
 
-// KeptBundle is a bundle with the highest number and date that its home's ever
+// Kept is a bundle with the highest number and date that its home's ever
 // had: an older one has neither higher, whichever of the two has gone back meanwhile.
-type KeptBundle struct {
+type Kept struct {
 	Bundle understudy.Bundle `json:"bundle"`
 	Seq    uint64            `json:"seq"`
 	Made   time.Time         `json:"made"`
 }
 
 // NewShelf has what was kept before.
-func NewShelf(kept []KeptBundle) Shelf {
-	s := Shelf{kept: make(map[understudy.ServerID]KeptBundle, len(kept))}
+func NewShelf(kept []Kept) Shelf {
+	s := Shelf{kept: make(map[understudy.ServerID]Kept, len(kept))}
 	for _, k := range kept {
 		s.kept[k.Bundle.Home] = k
 	}
@@ -35,20 +36,20 @@ func NewShelf(kept []KeptBundle) Shelf {
 }
 
 // Kept is all of it, by home.
-func (s *Shelf) Kept() []KeptBundle {
-	return slices.SortedFunc(maps.Values(s.kept), func(a, b KeptBundle) int {
+func (s *Shelf) Kept() []Kept {
+	return slices.SortedFunc(maps.Values(s.kept), func(a, b Kept) int {
 		return strings.Compare(string(a.Bundle.Home), string(b.Bundle.Home))
 	})
 }
 
 // Of is what is kept of a home; the zero bundle if nothing is.
-func (s *Shelf) Of(home understudy.ServerID) KeptBundle { return s.kept[home] }
+func (s *Shelf) Of(home understudy.ServerID) Kept { return s.kept[home] }
 
 // Take makes what is kept that of came, and reports whether it was not: what is
 // new is verified, and what is not among them belongs to no duty any more. In
 // place of one that is refused the one before stays.
 func (s *Shelf) Take(came []understudy.Bundle, verify func(understudy.Bundle) error, refused func(home understudy.ServerID, err error)) bool {
-	next := make(map[understudy.ServerID]KeptBundle, len(came))
+	next := make(map[understudy.ServerID]Kept, len(came))
 	for _, b := range came {
 		old := s.kept[b.Home]
 		if old.Bundle.Home != "" {
@@ -64,7 +65,7 @@ func (s *Shelf) Take(came []understudy.Bundle, verify func(understudy.Bundle) er
 		}
 		next[b.Home] = old
 	}
-	same := func(a, b KeptBundle) bool {
+	same := func(a, b Kept) bool {
 		return a.Seq == b.Seq && a.Made.Equal(b.Made) && a.Bundle.Seq == b.Bundle.Seq
 	}
 	if maps.EqualFunc(next, s.kept, same) {
@@ -75,7 +76,7 @@ func (s *Shelf) Take(came []understudy.Bundle, verify func(understudy.Bundle) er
 }
 
 // take keeps b instead of the one before if it is newer. CodeConflict for an older one.
-func (k KeptBundle) take(b understudy.Bundle) (KeptBundle, error) {
+func (k Kept) take(b understudy.Bundle) (Kept, error) {
 	switch {
 	case b.Seq == k.Bundle.Seq && b.Made.Equal(k.Bundle.Made):
 		return k, nil
@@ -92,16 +93,16 @@ func (k KeptBundle) take(b understudy.Bundle) (KeptBundle, error) {
 
 // Due returns what is to be opened now for homes that need it: each bundle once,
 // and again when another has come. Of a home that has none it is the zero bundle.
-func (s *Shelf) Due(homes []understudy.ServerID) map[understudy.ServerID]KeptBundle {
+func (s *Shelf) Due(homes []understudy.ServerID) map[understudy.ServerID]Kept {
 	maps.DeleteFunc(s.tried, func(home understudy.ServerID, _ time.Time) bool { return !slices.Contains(homes, home) })
-	var due map[understudy.ServerID]KeptBundle
+	var due map[understudy.ServerID]Kept
 	for _, home := range homes {
 		k := s.kept[home]
 		if tried, ok := s.tried[home]; ok && tried.Equal(k.Bundle.Made) {
 			continue
 		}
 		if due == nil {
-			due = map[understudy.ServerID]KeptBundle{}
+			due = map[understudy.ServerID]Kept{}
 		}
 		if s.tried == nil {
 			s.tried = map[understudy.ServerID]time.Time{}
@@ -112,7 +113,7 @@ func (s *Shelf) Due(homes []understudy.ServerID) map[understudy.ServerID]KeptBun
 }
 
 // Content is what a bundle has to say, once it is opened.
-func (k KeptBundle) Content(home understudy.ServerID, open func(understudy.Bundle) ([]byte, error)) ([]understudy.AssignedCamera, error) {
+func (k Kept) Content(home understudy.ServerID, open func(understudy.Bundle) ([]byte, error)) ([]understudy.AssignedCamera, error) {
 	if k.Bundle.Home != home {
 		return nil, understudy.Errorf(understudy.CodeNotFound, "no sealed bundle of it has come here yet")
 	}
