@@ -206,8 +206,8 @@ func (other line) before(l line, i int) (end int, proven bool) {
 // find returns the index in other of the sample l[i]. Of the samples with its
 // hash, those whose neighbours contradict count less than those whose do not;
 // of equals the nearest in time is it, provided that it is nearer than half the
-// distance at which the scene repeats itself: else l[i] is not in other at all,
-// and what looks like it is a repetition.
+// distance at which the scene repeats itself, and that the two clocks may be so far
+// apart: else l[i] is not in other at all, and what looks like it is a repetition.
 func (l line) find(i int, other line) (index int, ok bool) {
 	mark := l[i].mark()
 	var best match
@@ -229,11 +229,18 @@ func (l line) find(i int, other line) (index int, ok bool) {
 			}
 		}
 	})
-	if !ok {
+	if !ok || 2*best.apart >= min(smallestStep(peers), l.repeats(i)) {
 		return 0, false
 	}
-	repeats := min(smallestStep(peers), l.repeats(i))
-	return best.index, 2*best.apart < repeats
+	return best.index, 2*best.apart < l.step(i) || clocksAround(l, i, other).mayBeApart(best.apart)
+}
+
+// step returns how far l[i] is from a neighbour, without what may be missing between.
+func (l line) step(i int) time.Duration {
+	if i > 0 {
+		return min(l[i].mark().Duration, l[i-1].mark().Duration)
+	}
+	return l[i].mark().Duration
 }
 
 // match is a sample that may be the one looked for.
