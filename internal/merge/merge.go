@@ -27,7 +27,7 @@ import (
 
 // Bounds of the protocol.
 const (
-	version    = 2
+	version    = 3
 	maxMessage = 64 << 10
 	maxChunk   = 1 << 20
 	minChunk   = 16 << 10
@@ -43,7 +43,7 @@ const (
 
 // message is one JSON frame of the protocol; exactly one field is set.
 type message struct {
-	Hello     *hello            `json:"hello,omitempty"`     // sender: first
+	Hello     *hello            `json:"hello,omitempty"`     // sender: first, and after an answer that took long
 	Welcome   *welcome          `json:"welcome,omitempty"`   // home: answer to hello
 	Notes     []understudy.Note `json:"notes,omitempty"`     // sender: what was written down beside the footage
 	Noted     *noted            `json:"noted,omitempty"`     // home: they are durable here

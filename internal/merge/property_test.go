@@ -184,7 +184,7 @@ func FuzzReceive(f *testing.F) {
 
 // Whatever home answers, the sender neither panics nor deletes without a confirmation.
 func FuzzSend(f *testing.F) {
-	f.Add([]byte(`{"welcome":{"version":2,"incarnation":"x"}}`), []byte(`{"want":{"offset":3}}`), []byte(`{"receipt":{}}`))
+	f.Add([]byte(`{"welcome":{"version":3,"incarnation":"x"}}`), []byte(`{"want":{"offset":3}}`), []byte(`{"receipt":{}}`))
 	f.Add([]byte(`{"refusal":{"code":"unavailable","reason":"later"}}`), []byte(`{}`), []byte(`null`))
 	f.Fuzz(func(t *testing.T, first, second, third []byte) {
 		from := newDisk("failover")

@@ -208,11 +208,16 @@ func (s *receiving) greet() error {
 		return err
 	case m.Hello == nil:
 		return unexpected("a hello")
-	case m.Hello.Version != version:
-		err := understudy.Errorf(understudy.CodeInvalid, "%s speaks merge protocol %d, and this server %d; update the older one", s.peer, m.Hello.Version, version)
+	}
+	return s.welcome(*m.Hello)
+}
+
+func (s *receiving) welcome(h hello) error {
+	if h.Version != version {
+		err := understudy.Errorf(understudy.CodeInvalid, "%s speaks merge protocol %d, and this server %d; update the older one", s.peer, h.Version, version)
 		return errors.Join(err, s.refuse(err))
 	}
-	return s.send(message{Welcome: &welcome{Version: version, Incarnation: s.incarnation}})
+	return s.send(message{Welcome: &welcome{Version: version, Incarnation: s.Sink.Incarnation()}})
 }
 
 // step answers one message; io.EOF when there are no more.
@@ -227,8 +232,10 @@ func (s *receiving) step(ctx context.Context) error {
 		return midway(s.offered(ctx, *m.Offer))
 	case m.Confirm != nil:
 		return s.confirm(*m.Confirm)
+	case m.Hello != nil:
+		return s.welcome(*m.Hello)
 	}
-	return unexpected("notes, an offer or a confirm")
+	return unexpected("notes, an offer, a confirm or a hello")
 }
 
 // take answers notes when they are durable.

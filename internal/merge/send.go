@@ -120,6 +120,7 @@ func (s *sender) handNotes() error {
 }
 
 func (s *sender) handSome(notes []understudy.Note) error {
+	asked := s.now()
 	if err := s.send(message{Notes: notes}); err != nil {
 		return err
 	}
@@ -133,6 +134,9 @@ func (s *sender) handSome(notes []understudy.Note) error {
 		return nil
 	case m.Noted == nil || m.Noted.Notes != len(notes) || m.Noted.Incarnation != s.incarnation:
 		return unexpected("a receipt of notes")
+	}
+	if err := s.still(asked); err != nil {
+		return err
 	}
 	if err := s.batch.source.DeleteNotes(notes); err != nil {
 		return err
@@ -308,6 +312,7 @@ func (s *sender) confirmRest(ctx context.Context) error {
 // confirm deletes a segment that home has read back; one that home lost again
 // stays. One that retention has taken at home meanwhile was there, and has had its time.
 func (s *sender) confirm(c confirm) error {
+	asked := s.now()
 	if err := s.send(message{Confirm: &c}); err != nil {
 		return err
 	}
@@ -327,6 +332,9 @@ func (s *sender) confirm(c confirm) error {
 	case m.Confirmed == nil || !s.answers(*m.Confirmed, c.object):
 		return unexpected("a confirmation of " + id.String())
 	}
+	if err := s.still(asked); err != nil {
+		return err
+	}
 	why := fmt.Sprintf("home has it: %d bytes with SHA-256 %x… were read back there, in store %s", c.Size, c.SHA256[:4], c.Incarnation)
 	if err := s.batch.source.Delete(id, why); err != nil {
 		return err
@@ -335,11 +343,41 @@ func (s *sender) confirm(c confirm) error {
 	return nil
 }
 
+// freshAnswer is how old an answer may be for which something is deleted.
+const freshAnswer = time.Second
+
+// still makes sure that home is the one that gave an answer: one that took long
+// may have waited here while this process stood still, and home may have another
+// disk since. Then home says again who it is, over the same connection.
+func (s *sender) still(asked time.Time) error {
+	answered := s.incarnation
+	for n := 0; elapsed(asked, s.now()) > freshAnswer; n++ {
+		if n == attempts {
+			return understudy.Errorf(understudy.CodeUnavailable, "home takes longer than %s to say who it is, so nothing is deleted for what it said before; it is asked again later", freshAnswer)
+		}
+		asked = s.now()
+		if err := s.greet(); err != nil {
+			return err
+		}
+		if s.incarnation != answered {
+			return understudy.Errorf(understudy.CodeUnavailable, "home has another store (%s) than when it answered (%s): what it confirmed is offered again", s.incarnation, answered)
+		}
+	}
+	return nil
+}
+
+// elapsed counts the time of a suspended machine, too, which is in the wall clock alone.
+func elapsed(from, to time.Time) time.Duration {
+	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
+}
+
 func (r *refusal) error() error {
 	return understudy.Errorf(r.Code, "home refused: %.1000s", r.Reason)
 }
 
-func (s *sender) age(p pending) time.Duration { return s.batch.options.Clock.Now().Sub(p.at) }
+func (s *sender) now() time.Time { return s.batch.options.Clock.Now() }
+
+func (s *sender) age(p pending) time.Duration { return s.now().Sub(p.at) }
 
 func (s *sender) wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
