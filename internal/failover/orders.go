@@ -47,6 +47,7 @@ func (s *State) withOrders(id understudy.ServerID, v verdict) verdict {
 		return verdict{Condition: HandedOver, Sentence: fmt.Sprintf("%s was %s", id, o)}
 	}
 	if o, ok := s.maintained(id); ok && (v.Condition == Dead || v.Condition == Sick || v.Condition == Leaving) {
+		v.Kept = true
 		v.Sentence += fmt.Sprintf("; it is %s, so nothing is taken over", o)
 	}
 	return v

@@ -53,6 +53,7 @@ type verdict struct {
 	Sentence  string
 	// Cameras that a sick server does not record; empty when it is all of them.
 	Cameras []understudy.CameraID
+	Kept    bool // somebody works on it, so it is not reason to take over
 }
 
 // takes says whether the verdict is reason to take over a camera of that server.
@@ -288,7 +289,7 @@ func (s *State) judge() {
 	for _, id := range s.watched {
 		w := s.watches[id]
 		verdict := s.withOrders(id, s.verdict(id, &w))
-		if verdict.Condition == w.verdict.Condition && slices.Equal(verdict.Cameras, w.verdict.Cameras) {
+		if verdict.Condition == w.verdict.Condition && verdict.Kept == w.verdict.Kept && slices.Equal(verdict.Cameras, w.verdict.Cameras) {
 			continue
 		}
 		verdict.Since = s.at
@@ -313,7 +314,7 @@ func (s *State) verdict(id understudy.ServerID, w *watch) verdict {
 		return verdict{Condition: Blind, Sentence: fmt.Sprintf(
 			"%s has not answered %s for %s, but %s saw it at work later than that: "+
 				"%s is blind, %s is not dead, nothing is taken over", id, s.self, seconds(s.at-w.quiet), w.witness(s.at), s.self, id)}
-	case lost && w.verdict.Condition == Dead: // nothing new is said of it
+	case lost && w.verdict.Condition == Dead && !w.verdict.Kept: // nothing new is said of it
 		return w.verdict
 	case lost:
 		return verdict{Condition: Dead, Sentence: s.obituary(id, w)}
