@@ -46,7 +46,7 @@ type Config struct {
 
 // How long a camera may take, and how much it may send us elsewhere.
 const (
-	dialTimeout    = 3 * time.Second
+	dialTimeout    = 2 * time.Second
 	answerTimeout  = 5 * time.Second
 	silenceTimeout = 5 * time.Second  // without a frame, where the GOP is short
 	keyTimeout     = 20 * time.Second // without a key frame at the start

@@ -21,8 +21,8 @@ import (
 // should be, since a slot may be freed any moment.
 const (
 	firstPause        = 250 * time.Millisecond
-	longestPause      = 5 * time.Second
-	longestBusyPause  = 2 * time.Second
+	longestPause      = 2 * time.Second // a camera that comes back shall be recorded within 5 s, a call in vain included
+	sharedPause       = 5 * time.Second
 	unauthorizedPause = 30 * time.Second
 	// A session of a server that died may live for 60 s (RFC 2326 §12.37). Who
 	// finds none left after that shares the camera with somebody who stays.
@@ -150,8 +150,8 @@ func pause(failures int, why understudy.Code, shared bool) time.Duration {
 		return 0
 	}
 	longest := longestPause
-	if why == understudy.CodeUnavailable && !shared {
-		longest = longestBusyPause
+	if shared {
+		longest = sharedPause
 	}
 	return jitter(min(longest, firstPause<<min(failures-1, 10)))
 }

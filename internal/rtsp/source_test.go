@@ -30,12 +30,12 @@ func tries(t *testing.T, s *Source, freed time.Duration) (asked []time.Duration)
 func TestADeadServersSessionIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := tries(t, NewSource(Config{}, nil), 60*time.Second)
-		if last := asked[len(asked)-1]; last > 60*time.Second+longestBusyPause*6/5 || len(asked) > 60 {
+		if last := asked[len(asked)-1]; last > 60*time.Second+longestPause*6/5 || len(asked) > 60 {
 			t.Errorf("the session that came free after 60 s was found after %s, with %d tries", last, len(asked))
 		}
 		asked = tries(t, NewSource(Config{}, nil), 10*time.Minute)
 		last := asked[len(asked)-1] - asked[len(asked)-2]
-		if last < longestPause*4/5 || last > longestPause*6/5 {
+		if last < sharedPause*4/5 || last > sharedPause*6/5 {
 			t.Errorf("after %s it is asked each %s", asked[len(asked)-1], last)
 		}
 	})
@@ -60,7 +60,7 @@ func TestHasten(t *testing.T) {
 				t.Errorf("%s after the grant it rests for %s", since, step)
 			case since <= hastyFor:
 				quick++
-			case since > hastyFor+longestBusyPause*6/5 && step < longestBusyPause*4/5:
+			case since > hastyFor+longestPause*6/5 && step < longestPause*4/5:
 				t.Errorf("%s after the grant it is still asked after %s", since, step)
 			}
 		}
