@@ -113,7 +113,11 @@ type progress struct {
 
 // startOver forgets what silence and failures have proven so far.
 func (w watch) startOver(at time.Duration) watch {
+	was := w.quiet
 	w.quiet, w.suspected, w.unheard, w.refusals, w.broken = at, 0, 0, 0, 0
+	if !w.known { // its time to start goes on
+		w.quiet = max(was, at-neverHeard+silenceMax)
+	}
 	w.statusAt, w.status, w.sighted = 0, understudy.ServerStatus{}, sighting{}
 	cameras := maps.Clone(w.cameras)
 	for id, p := range cameras {
