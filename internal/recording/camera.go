@@ -104,7 +104,7 @@ func (s *Server) newCamera(a understudy.AssignedCamera) *camera {
 		URL: c.settings.url, Transport: c.settings.transport, Agent: "understudy/" + string(s.config.ID),
 		Username: c.settings.username, Password: c.settings.password, Dials: s.dials, Pump: s.pump, Payloads: s.payloads, Log: c.log,
 	})
-	c.progress.begin(time.Now(), c.mark())
+	c.progress.begin(time.Now(), c.mark(), time.Time{})
 	c.gaps = s.gapNotes(a, c.mark().At)
 	return c
 }
@@ -118,7 +118,7 @@ func (c *camera) change(next *want) {
 	switch {
 	case before.mirror && next.record: // a takeover
 		c.carried.Store(c.mirror.Complete())
-		c.progress.begin(time.Now(), c.mark())
+		c.progress.begin(time.Now(), c.mark(), c.preroll.reached())
 		c.gaps.standIn(time.Now())
 	case next.mirror && !before.mirror:
 		c.carried.Store(false)
@@ -135,12 +135,16 @@ func (c *camera) change(next *want) {
 
 // covered reports whether what the camera sends is recorded here, or waits in
 // memory for an event; or, while another server records it, whether all that one may lose does.
+// After a takeover what was in memory counts while frames come: of a camera that sends nobody any it proves nothing.
 func (c *camera) covered() bool {
 	if c.want.Load().mirror {
 		return c.mirror.Complete()
 	}
-	return c.carried.Load() || c.progress.covered(c.mark()) || c.waits()
+	return c.carried.Load() && c.receiving() || c.progress.covered(c.mark()) || c.waits()
 }
+
+// receiving reports whether frames come.
+func (c *camera) receiving() bool { return recent(time.Now(), c.intake.Last(), receivingFor) }
 
 // run pulls and records until ctx ends.
 func (c *camera) run(ctx context.Context) {

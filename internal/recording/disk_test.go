@@ -97,7 +97,7 @@ func TestHangingDisk(t *testing.T) {
 
 func TestLostCamerasAreToldOnce(t *testing.T) {
 	var p progress
-	p.begin(noon, understudy.Watermark{})
+	p.begin(noon, understudy.Watermark{}, time.Time{})
 	at := func(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
 	for _, step := range []struct {
 		now, last  int

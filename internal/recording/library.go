@@ -63,7 +63,7 @@ func (l library) Redirect(id understudy.CameraID) (string, bool) {
 	if !ok || lease.Holder == l.server.config.ID {
 		return "", false
 	}
-	if c, runs := l.server.find(id); runs && (c.want.Load().epoch > lease.Epoch || l.server.alone() && recent(time.Now(), c.intake.Last(), receivingFor)) {
+	if c, runs := l.server.find(id); runs && (c.want.Load().epoch > lease.Epoch || l.server.alone() && c.receiving()) {
 		return "", false
 	}
 	addresses, ok := site.Addresses(lease.Holder)
@@ -103,7 +103,7 @@ func (l library) Epoch(id understudy.CameraID) uint64 {
 func (l library) statement(id understudy.CameraID, nonce string) (understudy.SignedStatement, error) {
 	now := time.Now()
 	said := understudy.Statement{Server: l.server.config.ID, Camera: id, Epoch: l.Epoch(id), At: now.UTC(), Nonce: nonce}
-	if c, ok := l.server.find(id); ok && recent(now, c.intake.Last(), receivingFor) {
+	if c, ok := l.server.find(id); ok && c.receiving() {
 		_, said.Receiving = l.Live(id)
 	}
 	return l.server.config.Node.SignStatement(said)

@@ -206,3 +206,28 @@ func TestAMirroredCameraOfEventsHasTheTimeBefore(t *testing.T) {
 		s.want("250-349")
 	})
 }
+
+// What was in memory at a takeover counts as recorded here while frames come. Of a
+// camera that sends nobody any it proves nothing, and moves no lease.
+func TestACameraThatSendsNobodyAnythingIsNotCovered(t *testing.T) {
+	onStage(t, understudy.RecordingRule{}, func(s *stage) {
+		s.mirrored()
+		s.play(200)
+		s.passed(190, 0)
+		s.play(201)
+		time.Sleep(settle)
+		s.standIn()
+		if !s.camera.covered() {
+			t.Error("frames come, and what home may lose is in memory: it is not covered")
+		}
+		time.Sleep(receivingFor)
+		if s.camera.covered() {
+			t.Error("nothing has come for long, nothing became durable here: it is covered")
+		}
+		s.play(400)
+		time.Sleep(settle)
+		if !s.camera.covered() {
+			t.Error("it is recorded here, and not covered")
+		}
+	})
+}

@@ -64,6 +64,13 @@ func (p *preroll) saw(s *understudy.Sample) {
 	p.newest = understudy.Watermark{At: s.At, Hash: s.Hash}
 }
 
+// reached returns the capture time of the newest sample that came.
+func (p *preroll) reached() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.newest.At
+}
+
 // restart forgets how far it was: what comes next does not follow what came before.
 func (p *preroll) restart() {
 	p.mu.Lock()

@@ -26,23 +26,25 @@ const (
 type progress struct {
 	mu    sync.Mutex
 	first understudy.Watermark // when the camera was applied
+	ring  time.Time            // of the newest sample in memory then
 	mark  understudy.Watermark
 	moved time.Time // when mark was last seen to move; zero before that
 	heard time.Time // when it was applied or a frame last came
 	lost  bool      // and told
 }
 
-func (p *progress) begin(now time.Time, mark understudy.Watermark) {
+// begin counts from here: mark is durable, and what has come until ring is in memory.
+func (p *progress) begin(now time.Time, mark understudy.Watermark, ring time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.first, p.mark, p.heard = mark, mark, now
+	p.first, p.mark, p.heard, p.ring = mark, mark, now, ring
 }
 
-// covered reports whether something is durable since the camera was applied.
+// covered reports whether something is durable that came since the camera was applied.
 func (p *progress) covered(mark understudy.Watermark) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return mark != p.first
+	return mark != p.first && mark.At.After(p.ring)
 }
 
 // observe takes in the watermark as it is now and returns when it last moved.
@@ -97,7 +99,7 @@ func (c *camera) state(now time.Time) understudy.CameraState {
 	want := c.want.Load()
 	state := understudy.CameraState{
 		Camera: c.id, Epoch: want.epoch, Provisional: want.provisional, Frames: c.intake.Frames(), Watermark: mark,
-		Receiving: recent(now, c.intake.Last(), receivingFor),
+		Receiving: c.receiving(),
 		Recording: recent(now, moved, recordingFor),
 		Run:       c.runs.Load(), Held: c.preroll.held(), Mirrored: c.want.Load().mirror,
 		Fault: c.known(),

@@ -72,7 +72,7 @@ func onStage(t *testing.T, rule understudy.RecordingRule, f func(*stage)) {
 				}
 			}
 		}
-		c.hub.Tracks(s.tracks)
+		c.intake.main.Tracks(s.tracks)
 		f(s)
 		s.end()
 		if left := s.server.memory.bytes.Load(); left != 0 {
@@ -108,7 +108,7 @@ func (s *stage) play(to int) {
 		binary.BigEndian.PutUint64(payload[8:], uint64(s.frames))
 		sample := &understudy.Sample{Track: understudy.VideoTrack, At: s.at(s.frames), Key: s.frames%gop == 0, Payload: payload}
 		sample.Hash = s.hash(s.frames)
-		s.camera.hub.Sample(sample)
+		s.camera.intake.main.Sample(sample) // as the session with the camera does
 		synctest.Wait()
 	}
 }
@@ -322,7 +322,7 @@ func TestASessionThatEndsTakesItsTimeBeforeWithIt(t *testing.T) {
 		s.play(150)
 		time.Sleep(5 * time.Second) // the camera is away
 		s.begin = s.begin.Add(5 * time.Second)
-		s.camera.hub.Tracks(s.tracks)
+		s.camera.intake.main.Tracks(s.tracks)
 		s.frames = 160 // begins inside a GOP
 		s.play(400)
 		s.want("50-149", "175-299")

@@ -125,11 +125,8 @@ func (s *session) failed(busy bool) func() {
 		if s.gone {
 			return
 		}
-		longest, pause := 5*time.Second, time.Duration(0)
+		longest, pause := 2*time.Second, time.Duration(0)
 		s.crowded = busy
-		if busy {
-			longest = 2 * time.Second
-		}
 		if s.failures > 0 {
 			pause = min(longest, 250*time.Millisecond<<min(s.failures-1, 10))
 		}
@@ -220,13 +217,16 @@ func (s *session) write(n int, key bool) {
 func (s *session) state() understudy.CameraState {
 	now := s.m.s.now
 	c := understudy.CameraState{Camera: s.cam.id, Epoch: s.epoch, Provisional: s.provisional, Frames: s.frames, Run: s.run, Mirrored: s.wanted,
-		Receiving: s.heard > 0 && now-s.heard <= receivingFor, Recording: s.moved > 0 && now-s.moved <= recordingFor}
+		Receiving: s.receiving(), Recording: s.moved > 0 && now-s.moved <= recordingFor}
 	c.Crowded = s.crowded && !c.Receiving
 	if s.mark >= 0 {
 		c.Watermark = s.cam.mark(s.mark)
 	}
 	return c
 }
+
+// receiving reports whether frames come.
+func (s *session) receiving() bool { return s.heard > 0 && s.m.s.now-s.heard <= receivingFor }
 
 // states are all of them, made when they are asked for, in the place that is given if there is one.
 func (r *recorder) states(states []understudy.CameraState) []understudy.CameraState {
@@ -253,7 +253,7 @@ func (r *recorder) states(states []understudy.CameraState) []understudy.CameraSt
 func (r *recorder) covered() []understudy.CameraID {
 	var covered []understudy.CameraID
 	for _, s := range r.sessions {
-		if s != nil && (s.whole() || !s.wanted && (s.carried || s.mark != s.first)) {
+		if s != nil && (s.whole() || !s.wanted && (s.carried && s.receiving() || s.mark != s.first)) {
 			covered = append(covered, s.cam.id)
 		}
 	}
