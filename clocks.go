@@ -41,14 +41,15 @@ func clocksAround(l line, i int, other line) clocks {
 }
 
 // mayBeApart reports whether two samples of one name that lie so far apart may be
-// one sample. They are not if a difference of the clocks that is nearer to none
-// explains what both have. A source that repeats itself has the same names a loop
+// one sample; run has by how much the equal ones around them are. They are not if a
+// difference of the clocks that is nearer to none explains what both have, and
+// nothing of the run lies so. A source that repeats itself has the same names a loop
 // later: then the clocks as they are must besides be refuted by what lies side by
 // side by them. If nothing does, the two may have no moment in common.
-func (c clocks) mayBeApart(apart time.Duration) bool {
+func (c clocks) mayBeApart(run []time.Duration, apart time.Duration) bool {
 	for _, d := range c.differences(apart) {
 		if same, differ := c.compare(d); same > 0 && 8*differ <= same { // some were damaged on their way to one
-			return false
+			return slices.ContainsFunc(run, func(r time.Duration) bool { return (r - d).Abs() <= c.step/2 })
 		}
 	}
 	if !repeat(c.one) && !repeat(c.other) {

@@ -232,7 +232,27 @@ func (l line) find(i int, other line) (index int, ok bool) {
 	if !ok || 2*best.apart >= min(smallestStep(peers), l.repeats(i)) {
 		return 0, false
 	}
-	return best.index, 2*best.apart < l.step(i) || clocksAround(l, i, other).mayBeApart(best.apart)
+	return best.index, 2*best.apart < l.step(i) || clocksAround(l, i, other).mayBeApart(l.apart(i, other, best.index), best.apart)
+}
+
+// clocksRun is how many equal neighbours on each side tell how far two clocks are apart.
+const clocksRun = 512
+
+// apart returns by how much later the samples around other[n] lie than the equal
+// ones around l[i], themselves included. It varies: the first ones of a session
+// are late, until the camera's clock is known.
+func (l line) apart(i int, other line, n int) []time.Duration {
+	all := []time.Duration{other[n].mark().At.Sub(l[i].mark().At)}
+	for _, step := range []int{-1, 1} {
+		for k := step; k <= clocksRun && k >= -clocksRun && i+k >= 0 && n+k >= 0 && i+k < len(l) && n+k < len(other); k += step {
+			one, two := l[i+k].mark(), other[n+k].mark()
+			if one.Hash != two.Hash {
+				break
+			}
+			all = append(all, two.At.Sub(one.At))
+		}
+	}
+	return all
 }
 
 // step returns how far l[i] is from a neighbour, without what may be missing between.

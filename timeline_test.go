@@ -110,6 +110,28 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+// The first samples of a session are late, until the camera's clock is known: they
+// are what their neighbours say they are, also where the scene repeats itself.
+func TestJoinOfASessionThatBeganLate(t *testing.T) {
+	for _, s := range []scene{{gop: 25}, {gop: 25, period: 150}} {
+		skew := map[ServerID]time.Duration{"b": 3 * time.Millisecond}
+		for late, by := range map[int]time.Duration{2: 15 * time.Millisecond, 40: 8 * time.Millisecond} { // frames, each less than the one before
+			segments := s.record([]take{{"a", 1, 0, 200}, {"b", 2, 225, 400}, {"a", 3, 350, 600}}, 100, skew)
+			for n := range late {
+				m := &segments[2].Marks[n]
+				m.At = m.At.Add(time.Duration(late-n) * by)
+			}
+			var got []string
+			for _, p := range Join("a", segments) {
+				got = append(got, fmt.Sprintf("%s%d+%d", p.Segment.Holder, p.First, p.Count))
+			}
+			if got, want := strings.Join(got, " "), "a0+200 b0+125 a0+250"; got != want {
+				t.Errorf("%+v, %d late frames: got %s, want %s", s, late, got, want)
+			}
+		}
+	}
+}
+
 // A camera that encodes each session anew has no equal hashes: the seam is at a
 // key frame, and home's frames are all there.
 func TestJoinWithoutEqualHashes(t *testing.T) {
