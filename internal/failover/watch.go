@@ -160,6 +160,7 @@ func (s *State) observeAnswer(a Answer) {
 		w.restarted = s.at
 	}
 	s.calm = !reborn && w.says(&a.State)
+	unseen := s.at-w.heard > moving
 	w.known, w.heard, w.quiet = true, s.at, s.at
 	w.suspected, w.unheard, w.refusals, w.why = 0, 0, 0, ""
 	switch {
@@ -168,20 +169,25 @@ func (s *State) observeAnswer(a Answer) {
 	case w.broken == 0:
 		w.broken = s.at
 	}
-	w.cameras = shown(w.cameras, a.State.Cameras, s.at, reborn)
+	w.cameras = shown(w.cameras, a.State.Cameras, s.at, reborn, unseen)
 	w.state = a.State
 	s.observeRates(a.State.Cameras)
 	s.watches[a.Server] = w
 }
 
-// shown is what the answers show of the cameras of a server, the latest included.
-func shown(cameras map[understudy.CameraID]progress, now []understudy.CameraState, at time.Duration, reborn bool) map[understudy.CameraID]progress {
+// shown is what the answers show of the cameras of a server, the latest included;
+// unseen says that it is the first one after a silence.
+func shown(cameras map[understudy.CameraID]progress, now []understudy.CameraState, at time.Duration, reborn, unseen bool) map[understudy.CameraID]progress {
 	if cameras == nil {
 		cameras = make(map[understudy.CameraID]progress, len(now))
 	}
 	for _, c := range now {
 		old, seen := cameras[c.Camera]
-		cameras[c.Camera] = old.next(c, at, !seen || reborn)
+		p := old.next(c, at, !seen || reborn)
+		if unseen { // it may have moved long ago, and stand now
+			p.steady = 0
+		}
+		cameras[c.Camera] = p
 	}
 	if len(cameras) > len(now) {
 		maps.DeleteFunc(cameras, func(id understudy.CameraID, _ progress) bool {
