@@ -47,6 +47,8 @@ func (w *watch) witness(at time.Duration) string {
 	}
 	state, seen := w.status.State, w.sighted
 	switch {
+	case !w.known && w.status.Reachable && state != nil && at-w.statusAt < statusFresh && state.Storage.Writable && state.Leaving == "":
+		return "the management server"
 	case !w.known:
 		return ""
 	case w.status.Reachable && state != nil && at-w.statusAt < statusFresh && state.Storage.Writable && state.Leaving == "" && later(*state, w.state) >= ahead:
