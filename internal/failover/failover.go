@@ -32,6 +32,9 @@ type Observation struct {
 	Own *Own
 	// Load is this server's own state, as its state port tells it.
 	Load *understudy.State
+	// Called is a round of calls that is over, and Answered the cameras that answered.
+	Called   int
+	Answered []understudy.CameraID
 	// Claimed is the answer to a claim.
 	Claimed *Claimed
 	// Proven is a proof that was asked for and found.
@@ -104,6 +107,7 @@ type Proof struct {
 type Want struct {
 	Watch    map[understudy.ServerID]string               // whom to poll, and where
 	Verify   []understudy.ServerID                        // whom to ask over fresh connections
+	Call     map[int][]understudy.Camera                  // cameras of silent servers, to see whether one answers, by round
 	Record   []understudy.AssignedCamera                  // all that is recorded here, by id
 	Short    []understudy.CameraID                        // what should be, and there is no room for
 	Mirror   []understudy.AssignedCamera                  // whose streams are kept open besides, by id
@@ -140,6 +144,7 @@ type State struct {
 	lateAt   time.Duration // when that last changed
 	reached  bool          // the management server answers
 	toldAt   time.Duration // when it last told what it sees of all servers
+	unheard  bool          // nobody answers now, no camera either
 	isolated bool          // nobody answers: it may be this server that is cut off
 	// quietUntil: nobody needs to be suspected of silence before this.
 	quietUntil time.Duration
@@ -152,6 +157,7 @@ type State struct {
 	// material is what is needed to record a camera, credentials included.
 	material map[understudy.CameraID]understudy.AssignedCamera
 	watches  map[understudy.ServerID]watch
+	rounds   int // in which cameras were called
 	held     map[understudy.CameraID]holding
 	trials   map[understudy.CameraID]trial
 	claims   map[understudy.ServerID]claiming
@@ -230,8 +236,10 @@ func (s *State) Advance(o Observation) Want {
 		return s.last
 	}
 	s.watchWhoMatters()
+	s.callUp()
 	s.doubtSelf()
 	s.judge()
+	s.tellBlinded()
 	s.allot()
 	s.takeUp()
 	s.mirror()
@@ -294,20 +302,23 @@ func (s *State) noticePause(at time.Duration) {
 	s.say(understudy.EventServer, s.self, false, "%s was itself paused for %s: it starts all its observations over", s.self, seconds(gap))
 }
 
-// doubtSelf notices when nobody at all answers, the management server included:
-// then the cut may be at this end. Recording goes on, no lease is asked for, and
+// doubtSelf notices when nobody at all answers, the management server and the
+// cameras included: then the cut may be at this end. Recording goes on, no lease is asked for, and
 // the first sign of life from anyone makes all silences count anew.
 func (s *State) doubtSelf() {
-	silent, known := 0, 0
+	silent, known, answered, awaited := 0, 0, false, false
 	for _, w := range s.watches {
 		if w.known {
 			known++
 		}
 		if w.known && !w.refusedEnough() && (w.suspected > 0 || w.unheard > 0) {
 			silent++
+			answered = answered || len(w.call.answered) > 0
+			awaited = awaited || w.call.pending() && w.unheard == 0
 		}
 	}
-	isolated := !s.reached && known > 0 && silent == known
+	s.unheard = !s.reached && known > 0 && silent == known && !answered
+	isolated := s.unheard && (s.isolated || !awaited)
 	if s.isolated && !isolated {
 		for id, w := range s.watches {
 			if !w.refusedEnough() {
@@ -344,6 +355,8 @@ func (s *State) observe(o Observation) {
 	case o.Load != nil:
 		s.calm = true
 		s.observeLoad(*o.Load)
+	case o.Called > 0:
+		s.observeCalled(o.Called, o.Answered)
 	case o.Claimed != nil:
 		s.observeClaimed(*o.Claimed)
 	case o.Proven != nil:
@@ -537,6 +550,7 @@ func (s *State) want() Want {
 			w.Prove = append(w.Prove, h.proof)
 		}
 	}
+	w.Call = s.wantCalls()
 	w.Short = s.short()
 	w.Mirror, w.Passed = s.wantMirrored()
 	w.Claims = s.wantClaims()

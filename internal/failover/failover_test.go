@@ -3,6 +3,7 @@ package failover
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -118,6 +119,8 @@ func (s *story) do(words []string) {
 		s.step(Observation{Status: []understudy.ServerStatus{{Server: understudy.ServerID(args[0]), Reachable: true, State: &state}}})
 	case "unseen": // the management server tells that it does not see a server
 		s.step(Observation{Status: []understudy.ServerStatus{{Server: understudy.ServerID(args[0]), Sentence: "no answer"}}})
+	case "called": // called a b: of the cameras that were called last, these answer
+		s.called(args)
 	case "granted", "denied":
 		s.claimed(command == "granted", understudy.ServerID(args[0]), args[1:])
 	case "opened": // opened rec-1 a b: the bundle of a home has come open
@@ -256,6 +259,21 @@ func (s *story) observeDuty(args []string) {
 	s.step(Observation{Duties: &s.duty})
 }
 
+// called ends the last round of calls.
+func (s *story) called(answered []string) {
+	o := Observation{}
+	for round := range s.want.Call {
+		o.Called = max(o.Called, round)
+	}
+	if o.Called == 0 {
+		s.t.Fatalf("no camera is called at %s", s.now)
+	}
+	for _, c := range answered {
+		o.Answered = append(o.Answered, understudy.CameraID(c))
+	}
+	s.step(o)
+}
+
 // observeLeases reads "a=rec-1/1 b=fo-2/3": the site, as the channel tells it.
 func (s *story) observeLeases(args []string) {
 	s.site.Seq++
@@ -373,7 +391,7 @@ func (s *story) tell(w Want) {
 		private := map[bool]string{true: "", false: " (log)"}[said.Public]
 		fmt.Fprintf(&s.out, "%7.2f  says%s: %s\n", s.now.Seconds(), private, said.Sentence)
 	}
-	lines := map[string]string{"verify": fmt.Sprint(w.Verify), "record": "", "mirror": "", "claim": "", "prove": "", "send home": "", "watch": ""}
+	lines := map[string]string{"verify": fmt.Sprint(w.Verify), "record": "", "mirror": "", "claim": "", "call": "", "prove": "", "send home": "", "watch": ""}
 	for _, c := range w.Record {
 		lines["record"] += fmt.Sprintf(" %s/%d%s", c.Camera.ID, c.Epoch, how(c))
 	}
@@ -384,6 +402,11 @@ func (s *story) tell(w Want) {
 		lines["claim"] += " " + c.ID
 		for _, e := range c.Cameras {
 			lines["claim"] += fmt.Sprintf(" %s/%d%s", e.Camera, e.Epoch, lost(e))
+		}
+	}
+	for _, round := range slices.Sorted(maps.Keys(w.Call)) {
+		for _, c := range w.Call[round] {
+			lines["call"] += " " + string(c.ID)
 		}
 	}
 	lines["short"] = strings.Trim(fmt.Sprint(w.Short), "[]")

@@ -2,7 +2,9 @@ package failover
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,6 +27,8 @@ type world struct {
 	last     map[understudy.ServerID]time.Duration // answer
 	recorded map[understudy.CameraID]bool
 	steps    int
+	seen     []Observation // in order
+	bare     bool          // nothing is recorded here: what was is put down at once
 }
 
 var camerasOf = map[understudy.ServerID][]understudy.CameraID{"rec-1": {"a", "b"}, "rec-2": {"c"}, "fo-2": {"a", "b", "c"}}
@@ -50,6 +54,7 @@ func newWorld(t *rapid.T) *world {
 
 func (w *world) step(o Observation) {
 	o.At = w.now
+	w.seen = append(w.seen, o)
 	next, want := Step(w.state, o)
 	if w.steps++; w.steps%8 == 0 { // had the first call changed the state, the second would see it
 		again, wantAgain := Step(w.state, o)
@@ -69,7 +74,7 @@ func (w *world) checkPutDown() {
 		now[c.Camera.ID] = true
 	}
 	for camera := range w.recorded {
-		if !now[camera] && !w.recordedElsewhere(camera) {
+		if !now[camera] && !w.bare && !w.recordedElsewhere(camera) {
 			w.t.Fatalf("camera %s is put down at %s, and nobody else records it", camera, w.now)
 		}
 	}
@@ -136,7 +141,7 @@ func (w *world) chaos(steps int) {
 	for range rapid.IntRange(0, steps).Draw(w.t, "steps") {
 		w.now += time.Duration(rapid.SampledFrom([]int{0, 1, 50, 100, 250, 700}).Draw(w.t, "ms")) * time.Millisecond
 		id := rapid.SampledFrom(servers).Draw(w.t, "server")
-		switch rapid.IntRange(0, 13).Draw(w.t, "event") {
+		switch rapid.IntRange(0, 14).Draw(w.t, "event") {
 		case 0, 1, 2, 3:
 			w.answer(id, rapid.Bool().Draw(w.t, "still"), rapid.IntRange(0, 5).Draw(w.t, "disk") == 0)
 		case 4, 5, 6:
@@ -157,7 +162,22 @@ func (w *world) chaos(steps int) {
 			w.step(Observation{})
 		case 13:
 			w.ticks(rapid.SampledFrom([]time.Duration{time.Second, 4 * time.Second}).Draw(w.t, "quiet"))
+		case 14:
+			w.answerCalls()
 		}
+	}
+}
+
+// answerCalls ends all rounds of calls; some of the cameras answer, or none.
+func (w *world) answerCalls() {
+	for _, round := range slices.Sorted(maps.Keys(w.want.Call)) {
+		o := Observation{Called: round}
+		for _, c := range w.want.Call[round] {
+			if rapid.Bool().Draw(w.t, "answers") {
+				o.Answered = append(o.Answered, c.ID)
+			}
+		}
+		w.step(o)
 	}
 }
 
@@ -295,4 +315,56 @@ func TestAnythingMayHappen(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What cameras say when they are called holds back claims, and nothing else: while
+// the management server answers, the same is recorded as if none had been called.
+// No lease is asked for of a server that is only silent while none of its cameras
+// has answered, and none is recorded here.
+func TestWhatCamerasSayHoldsBackClaimsOnly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		w.bare = true
+		w.own()
+		for range rapid.IntRange(1, 40).Draw(t, "rounds") {
+			up := true
+			w.step(Observation{Reached: &up})
+			if rapid.Bool().Draw(t, "silence") {
+				w.ticks(silenceMax + time.Second)
+				w.answerCalls()
+				w.fail("rec-1", Unheard, w.now)
+			} else {
+				w.chaos(2)
+			}
+			for _, claim := range w.want.Claims {
+				for _, c := range claim.Cameras {
+					holder := w.state.leases[c.Camera].Holder
+					if v := w.state.watches[holder]; v.verdict.Condition == Dead && !v.refusedEnough() && v.call.failed() {
+						t.Fatalf("camera %s is asked for at %s, and no camera of %s answers: %+v", c.Camera, w.now, holder, v.call)
+					}
+				}
+			}
+		}
+		with, without := NewState("fo-1", "n", time.Second), NewState("fo-1", "n", time.Second)
+		for _, o := range w.seen {
+			if o.Reached != nil {
+				up := true
+				o.Reached = &up
+			}
+			want := with.Advance(o)
+			if o.Called > 0 {
+				o.Called, o.Answered = 0, nil
+			}
+			if other := without.Advance(o); !reflect.DeepEqual(recordedIn(want), recordedIn(other)) {
+				t.Fatalf("at %s it records %v, and %v where no camera was called", o.At, recordedIn(want), recordedIn(other))
+			}
+		}
+	})
+}
+
+func recordedIn(w Want) (cameras []string) {
+	for _, c := range w.Record {
+		cameras = append(cameras, fmt.Sprintf("%s/%d", c.Camera.ID, c.Epoch))
+	}
+	return cameras
 }

@@ -115,6 +115,9 @@ type Config struct {
 	Preflights understudy.PreflightService
 	// PreflightEvery is how often; 0 is each 10 minutes.
 	PreflightEvery time.Duration
+	// Reach asks whether anybody answers at a camera's address, and takes no session
+	// of it; nil does it over RTSP.
+	Reach func(ctx context.Context, c understudy.Camera) error
 	// Probe asks a camera whether it would send, and takes no session of it; nil does it over RTSP.
 	Probe func(ctx context.Context, c understudy.AssignedCamera) error
 	Log   *slog.Logger
@@ -149,6 +152,7 @@ type Server struct {
 	applies  uint64
 	pollers  map[understudy.ServerID]*poller
 	verifies map[understudy.ServerID]bool
+	called   int // the last round of calls
 	claims   map[understudy.ServerID]*claimRun
 	sends    map[understudy.ServerID]*sending
 	marks    marks
@@ -179,6 +183,9 @@ func New(c Config) *Server {
 	}
 	if c.DialMerge == nil {
 		c.DialMerge = dialMerge(c.Node)
+	}
+	if c.Reach == nil {
+		c.Reach = reach
 	}
 	if c.Probe == nil {
 		c.Probe = probe
@@ -381,6 +388,7 @@ func (s *Server) step(ctx context.Context, o Observation) {
 	s.pass(want.Passed)
 	s.config.Recorder.Expect(want.Expect)
 	s.watch(ctx, want)
+	s.call(ctx, want.Call)
 	s.claim(ctx, want.Claims)
 	s.open(ctx, want.Open)
 	s.sendHome(ctx, want.SendHome)

@@ -383,7 +383,7 @@ func (s *State) ask() {
 
 // claimable returns the cameras of a home that are to be asked for now, by id.
 func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, string) {
-	if s.isolated {
+	if s.unheard {
 		return nil, ""
 	}
 	var cameras []understudy.CameraEpoch
@@ -392,6 +392,10 @@ func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, s
 		camera := c.Camera.ID
 		d, ok := s.demanded(home, camera)
 		if !ok || s.at < s.refused[camera] || !s.carries(camera) || s.deaf(home) {
+			continue
+		}
+		holder := s.lease(camera, home).Holder
+		if w := s.watches[holder]; s.blinded(holder, &w) {
 			continue
 		}
 		if s.awaited(home, camera, d) {

@@ -91,6 +91,7 @@ type watch struct {
 	status    understudy.ServerStatus // what the management server saw
 	statusAt  time.Duration
 	sighted   sighting // what another failover server saw
+	call      calling  // what its cameras say while it is silent
 	verdict   verdict
 }
 
@@ -114,7 +115,7 @@ type progress struct {
 // startOver forgets what silence and failures have proven so far.
 func (w watch) startOver(at time.Duration) watch {
 	was := w.quiet
-	w.quiet, w.suspected, w.unheard, w.refusals, w.broken = at, 0, 0, 0, 0
+	w.quiet, w.suspected, w.unheard, w.refusals, w.broken, w.call = at, 0, 0, 0, 0, calling{}
 	if !w.known { // its time to start goes on
 		w.quiet = max(was, at-neverHeard+silenceMax)
 	}
@@ -162,7 +163,7 @@ func (s *State) observeAnswer(a Answer) {
 	s.calm = !reborn && w.says(&a.State)
 	unseen := s.at-w.heard > moving
 	w.known, w.heard, w.quiet = true, s.at, s.at
-	w.suspected, w.unheard, w.refusals, w.why = 0, 0, 0, ""
+	w.suspected, w.unheard, w.refusals, w.why, w.call = 0, 0, 0, "", calling{}
 	switch {
 	case a.State.Storage.Writable:
 		w.broken = 0
@@ -354,8 +355,8 @@ func (s *State) obituary(id understudy.ServerID, w *watch) string {
 	if w.refusedEnough() {
 		return fmt.Sprintf("%s refused %d connections within %s, %s: its process is gone", id, w.refusals, seconds(s.at-w.refusedAt), since)
 	}
-	return fmt.Sprintf("%s has been silent for %s (it is given %s), and no fresh connection was answered within %s: it hangs or is cut off",
-		id, seconds(s.at-w.quiet), seconds(s.granted(w)), seconds(w.unheard-w.suspected))
+	return fmt.Sprintf("%s has been silent for %s (it is given %s), and no fresh connection was answered within %s: it hangs or is cut off%s",
+		id, seconds(s.at-w.quiet), seconds(s.granted(w)), seconds(w.unheard-w.suspected), w.call.said(s.self))
 }
 
 // verdictOfAnswer judges a server by what it says of its cameras.

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"understudy"
@@ -63,6 +65,26 @@ func (f *standby) watch() {
 			f.after(0, f.fetch)
 			f.after(0, func() { f.verify(p) })
 		}
+	}
+}
+
+// call calls the cameras of silent servers. Those that can be reached answer at
+// once; for others it is waited as long as the shell does.
+func (f *standby) call() {
+	for _, round := range slices.Sorted(maps.Keys(f.want.Call)) {
+		if round <= f.called {
+			continue
+		}
+		f.called = round
+		over, took := failover.Observation{Called: round}, 4*f.s.o.Latency
+		for _, c := range f.want.Call[round] {
+			if cam := f.s.camera(c.ID); cam.on && f.s.net.both(f.place, cam.place) {
+				over.Answered = append(over.Answered, c.ID)
+			} else {
+				took = callFor
+			}
+		}
+		f.after(took, func() { f.step(over) })
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	pollEvery     = 250 * time.Millisecond
 	pollPatience  = 4 * time.Second
 	verifyFor     = 750 * time.Millisecond
+	callFor       = 600 * time.Millisecond
 	redialEvery   = 70 * time.Millisecond
 	redialQuick   = 6
 	askPatience   = 1500 * time.Millisecond
@@ -38,6 +39,7 @@ type standby struct {
 	shelf    bundle.Shelf
 	pollers  []*poller
 	verifies map[understudy.ServerID]bool
+	called   int // the last round
 	claims   map[understudy.ServerID]*claimRun
 	sends    map[understudy.ServerID]*sending
 	foreign  []understudy.ServerID
@@ -81,7 +83,7 @@ func (f *standby) run() {
 	f.verifies = map[understudy.ServerID]bool{}
 	f.claims = map[understudy.ServerID]*claimRun{}
 	f.sends = map[understudy.ServerID]*sending{}
-	f.looked, f.fetching, f.refetch = -foreignEvery, false, false
+	f.looked, f.fetching, f.refetch, f.called = -foreignEvery, false, false, 0
 	f.after(between(f.s.machines, 50*time.Millisecond, 300*time.Millisecond), func() {
 		if old := f.kept; old.any {
 			f.saw(old.site)
@@ -172,6 +174,7 @@ func (f *standby) step(o failover.Observation) {
 	changed = f.record() || changed
 	f.pass()
 	f.watch()
+	f.call()
 	f.claim()
 	f.open()
 	f.sendHome()

@@ -132,6 +132,21 @@ func (c *stateConn) Poll(ctx context.Context, p understudy.Poll) (understudy.Sta
 }
 
 // dialMerge is a real merge session over a pipe. It does not survive a cut or a hang.
+// reach asks a camera, which answers if it is on and the wire is whole.
+func (w *world) reach(from understudy.ServerID) func(context.Context, understudy.Camera) error {
+	return func(ctx context.Context, c understudy.Camera) error {
+		time.Sleep(latency)
+		w.mu.Lock()
+		answers := w.cameras[c.ID].on && !w.cut(string(from), "camera "+string(c.ID))
+		w.mu.Unlock()
+		if answers {
+			return nil
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+}
+
 func (w *world) dialMerge(from understudy.ServerID) func(context.Context, understudy.ServerID, string) (net.Conn, error) {
 	return func(ctx context.Context, home understudy.ServerID, _ string) (net.Conn, error) {
 		l, err := w.connect(ctx, from, home)

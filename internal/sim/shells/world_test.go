@@ -217,7 +217,7 @@ func (w *world) startFailover(n *node) {
 	n.stop, n.done = cancel, make(chan struct{})
 	server := failover.New(failover.Config{
 		Node: identity{n}, Recorder: recorder{w, n}, Management: &siteClient{w: w, from: n}, Store: n.disk,
-		DialState: w.dialState(n.id), DialMerge: w.dialMerge(n.id),
+		DialState: w.dialState(n.id), DialMerge: w.dialMerge(n.id), Reach: w.reach(n.id),
 		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
 				return slog.Attr{}
