@@ -31,6 +31,15 @@ func (s scene) mark(k int, skew time.Duration) SampleMark {
 	return SampleMark{At: midnight.Add(time.Duration(k)*frame + skew), Duration: frame, Key: k%s.gop == 0, Hash: SampleHash(sum[:16])}
 }
 
+// loop is after how many frames the same bytes come again, key frames included.
+func (s scene) loop() int {
+	loop := s.period
+	for loop%s.gop != 0 {
+		loop += s.period
+	}
+	return loop
+}
+
 // take is frames first to last-1 of a scene, recorded by a holder in segments of some GOPs.
 type take struct {
 	holder      ServerID
@@ -203,7 +212,7 @@ func drawFootage(t *rapid.T) (segments []Segment, skew map[ServerID]time.Duratio
 	least := 1 // a period shows itself only to who records more of it than one
 	if rapid.Bool().Draw(t, "repeats") {
 		s.period = rapid.SampledFrom([]int{s.gop, 2 * s.gop, 3 * s.gop, 7, 20, 35}).Draw(t, "period")
-		least = s.period + s.gop
+		least = s.loop() + s.gop
 	}
 	skew = map[ServerID]time.Duration{}
 	union := map[int]bool{}
