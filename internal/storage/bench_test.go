@@ -22,10 +22,7 @@ func BenchmarkWriter(b *testing.B) {
 	before := cpu(b)
 	for n := 0; b.Loop(); n++ {
 		camera := understudy.CameraID(fmt.Sprintf("camera-%d", n))
-		w, err := s.NewWriter(camera, 1, tracks)
-		if err != nil {
-			b.Fatal(err)
-		}
+		w := begin(b, s, camera, 1, tracks)
 		for frame := range 25 * seconds {
 			sample := &understudy.Sample{Track: 1, Key: frame%50 == 0, Payload: payload,
 				At: fmp4test.Start.Add(time.Duration(frame) * 40 * time.Millisecond)}

@@ -156,10 +156,7 @@ func TestCheckOfAnOpenSegmentThatIsDamaged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := run(t, fs.System(dir))
 		tracks, samples := fmp4test.Clip(t, "h264", 8)
-		w, err := s.NewWriter("lobby", 1, tracks)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := begin(t, s.Store, "lobby", 1, tracks)
 		feed(t, w, samples)
 		time.Sleep(2 * time.Second) // all of it is durable, and the segment is open
 		if err := os.CopyFS(died, os.DirFS(dir)); err != nil {

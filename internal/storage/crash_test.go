@@ -82,6 +82,16 @@ func feed(t testing.TB, w *storage.Writer, samples []fmp4.TimedSample) {
 	}
 }
 
+// film writes samples at their pace, and ends the recording.
+func film(t testing.TB, s *storage.Store, camera understudy.CameraID, epoch uint64, tracks []understudy.Track, samples []fmp4.TimedSample) {
+	t.Helper()
+	w := begin(t, s, camera, epoch, tracks)
+	feed(t, w, samples)
+	if err := w.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func videoHashes(samples []fmp4.TimedSample) []understudy.SampleHash {
 	var hashes []understudy.SampleHash
 	for _, s := range samples {
@@ -142,10 +152,7 @@ func TestTheFirstFrameIsDurableAtOnce(t *testing.T) {
 		disk := fs.NewMemory()
 		r := run(t, disk)
 		tracks, samples := fmp4test.Clip(t, "h265", 1)
-		w, err := r.NewWriter("lobby", 1, tracks)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := begin(t, r.Store, "lobby", 1, tracks)
 		before := time.Now()
 		for _, s := range samples[:2] { // the second one tells how long the first lasts
 			if err := w.Write(s.Sample); err != nil {
@@ -200,10 +207,7 @@ func TestPowerCut(t *testing.T) {
 				}
 				return nil
 			})
-			w, err := s.NewWriter("lobby", 1, tracks)
-			if err != nil {
-				t.Fatal(err)
-			}
+			w := begin(t, s.Store, "lobby", 1, tracks)
 			feed(t, w, samples)
 			_ = w.Close(t.Context())
 			mark := s.Watermark("lobby")
@@ -228,14 +232,7 @@ func TestPowerCut(t *testing.T) {
 				t.Fatalf("the watermark after the start is %v", after.Watermark("lobby"))
 			}
 			numbers := map[uint64]bool{}
-			w, err = after.NewWriter("lobby", 2, tracks)
-			if err != nil {
-				t.Fatal(err)
-			}
-			feed(t, w, samples[:200])
-			if err := w.Close(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			film(t, after.Store, "lobby", 2, tracks, samples[:200])
 			list, err := after.Segments(t.Context(), "lobby", time.Time{}, fmp4test.Start.Add(time.Hour), false)
 			if err != nil {
 				t.Fatal(err)
@@ -296,14 +293,7 @@ func TestAFailedOperationLosesNothing(t *testing.T) {
 						}
 						return nil
 					})
-					w, err := s.NewWriter("lobby", 1, tracks)
-					if err != nil {
-						t.Fatal(err)
-					}
-					feed(t, w, samples)
-					if err := w.Close(t.Context()); err != nil {
-						t.Fatal(err)
-					}
+					film(t, s.Store, "lobby", 1, tracks, samples)
 					if got := stored(t, s.Store, "lobby"); failed && !slices.Equal(got, want) {
 						t.Errorf("%d samples, want %d", len(got), len(want))
 					}
@@ -335,10 +325,7 @@ func TestAHangingDisk(t *testing.T) {
 			big.Payload = append(slices.Clone(big.Payload), make([]byte, 100<<10)...)
 			samples[i].Sample = &big
 		}
-		w, err := s.NewWriter("lobby", 1, tracks)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := begin(t, s.Store, "lobby", 1, tracks)
 		feed(t, w, samples[:50])
 		hang := make(chan struct{})
 		disk.Fail(func(op fs.Op, _ string) error {

@@ -1,7 +1,6 @@
 package storage_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -171,10 +170,7 @@ func TestRetention(t *testing.T) {
 		if state.UnmergedSegments != theirs || state.UnmergedBytes != state.UsedBytes || len(s.Foreign()) != theirs {
 			t.Errorf("%d segments must go home, the state is %+v", theirs, state)
 		}
-		w, err := s.NewWriter("mine", 2, tracks)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := begin(t, s.Store, "mine", 2, tracks)
 		feed(t, w, samples[:60])
 		if count("mine") != 0 {
 			t.Error("a full disk was written to")
@@ -204,14 +200,7 @@ func TestRetentionByAge(t *testing.T) {
 			again.At = again.At.Add(back)
 			samples[i].Sample = &again
 		}
-		w, err := s.NewWriter("lobby", 1, tracks)
-		if err != nil {
-			t.Fatal(err)
-		}
-		feed(t, w, samples)
-		if err := w.Close(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		film(t, s.Store, "lobby", 1, tracks, samples)
 		s.SetHome(func(understudy.CameraID) understudy.ServerID { return "" })
 		s.SetKeep(func(understudy.CameraID) time.Duration { return 15 * time.Second })
 		before := len(segments(t, s.Store, "lobby"))

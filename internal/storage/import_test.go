@@ -381,10 +381,7 @@ func TestTheOpenSegmentIsReadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := run(t, fs.NewMemory())
 		tracks, samples := fmp4test.Clip(t, "h264", 2)
-		w, err := s.NewWriter("lobby", 1, tracks)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := begin(t, s.Store, "lobby", 1, tracks)
 		feed(t, w, samples[:300])
 		time.Sleep(2 * time.Second)
 		list := segments(t, s.Store, "lobby")

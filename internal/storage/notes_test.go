@@ -195,10 +195,7 @@ func TestFootageThatIsHereIsNotNotedAsDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	tracks, samples := fmp4test.Clip(t, "h265", 1)
-	w, err := s.NewWriter("lobby", 1, tracks)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := begin(t, s, "lobby", 1, tracks)
 	for _, sample := range samples {
 		if err := w.Write(sample.Sample); err != nil {
 			t.Fatal(err)

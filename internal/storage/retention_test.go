@@ -19,10 +19,7 @@ func TestRoomIsMadeAhead(t *testing.T) {
 		s := run(t, disk, func(c *storage.Config) { c.SegmentLength, c.Folders[0].MinFreeBytes = 2*time.Second, 2<<10 })
 		s.SetHome(func(understudy.CameraID) understudy.ServerID { return "" })
 		tracks, samples := fmp4test.Clip(t, "h265", 20)
-		w, err := s.NewWriter("lobby", 1, tracks)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := begin(t, s.Store, "lobby", 1, tracks)
 		feed(t, w, samples[:len(samples)/2])
 		free, err := disk.FreeBytes()
 		if err != nil {

@@ -54,10 +54,7 @@ func TestCamerasAreSpreadOverFolders(t *testing.T) {
 			s := run(t, nil, on(small, large))
 			var writers []*storage.Writer
 			for n := range 6 {
-				w, err := s.NewWriter(understudy.CameraID(fmt.Sprintf("camera-%d", n)), uint64(start+1), tracks)
-				if err != nil {
-					t.Fatal(err)
-				}
+				w := begin(t, s.Store, understudy.CameraID(fmt.Sprintf("camera-%d", n)), uint64(start+1), tracks)
 				writers = append(writers, w)
 			}
 			for _, w := range writers {
@@ -116,10 +113,7 @@ func leaves(t *testing.T, op fs.Op, sick func(<-chan struct{}) error) {
 	cameras := []understudy.CameraID{"lobby", "yard"}
 	var writers []*storage.Writer
 	for _, camera := range cameras {
-		w, err := s.NewWriter(camera, 1, tracks)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := begin(t, s.Store, camera, 1, tracks)
 		writers = append(writers, w)
 		if err := w.Write(samples[0].Sample); err != nil {
 			t.Fatal(err)

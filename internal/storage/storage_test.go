@@ -29,12 +29,20 @@ func open(t testing.TB, dir string, change ...func(*storage.Config)) *storage.St
 	return s
 }
 
-func record(t testing.TB, s *storage.Store, camera understudy.CameraID, epoch uint64, tracks []understudy.Track, samples []fmp4.TimedSample) {
+// begin opens a writer.
+func begin(t testing.TB, s *storage.Store, camera understudy.CameraID, epoch uint64, tracks []understudy.Track) *storage.Writer {
 	t.Helper()
 	w, err := s.NewWriter(camera, epoch, tracks)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return w
+}
+
+// record writes samples at once, and ends the recording.
+func record(t testing.TB, s *storage.Store, camera understudy.CameraID, epoch uint64, tracks []understudy.Track, samples []fmp4.TimedSample) {
+	t.Helper()
+	w := begin(t, s, camera, epoch, tracks)
 	for _, sample := range samples {
 		if err := w.Write(sample.Sample); err != nil {
 			t.Fatal(err)

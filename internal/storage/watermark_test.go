@@ -21,10 +21,7 @@ func TestTheWatermarkWaitsForTheWriterBefore(t *testing.T) {
 				disk := fs.NewMemory()
 				s := run(t, disk)
 				tracks, samples := fmp4test.Clip(t, "h264", 10)
-				older, err := s.NewWriter("lobby", 1, tracks)
-				if err != nil {
-					t.Fatal(err)
-				}
+				older := begin(t, s.Store, "lobby", 1, tracks)
 				half := len(samples) / 2
 				for !samples[half].Key || samples[half].Track != understudy.VideoTrack {
 					half++
@@ -41,10 +38,7 @@ func TestTheWatermarkWaitsForTheWriterBefore(t *testing.T) {
 				behind := s.Watermark("lobby")
 				closed := make(chan error, 2)
 				go func() { closed <- older.Close(t.Context()) }()
-				newer, err := s.NewWriter("lobby", 2, tracks)
-				if err != nil {
-					t.Fatal(err)
-				}
+				newer := begin(t, s.Store, "lobby", 2, tracks)
 				feed(t, newer, samples[half:])
 				time.Sleep(time.Second)
 				if list := segments(t, s.Store, "lobby"); len(list) != 2 || len(list[1].Marks) == 0 {
