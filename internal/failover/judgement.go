@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"understudy"
-	"understudy/internal/recording"
 )
 
 // leastDisk is the time that a takeover must find room on the disk for, where no
@@ -54,7 +53,7 @@ func (s *State) judgeFlight(results map[understudy.CameraID]probed, m machine) u
 				"%s of %s: one session is all that is allowed, and that of a server that loses power may live on for up to 60 s; allow two", naming(single), home)})
 		}
 	}
-	flight.Findings = append(flight.Findings, s.judgeMirrors()...)
+	flight.Findings = append(flight.Findings, s.judgeMirrors(m)...)
 	flight.Findings = append(flight.Findings, s.judgeLoads(m)...)
 	return flight
 }
@@ -89,7 +88,7 @@ func concern(err error) understudy.Concern {
 
 // judgeMirrors says, home by home, what this server is to mirror and does not:
 // it stands by hot for it, so frames would be lost.
-func (s *State) judgeMirrors() []understudy.Finding {
+func (s *State) judgeMirrors(m machine) []understudy.Finding {
 	left, crowded := map[understudy.ServerID][]understudy.CameraID{}, map[understudy.ServerID][]understudy.CameraID{}
 	for _, camera := range s.mirrored {
 		home := s.posts[camera].camera.Home
@@ -116,10 +115,10 @@ func (s *State) judgeMirrors() []understudy.Finding {
 	for _, home := range sorted(crowded) {
 		add(home, understudy.AboutSessions, crowded[home], "no session was left there: allow more sessions on the camera, or set how many it has")
 	}
-	if need := inFull(mirrored).bits / 8 * int64(ringFor/time.Second); need > recording.RingsBytes {
+	if need := inFull(mirrored).bits / 8 * int64(ringFor/time.Second); need > m.rings {
 		findings = append(findings, understudy.Finding{About: understudy.AboutMemory, Sentence: fmt.Sprintf(
 			"of the %s that %s mirrors, %d MB wait in memory when a server dies silently, and there is room for %d MB: the rest would be written to the disk; let another failover server mirror some",
-			counted(len(mirrored)), s.self, need>>20, int64(recording.RingsBytes>>20))})
+			counted(len(mirrored)), s.self, need>>20, m.rings>>20)})
 	}
 	return findings
 }

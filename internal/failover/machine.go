@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/recording"
 )
 
 const (
@@ -19,8 +20,10 @@ const (
 	tickHertz  = 100 // of /proc, whatever the kernel's own
 )
 
-// machine is what this machine's processors can still do.
+// machine is what this machine can still do.
 type machine struct {
+	rings int64 // bytes of memory for what is mirrored
+
 	cores, free float64 // free: not used in the time before the last look
 	cost        float64 // cores a Mbit/s
 
@@ -30,7 +33,7 @@ type machine struct {
 }
 
 func newMachine() machine {
-	m := machine{cores: float64(runtime.NumCPU()), cost: assumedCost}
+	m := machine{rings: recording.RingsBytes, cores: float64(runtime.NumCPU()), cost: assumedCost}
 	m.free = m.cores
 	m.busy, m.total = processors()
 	m.own, m.looked = ownTime(), time.Now()

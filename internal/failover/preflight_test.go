@@ -19,6 +19,9 @@ import (
 	"understudy/internal/testcam"
 )
 
+// rings is the memory of a machine in these tests for what is mirrored.
+const rings = 384 << 20
+
 // flightState is fo-1, hot for the cameras of rec-1 and cold for those of rec-2, all of them well.
 func flightState(t *testing.T, hot, cold []understudy.Camera, capacity understudy.Capacity) State {
 	t.Helper()
@@ -93,7 +96,7 @@ func TestPreflightFindsWhatIsInTheWay(t *testing.T) {
 
 	p := &prober{server: &Server{config: Config{Probe: probe}}, wait: func(context.Context, time.Duration) {}}
 	p.ask(t.Context(), state.toProbe())
-	flight := state.judgeFlight(p.last, machine{cores: 8, free: 8, cost: assumedCost})
+	flight := state.judgeFlight(p.last, machine{rings: rings, cores: 8, free: 8, cost: assumedCost})
 	if flight.Cameras != 8 || flight.Reached != 4 || !flight.Red("rec-1") || flight.Red("rec-2") {
 		t.Errorf("of 8 cameras %d, and %d of them reached, red for rec-1: %t, for rec-2: %t", flight.Cameras, flight.Reached, flight.Red("rec-1"), flight.Red("rec-2"))
 	}
@@ -134,7 +137,7 @@ func TestPreflightLoads(t *testing.T) {
 		}
 		return all
 	}
-	roomy := machine{cores: 8, free: 8, cost: assumedCost}
+	roomy := machine{rings: rings, cores: 8, free: 8, cost: assumedCost}
 	for _, c := range []struct {
 		name     string
 		capacity understudy.Capacity
@@ -149,7 +152,7 @@ func TestPreflightLoads(t *testing.T) {
 		{"room for two by second streams", understudy.Capacity{BitRate: 30e6}, true, roomy, []string{"capacity * note"}},
 		{"a small disk", understudy.Capacity{DiskFor: 1000 * time.Hour}, false, roomy, // 1 TB
 			[]string{"disk rec-1 note", "disk rec-2 note", "disk * note"}}, // live only
-		{"busy processors", understudy.Capacity{}, false, machine{cores: 2, free: 0.02, cost: 0.001}, []string{"processor rec-1 red", "processor * red"}},
+		{"busy processors", understudy.Capacity{}, false, machine{rings: rings, cores: 2, free: 0.02, cost: 0.001}, []string{"processor rec-1 red", "processor * red"}},
 	} {
 		state := flightState(t, cameras("a", 3, c.sub), cameras("b", 2, c.sub), c.capacity)
 		var got []string
@@ -215,7 +218,7 @@ func TestPreflightMirrors(t *testing.T) {
 		state, _ = Step(state, Observation{At: time.Second, Duties: &duties})
 		state, _ = Step(state, Observation{At: time.Second, Own: &Own{Writable: true, Crowded: c.crowded}})
 		var got []string
-		for _, f := range state.judgeFlight(nil, machine{cores: 8, free: 8, cost: assumedCost}).Findings {
+		for _, f := range state.judgeFlight(nil, machine{rings: rings, cores: 8, free: 8, cost: assumedCost}).Findings {
 			got = append(got, fmt.Sprintf("%s %s %s: %s", f.About, cmp.Or(string(f.Home), "*"), map[bool]string{true: "red", false: "note"}[f.Red], f.Sentence))
 		}
 		if !slices.EqualFunc(got, c.want, strings.HasPrefix) {
@@ -366,7 +369,7 @@ func TestPreflightUnsealsForAskingOnly(t *testing.T) {
 	if camera.times("sealed") != 1 || camera.times("") != 1 {
 		t.Errorf("the cameras were shown %v", camera.shown)
 	}
-	flight := state.judgeFlight(p.last, machine{cores: 8, free: 8, cost: assumedCost})
+	flight := state.judgeFlight(p.last, machine{rings: rings, cores: 8, free: 8, cost: assumedCost})
 	if flight.Reached != 2 || flight.Red("") || len(flight.Findings) != 1 || !strings.Contains(flight.Findings[0].Sentence, "camera new of rec-2 answers") {
 		t.Errorf("the pre-flight is %+v", flight)
 	}
