@@ -112,6 +112,8 @@ type CameraState struct {
 	// Mirrored: another server records it, and Held is what it may lose, in memory.
 	Mirrored bool  `json:"mirrored,omitempty" doc:"Another server records it; what that one may lose is in memory here"`
 	Held     int64 `json:"held_bytes,omitempty" doc:"Bytes of samples that wait in memory"`
+	// Complete: a takeover now would lose nothing of it.
+	Complete bool `json:"complete,omitempty" doc:"Mirrored, and all that the other server may lose is in memory here"`
 	// Crowded: whoever holds its session and need not, gives it up.
 	Crowded bool   `json:"crowded,omitempty" doc:"The camera answers, and has no session left for this server"`
 	Fault   string `json:"fault,omitempty" doc:"What is wrong, in one sentence"`

@@ -79,9 +79,30 @@ func printStatus(cmd *cobra.Command, now siteStatus) error {
 	rows = nil
 	for _, camera := range now.Site.Cameras {
 		lease, _ := now.Site.Lease(camera.ID)
-		rows = append(rows, []string{string(camera.ID), string(camera.Home), string(lease.Holder), fmt.Sprint(lease.Epoch), lease.Sentence})
+		rows = append(rows, []string{string(camera.ID), string(camera.Home), string(lease.Holder), mirrorsOf(now.Status, camera.ID), fmt.Sprint(lease.Epoch), lease.Sentence})
 	}
-	return table(cmd.OutOrStdout(), "CAMERA\tHOME\tSERVED BY\tEPOCH\tWHY", rows)
+	return table(cmd.OutOrStdout(), "CAMERA\tHOME\tSERVED BY\tMIRRORED BY\tEPOCH\tWHY", rows)
+}
+
+// mirrorsOf says who keeps a camera's stream open, and whether a takeover now would
+// lose nothing of it.
+func mirrorsOf(status []understudy.ServerStatus, camera understudy.CameraID) string {
+	var mirrors []string
+	for _, s := range status {
+		if !s.Reachable || s.State == nil {
+			continue
+		}
+		for _, c := range s.State.Cameras {
+			switch {
+			case c.Camera != camera || !c.Mirrored:
+			case c.Complete:
+				mirrors = append(mirrors, fmt.Sprintf("%s: complete", s.Server))
+			default:
+				mirrors = append(mirrors, fmt.Sprintf("%s: not complete", s.Server))
+			}
+		}
+	}
+	return strings.Join(mirrors, ", ")
 }
 
 func standbyOf(site understudy.Site, r understudy.RecordingServer) string {

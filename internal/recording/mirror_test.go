@@ -231,3 +231,30 @@ func TestACameraThatSendsNobodyAnythingIsNotCovered(t *testing.T) {
 		}
 	})
 }
+
+// The state tells when a takeover would lose nothing: as soon as the ring reaches
+// back to what the other server has durably, and not before.
+func TestTheStateTellsWhenAMirrorIsComplete(t *testing.T) {
+	t.Parallel()
+	site := newInstallation(t)
+	a := cameras(t, "rec-1", "lobby")
+	home := site.start(site.join("rec-1", understudy.RoleRecording), options{})
+	home.Apply(a)
+	mirrored := withEpoch(a, 1)
+	mirrored.Cameras[0].Record, mirrored.Cameras[0].Mirror = false, true
+	standby := site.start(site.join("fo-1", understudy.RoleFailover), options{})
+	standby.Apply(mirrored)
+	until(t, "both take the camera", func() bool { return len(home.State().Cameras)+len(standby.State().Cameras) == 2 })
+	state := func() understudy.CameraState { return standby.State().Cameras[0] }
+	until(t, "samples wait in memory", func() bool { return state().Held > 0 })
+	if s := state(); !s.Mirrored || s.Complete {
+		t.Errorf("before home was heard: %+v", s)
+	}
+	until(t, "it is complete", func() bool {
+		standby.Passed("lobby", home.State().Cameras[0].Watermark)
+		return state().Complete
+	})
+	if s := home.State().Cameras[0]; s.Mirrored || s.Complete {
+		t.Errorf("who records it says %+v", s)
+	}
+}

@@ -110,6 +110,7 @@ func (c *camera) state(now time.Time) understudy.CameraState {
 	if state.Receiving && want.record && want.rule.Mode == understudy.RecordEvents {
 		state.Buffered, state.Waiting = c.preroll.state(now, want.rule.Before)
 	}
+	state.Complete = want.mirror && state.Receiving && c.mirror.Complete()
 	stands := c.intake.standsIn()
 	if stands {
 		state.Stream = understudy.StreamSub
