@@ -33,8 +33,11 @@ const (
 	overlapBound = 10 * time.Second // of both recording, where no equal sample is found
 	proofLength  = 3 * time.Second  // of looking for one sample, before a later one is looked for
 	idleBound    = time.Minute      // of nobody getting a frame
-	sessionTurn  = 5 * time.Second  // of a home to have the session that was given up for it
-	lastResort   = 5 * time.Second  // that a server waits for others which can record, when it cannot
+	// uncoveredBound is how long a camera of which nothing is durable here is kept, though another
+	// is seen recording it: one that has just lost it still syncs what it had, and says so after 3 s only.
+	uncoveredBound = 5 * time.Second
+	sessionTurn    = 5 * time.Second // of a home to have the session that was given up for it
+	lastResort     = 5 * time.Second // that a server waits for others which can record, when it cannot
 )
 
 // Leases are all leases as they were last heard of, by camera: ahead of the site after a claim.
@@ -300,6 +303,8 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 	case other == "" && !covered && s.at-h.freed >= idleBound:
 		return fmt.Sprintf("nobody had a frame of it for %s, and %s serves it", seconds(idleBound), s.lease(camera, h.home).Holder)
 	case other == "":
+		return ""
+	case !covered && s.at-h.freed < uncoveredBound:
 		return ""
 	case !covered:
 		return fmt.Sprintf("%s records it, and nothing of it was recorded here", other)
