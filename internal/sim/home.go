@@ -41,6 +41,7 @@ type home struct {
 
 	orderNext time.Duration // when an operator looks again
 	handed    time.Duration // when it was last handed over; 0 never
+	handedTo  understudy.ServerID
 	kept      time.Duration // its last maintenance ended; 0 never
 }
 

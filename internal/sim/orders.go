@@ -18,7 +18,7 @@ func (f *faults) handOver() {
 		return // as the interface tells the operator
 	}
 	f.s.say("an operator hands %s over to %s", h.id, to)
-	h.handed = f.s.now
+	h.handed, h.handedTo = f.s.now, to
 	a.order(a.m.HandOver(background, h.id, understudy.HandOver{To: to}))
 	f.s.after(between(f.dice, 10*time.Second, 30*time.Second), func() { f.s.orderBack(h) })
 }
@@ -77,10 +77,11 @@ func (o *oracle) maintained(h *home) bool {
 	return !self.Maintenance.Until.IsZero() || h.kept > 0 && o.s.now-h.kept < sickFor
 }
 
-// handed reports whether an order stands that a standby plays a home's part.
+// handed reports whether an order stands that a standby plays a home's part, or did
+// a moment ago: a restored database does not know of it, and who is to obey it may yet.
 func (o *oracle) handed(h *home, f *standby) bool {
 	self, _ := o.s.authority.site.RecordingServer(h.id)
-	return !self.HandOver.Since.IsZero() && self.HandOver.To == f.id
+	return !self.HandOver.Since.IsZero() && self.HandOver.To == f.id || h.handedTo == f.id && o.s.now-h.handed < obeyedFor
 }
 
 const obeyedFor = 12 * time.Second // in which an order is carried out
