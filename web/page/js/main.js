@@ -18,15 +18,27 @@ import { trustBanner } from "./trust.js";
 
 const app = document.getElementById("app");
 
+const again = 2000; // between two questions whether the management server is back
+
 async function me() {
-  for (let why = ""; ;) {
+  for (;;) {
     try {
       return await call("GET", "/me");
     } catch (err) {
-      why = err.code === "unauthenticated" ? "" : err.message;
+      if (err.code === "unauthenticated") await signIn(app);
+      else await waiting(app, err.message);
     }
-    await signIn(app, why);
   }
+}
+
+// waiting says what is going on while nobody can be asked who is signed in, and
+// for how long to wait.
+function waiting(app, why) {
+  app.replaceChildren(h("main", { class: "entrance" }, h("div", { class: "card waiting", role: "status" },
+    h("div", { class: "brand" }, mark(), h("h1", {}, "Understudy")),
+    h("p", {}, why),
+    h("p", { class: "hint" }, "Cameras are recorded and taken over as ever, and pages and programs that were open go on showing them. Which cameras there are, and who may see them, only the management server can tell: this page shows them as soon as it answers."))));
+  return new Promise((resolve) => setTimeout(resolve, again));
 }
 
 async function run() {
