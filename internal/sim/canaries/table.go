@@ -68,7 +68,8 @@ var canaries = []canary{
 	{"release though nobody else records", "nobody puts a camera down that nobody else records", []edit{
 		{takeover, "\tcase other == \"\":\n\t\treturn \"\"", "\tcase other == \"\":\n\t\treturn \"it is not wanted\""}}},
 	{"release for a watermark that moved once", "nobody puts a camera down that nobody else records", []edit{
-		{takeover, "w.verdict.answers() && p.receiving && p.steady > 0", "w.verdict.answers() && p.steady > 0"}}},
+		{takeover, "w.verdict.answers() && p.receiving && p.steady > 0", "w.verdict.answers() && p.steady > 0"},
+		{watch, "if unseen {", "if unseen && at < 0 {"}}},
 	{"release never", "after healing nobody else records", []edit{
 		{takeover, "case s.at-p.steady >= overlapBound && s.at-h.freed >= overlapBound:", "case false:"},
 		{takeover, "case h.proven:", "case false:"}}},
@@ -118,6 +119,8 @@ var canaries = []canary{
 		{aligned, "a.doubted || apart > sameOffset && len(offsets) == 1 {", "a.doubted {"}}},
 	{"a mirror does not notice that home began anew", "a mirror loses nothing", []edit{
 		{mirroring, "case !known || before == now:", "case !known || before.server == now.server:"}}},
+	{"a repetition is taken for an overlap", "what lies at home is shown", []edit{
+		{"join.go", "clocksAround(l, i, other).mayBeApart(l.apart(i, other, best.index), best.apart)", "clocksAround(l, i, other).step >= 0"}}},
 	{"an order to hand over is ignored", "an order is carried out", []edit{
 		{orders, "if o, ok := s.handedOver(id); ok && (", "if o, ok := s.handedOver(id); ok && s.at < 0 && ("}}},
 	{"maintenance is ignored", "under maintenance nothing is taken over", []edit{
