@@ -96,12 +96,12 @@ func MarshalHeader(h Header, tracks []understudy.Track) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return AppendHeader(init, h, tracks)
+	return h.Behind(init, tracks)
 }
 
-// AppendHeader is MarshalHeader behind what MarshalInit returned for the same tracks:
-// the segments of a session differ in the private box only.
-func AppendHeader(init []byte, h Header, tracks []understudy.Track) ([]byte, error) {
+// Behind is MarshalHeader with what MarshalInit returned for the same tracks: the
+// segments of a session differ in the private box only.
+func (h Header) Behind(init []byte, tracks []understudy.Track) ([]byte, error) {
 	content, err := json.Marshal(headerJSON{h.Segment, h.Start.UTC(), tracks})
 	if err != nil {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "the header of segment %s cannot be written: %w", h.Segment, err)
