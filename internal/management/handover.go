@@ -97,16 +97,21 @@ func (m *Management) TendOrders(ctx context.Context) error {
 	}) {
 		return err
 	}
-	return m.update(ctx, func(tx *change) error {
-		for _, r := range slices.Clone(tx.site.RecordingServers) {
-			for r, sentence := tended(r, tx.now); sentence != ""; r, sentence = tended(r, tx.now) {
-				if err := tx.recordOrder(r, sentence); err != nil {
-					return err
-				}
+	return m.update(ctx, (*change).tend)
+}
+
+// tend is also done before a claim is decided: home takes its part back the moment
+// the time is over, and a standby whose clock is behind would take it again for as
+// long as the site has the order.
+func (tx *change) tend() error {
+	for _, r := range tx.site.RecordingServers { // recording an order makes another slice of it
+		for r, sentence := tended(r, tx.now); sentence != ""; r, sentence = tended(r, tx.now) {
+			if err := tx.recordOrder(r, sentence); err != nil {
+				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // tended returns a recording server after the first thing that is due of its orders, and what it is.

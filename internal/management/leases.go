@@ -65,6 +65,9 @@ func (m *Management) Claim(ctx context.Context, c understudy.Claim) (understudy.
 			if err := m.awake(); err != nil { // this late: the store may have been waited for
 				return err
 			}
+			if err := tx.tend(); err != nil {
+				return err
+			}
 			if record, err = m.decide(tx, c, digest, seen); err != nil {
 				return err
 			}

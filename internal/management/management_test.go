@@ -15,6 +15,8 @@ func TestMemory(t *testing.T) {
 
 func TestOrdersEnd(t *testing.T) { storetest.OrdersEnd(t) }
 
+func TestOrderEndsBeforeAClaim(t *testing.T) { storetest.OrderEndsBeforeAClaim(t) }
+
 func TestWhatAlwaysHolds(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) { storetest.Properties(r, t, management.NewMemory()) })
 }

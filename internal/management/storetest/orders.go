@@ -84,3 +84,23 @@ func OrdersEnd(t *testing.T) {
 		}
 	})
 }
+
+// OrderEndsBeforeAClaim has home take its part back at the moment at which its
+// hand-over is over: who reads of the lease reads of no order that stands.
+func OrderEndsBeforeAClaim(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	m, err := management.New(background, management.NewMemory(), management.Options{Clock: func() time.Time { return now }})
+	want(t, err, "")
+	must[us.FailoverServer](t)(m.PutFailoverServer(background, us.FailoverServer{ID: "fo2", Addresses: addresses("fo2")}))
+	must[us.RecordingServer](t)(m.PutRecordingServer(background, us.RecordingServer{ID: "rec1", Addresses: addresses("rec1"), HotStandby: "fo2"}))
+	must[us.Camera](t)(m.PutCamera(background, us.Camera{ID: "a", Home: "rec1", URL: "rtsp://cam/a"}, nil))
+	must[us.RecordingServer](t)(m.HandOver(background, "rec1", us.HandOver{To: "fo2", Until: now.Add(time.Minute)}))
+	must[us.ClaimAnswer](t)(m.Claim(background, takeover("orders01", "fo2", "rec1", us.CameraEpoch{Camera: "a", Epoch: 1})))
+	now = now.Add(time.Minute)
+	back := us.Claim{ID: "orders02", Claimant: "rec1", Home: "rec1", Kind: us.ClaimFailback, Cameras: []us.CameraEpoch{{Camera: "a", Epoch: 2}}}
+	answer := must[us.ClaimAnswer](t)(m.Claim(background, back))
+	site := must[us.Site](t)(m.Site(background))
+	if r, _ := site.RecordingServer("rec1"); len(answer.Granted) != 1 || r.HandOver != (us.HandOver{}) || !r.TakeBack.Equal(now) {
+		t.Errorf("home was answered %+v, and is %+v", answer, r)
+	}
+}
