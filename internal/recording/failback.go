@@ -70,21 +70,59 @@ func note(next *map[understudy.CameraID]time.Time, before map[understudy.CameraI
 }
 
 // Failback decides when a home takes its cameras back, from one look after
-// another. It reads no clock and touches no socket.
+// another, and when it gives up the session of a camera that allows one. It reads
+// no clock and touches no socket.
 type Failback struct {
 	Self     understudy.ServerID
 	HoldDown time.Duration
 	seen     health
+	given    map[understudy.CameraID]time.Time // when the session of a camera was given up last
 }
 
-// Look takes in how things are now, with the home as the site has it and the
-// leases of its cameras, and returns which of them to claim, or none, and why, in
-// a sentence; without a sentence there is nothing to decide. alarm says that nothing
-// goes home by itself for a while, and an operator should know. planned says that
-// the last stop was on purpose, past is when cameras were taken back before, oldest first.
-func (f *Failback) Look(now time.Time, state understudy.State, home understudy.RecordingServer, leases []understudy.Lease, planned bool, past []time.Time) (cameras []understudy.CameraEpoch, sentence string, alarm bool) {
-	d := f.look(situation{now: now, self: f.Self, state: state, server: home, leases: leases, holdDown: f.HoldDown, planned: planned, failbacks: past})
+// Outlook is how things are at one look.
+type Outlook struct {
+	Now     time.Time
+	State   understudy.State
+	Home    understudy.RecordingServer // as the site has it
+	Leases  []understudy.Lease         // of its cameras
+	Planned bool                       // the last stop was on purpose
+	Past    []time.Time                // when cameras were taken back before, oldest first
+	Single  map[understudy.CameraID]bool
+	// Crowded are the cameras that have no session left for another server, as it says.
+	Crowded map[understudy.ServerID]map[understudy.CameraID]bool
+}
+
+func (f *Failback) situation(o Outlook) situation {
+	return situation{now: o.Now, self: f.Self, state: o.State, server: o.Home, leases: o.Leases, holdDown: f.HoldDown,
+		planned: o.Planned, failbacks: o.Past, single: o.Single, crowded: o.Crowded}
+}
+
+// Look returns which cameras to claim, or none, and why, in a sentence; without a
+// sentence there is nothing to decide. alarm says that nothing goes home by itself
+// for a while, and an operator should know.
+func (f *Failback) Look(o Outlook) (cameras []understudy.CameraEpoch, sentence string, alarm bool) {
+	d := f.look(f.situation(o))
 	return d.Cameras, d.Sentence, d.Alarm
+}
+
+// Gives returns the cameras whose session is to be given up now for who serves them, for how long each is then left alone.
+func (f *Failback) Gives(o Outlook) ([]understudy.CameraID, time.Duration) {
+	var cameras []understudy.CameraID
+	for _, g := range f.gives(f.situation(o)) {
+		cameras = append(cameras, g.camera)
+	}
+	return cameras, lent
+}
+
+// gives returns the sessions that are in the way of who serves a camera as planned,
+// and takes note that they are given up.
+func (f *Failback) gives(s situation) []gift {
+	s.given = f.given
+	gifts := s.gifts()
+	for _, g := range gifts {
+		note(&f.given, nil, g.camera, s.now)
+	}
+	return gifts
 }
 
 func (f *Failback) look(s situation) decision {

@@ -327,7 +327,7 @@ func (h *Home) assigned(a understudy.Assignment) {
 func (h *Home) claim(ctx context.Context) error {
 	ticker := time.NewTicker(decideEvery)
 	defer ticker.Stop()
-	c := claimer{home: h, given: map[understudy.CameraID]time.Time{}}
+	c := claimer{home: h}
 	for {
 		select {
 		case <-ctx.Done():
@@ -346,8 +346,7 @@ type claimer struct {
 	next     time.Time        // when to ask again
 	wait     time.Duration    // after the next refusal
 	said     string
-	waiting  bool                              // the last decision was that cameras only have to be steady
-	given    map[understudy.CameraID]time.Time // when the session of a camera was given up last
+	waiting  bool // the last decision was that cameras only have to be steady
 }
 
 func (c *claimer) step(ctx context.Context) {
@@ -355,7 +354,9 @@ func (c *claimer) step(ctx context.Context) {
 	if !ok {
 		return
 	}
-	c.give(s)
+	for _, g := range c.failback.gives(s) {
+		c.home.config.Server.give(g)
+	}
 	d := c.failback.look(s)
 	if d.Sentence != c.said && d.Sentence != "" {
 		c.home.log.Info(d.Sentence)
@@ -388,15 +389,6 @@ func (c *claimer) step(ctx context.Context) {
 		c.next, c.last = time.Now().Add(c.wait), understudy.Claim{}
 	case granted:
 		c.next, c.wait, c.last = time.Now(), 0, understudy.Claim{}
-	}
-}
-
-// give gives up the sessions that are in the way of who serves a camera as planned.
-func (c *claimer) give(s situation) {
-	s.given = c.given
-	for _, g := range s.gifts() {
-		c.home.config.Server.give(g)
-		c.given[g.camera] = s.now
 	}
 }
 

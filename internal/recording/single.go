@@ -33,13 +33,14 @@ type gift struct {
 }
 
 // gifts are the cameras whose session is in the way of who serves them as
-// planned: on order, or because this server stops. Nobody gives up what was
-// taken over from it against its will: it may be the only one that records.
+// planned: on order, or because this server stops, or cannot write. Nobody else
+// gives up what was taken over from it against its will: it may be the only one
+// that records.
 func (s situation) gifts() []gift {
 	order := s.server.HandOver
 	var all []gift
 	for _, l := range s.leases {
-		planned := s.state.Leaving != "" || order.Stands(s.now) && order.To == l.Holder
+		planned := s.state.Leaving != "" || !s.state.Storage.Writable || order.Stands(s.now) && order.To == l.Holder
 		if l.Holder == s.self || !planned || !s.crowded[l.Holder][l.Camera] || s.now.Sub(s.given[l.Camera]) < lendAgain {
 			continue
 		}

@@ -16,7 +16,7 @@ func TestGifts(t *testing.T) {
 		return situation{now: now, self: "rec1",
 			server:  understudy.RecordingServer{ID: "rec1", HandOver: understudy.HandOver{To: "fo1", Since: now.Add(-time.Second)}},
 			leases:  []understudy.Lease{{Camera: "a", Holder: "fo1", Epoch: 2}, {Camera: "b", Holder: "rec1", Epoch: 1}},
-			state:   understudy.State{Cameras: []understudy.CameraState{{Camera: "a", Receiving: true}, {Camera: "b", Receiving: true}}},
+			state:   understudy.State{Storage: understudy.StorageState{Writable: true}, Cameras: []understudy.CameraState{{Camera: "a", Receiving: true}, {Camera: "b", Receiving: true}}},
 			crowded: map[understudy.ServerID]map[understudy.CameraID]bool{"fo1": {"a": true, "b": true}},
 			given:   map[understudy.CameraID]time.Time{},
 		}
@@ -29,6 +29,7 @@ func TestGifts(t *testing.T) {
 		{"on order", func(*situation) {}, "[{a fo1}]"},
 		{"it stops", func(s *situation) { s.server.HandOver = understudy.HandOver{}; s.state.Leaving = "stopped" }, "[{a fo1}]"},
 		{"taken over against its will", func(s *situation) { s.server.HandOver = understudy.HandOver{} }, "[]"},
+		{"taken over since it cannot write", func(s *situation) { s.server.HandOver = understudy.HandOver{}; s.state.Storage.Writable = false }, "[{a fo1}]"},
 		{"the order is for another", func(s *situation) { s.server.HandOver.To = "fo2" }, "[]"},
 		{"it has a session of its own there", func(s *situation) { s.crowded["fo1"] = nil }, "[]"},
 		{"another one finds none", func(s *situation) {
