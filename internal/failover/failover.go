@@ -317,7 +317,7 @@ func (s *State) doubtSelf() {
 			awaited = awaited || w.call.pending() && w.unheard == 0
 		}
 	}
-	s.unheard = !s.reached && known > 0 && silent == known && !answered
+	s.unheard = !s.reached && s.untold() && known > 0 && silent == known && !answered
 	isolated := s.unheard && (s.isolated || !awaited)
 	if s.isolated && !isolated {
 		for id, w := range s.watches {

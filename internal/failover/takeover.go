@@ -436,8 +436,12 @@ func (s *State) asked(camera understudy.CameraID, home understudy.ServerID) unde
 // the cut ends. What the management server tells then says how the home is.
 func (s *State) deaf(home understudy.ServerID) bool {
 	w := s.watches[home]
-	return w.verdict.Condition == Dead && !w.refusedEnough() && s.toldAt > 0 && s.at-s.toldAt > statusLate
+	return w.verdict.Condition == Dead && !w.refusedEnough() && s.toldAt > 0 && s.untold()
 }
+
+// untold reports that the management server, which tells of everybody each second,
+// has not for longer. An answer of its that is lost proves less.
+func (s *State) untold() bool { return s.at-s.toldAt > statusLate || s.toldAt == 0 }
 
 // portion says how much of a home a claim is about.
 func (s *State) portion(home understudy.ServerID, cameras []understudy.CameraEpoch) string {
