@@ -190,6 +190,9 @@ func (a *authority) publish() {
 	if a.m.Ratchet(background, highest) == nil {
 		a.refresh()
 	}
+	if a.m.TendOrders(background) == nil {
+		a.refresh()
+	}
 	if first, all := a.allLooked(); all {
 		a.pulse.Looked(first, a.running(), a.wall())
 	}

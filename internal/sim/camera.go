@@ -83,8 +83,10 @@ func (c *camera) tick() {
 	c.held = append(c.held, false)
 	c.by = 0
 	for _, slot := range c.slots {
-		if slot.of != nil {
-			slot.of.receive(n, key)
+		if s := slot.of; s != nil && s.m.hung && c.s.now-s.m.changed > c.slotLife {
+			c.drop(slot) // nobody asks for it any more
+		} else if s != nil {
+			s.receive(n, key)
 		}
 	}
 	c.s.oracle.recorded(c)
@@ -121,6 +123,13 @@ func (c *camera) left(slot *slot, told bool) {
 	}
 }
 
+// drop ends a session from the camera's side.
+func (c *camera) drop(slot *slot) {
+	s := slot.of
+	slot.of, slot.until, s.slot = nil, c.s.now, nil
+	s.m.do(s.m.boot, s.ended)
+}
+
 // turn switches the camera on or off; switched off it forgets its sessions.
 func (c *camera) turn(on bool) {
 	if c.on == on {
@@ -130,10 +139,8 @@ func (c *camera) turn(on bool) {
 	c.on, c.turned = on, c.s.now
 	if !on {
 		for _, slot := range c.slots {
-			if s := slot.of; s != nil {
-				slot.of = nil
-				s.slot = nil
-				s.m.do(s.m.boot, s.ended)
+			if slot.of != nil {
+				c.drop(slot)
 			}
 		}
 		c.slots = nil

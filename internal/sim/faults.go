@@ -102,6 +102,9 @@ func (f *faults) make(do func(*faults) func()) {
 	})
 }
 
+// ordered, in the place of a fault, is a hand-over.
+const ordered = 7
+
 // single is the one fault of a story that accounts for each frame.
 func (f *faults) single() {
 	h := pick(f.dice, f.s.homes...)
@@ -110,12 +113,17 @@ func (f *faults) single() {
 		kinds = 7
 	}
 	kind := f.dice.IntN(kinds)
-	if own := dice(f.s.seed, ofAimed); chance(own, 0.4) {
+	own := dice(f.s.seed, ofAimed)
+	away := chance(own, 0.4)
+	if away {
 		(&faults{s: f.s, dice: own}).withoutManagement()
+	} else if chance(own, 0.25) {
+		kind = ordered
 	}
 	f.s.after(between(f.dice, 0, 5*time.Second), func() {
 		f.s.tally.Faults++
-		f.s.oracle.struck(h, kind == 4, kind <= 1)
+		f.s.oracle.struck(h, kind == 4 || kind == ordered, kind <= 1)
+		f.s.oracle.kept = kind == 6 && away
 		switch kind {
 		case 0, 1:
 			h.kill()
@@ -130,6 +138,8 @@ func (f *faults) single() {
 			f.s.after(between(f.dice, 50*time.Millisecond, time.Second), h.start)
 		case 6:
 			h.disk.damage(true, 0)
+		case ordered:
+			(&faults{s: f.s, dice: own}).handOver(h)
 		}
 	})
 	f.s.after(5*time.Second+between(f.dice, 10*time.Second, 15*time.Second), func() {

@@ -9,7 +9,7 @@ var aimed = []func(*faults){
 	(*faults).loseHalf,
 	(*faults).blackout,
 	(*faults).loseSight,
-	(*faults).handOver,
+	func(f *faults) { f.handOver(f.home()) },
 	(*faults).maintain,
 	(*faults).alone,
 }

@@ -42,13 +42,14 @@ type home struct {
 	orderNext time.Duration // when an operator looks again
 	handed    time.Duration // when it was last handed over; 0 never
 	handedTo  understudy.ServerID
-	kept      time.Duration // its last maintenance ended; 0 never
+	until     time.Duration // its last maintenance ends, or has ended; 0 never
 }
 
 // covering is what a standby said that it records.
 type covering struct {
 	at      time.Duration
 	cameras []understudy.CameraID
+	crowded []understudy.CameraID // that have no session left for it
 }
 
 const (
@@ -105,7 +106,7 @@ func (h *home) learn(leases []understudy.Lease) {
 		}
 		h.highest = max(h.highest, l.Epoch)
 		if s := h.rec.sessions[c.index]; s != nil {
-			s.epoch = max(s.epoch, l.Epoch)
+			s.under(max(s.epoch, l.Epoch), false)
 		}
 		for i, old := range now.Leases {
 			if old.Camera == l.Camera && old.Epoch < l.Epoch {
@@ -161,7 +162,13 @@ func (h *home) decide() {
 		return
 	}
 	h.looked = h.rec.states(h.looked[:0])
-	cameras, sentence, alarm := h.failback.Look(epoch.Add(h.s.now), h.state(h.looked), h.server, h.leases, h.planning, h.failbacks)
+	now := h.outlook()
+	given, rest := h.failback.Gives(now)
+	for _, id := range given {
+		h.s.say("%s gives its session with camera %s up", h.id, id)
+		h.rec.give(h.s.camera(id), rest)
+	}
+	cameras, sentence, alarm := h.failback.Look(now)
 	if alarm && h.s.faults.over {
 		h.s.operator(h)
 	}
@@ -178,6 +185,28 @@ func (h *home) decide() {
 			Kind: understudy.ClaimFailback, Cameras: cameras, Sentence: sentence, Decided: h.wall()}
 	}
 	h.claim(h.last)
+}
+
+func (h *home) outlook() recording.Outlook {
+	o := recording.Outlook{Now: epoch.Add(h.s.now), State: h.state(h.looked), Home: h.server, Leases: h.leases, Planned: h.planning, Past: h.failbacks}
+	for _, c := range h.cameras {
+		if c.sessions != 1 {
+			continue
+		}
+		if o.Single == nil {
+			o.Single, o.Crowded = map[understudy.CameraID]bool{}, map[understudy.ServerID]map[understudy.CameraID]bool{}
+		}
+		o.Single[c.id] = true
+	}
+	for id, told := range h.covers {
+		if o.Single != nil && h.s.now-told.at <= coverFresh && len(told.crowded) > 0 {
+			o.Crowded[id] = map[understudy.CameraID]bool{}
+			for _, c := range told.crowded {
+				o.Crowded[id][c] = true
+			}
+		}
+	}
+	return o
 }
 
 func (h *home) claim(c understudy.Claim) {
@@ -218,7 +247,7 @@ func (h *home) claim(c understudy.Claim) {
 // ordered reports whether an operator has said that what a claim is about goes home.
 func (h *home) ordered(c understudy.Claim) bool {
 	for _, wanted := range c.Cameras {
-		if l, _ := h.site.Lease(wanted.Camera); l.Since.After(h.server.TakeBack) {
+		if l, _ := h.site.Lease(wanted.Camera); l.Since.After(h.server.TakesBack(h.s.clock())) {
 			return false
 		}
 	}
@@ -278,7 +307,7 @@ func (s *story) stateOf(m *machine, p understudy.Poll) *understudy.State {
 	for _, h := range s.homes {
 		if &h.machine == m {
 			if p.Observer != "" {
-				h.covers[p.Observer] = covering{at: s.now, cameras: p.Covered}
+				h.covers[p.Observer] = covering{at: s.now, cameras: p.Covered, crowded: p.Crowded}
 			}
 			state := h.state(h.rec.states(nil))
 			return &state

@@ -21,8 +21,10 @@ type oracle struct {
 	// Of a story that accounts for each frame.
 	victim   *home
 	planned  bool
+	moves    []int  // of leases since the fault, by camera
 	mirrored []bool // by camera: nothing of it may be lost at all
 	deathAt  time.Duration
+	kept     bool            // it keeps the sessions of its cameras, and cannot write
 	swift    bool            // its process is gone, and whoever connects learns so at once
 	waited   []time.Duration // for a frame of a camera to be recorded by somebody
 	safe     []int           // newest durable frame at the moment of the fault, by camera
@@ -73,6 +75,9 @@ func (o *oracle) leases(before, after []understudy.Lease) {
 		o.highest[c.index] = max(o.highest[c.index], l.Epoch)
 		if old.Epoch != 0 && old.Holder != l.Holder {
 			o.changes[c.home.id]++
+			if o.victim != nil {
+				o.moves[c.index]++
+			}
 		}
 	}
 }
@@ -172,7 +177,8 @@ func (o *oracle) putDown(f *standby, s *session) {
 		}
 	}
 	if l, ok := o.s.authority.site.Lease(c.id); ok && l.Holder != f.id {
-		if h := o.holder(l.Holder).recorder().sessions[c.index]; h != nil && h.crowded {
+		holder := o.holder(l.Holder)
+		if h := holder.recorder().sessions[c.index]; h != nil && h.crowded || c.sessions == 1 && o.s.now-holder.changed < time.Second {
 			return // whoever serves it finds no session left there: this one is given up for it
 		}
 	}
@@ -234,6 +240,10 @@ func (o *oracle) look() {
 		o.sick(c)
 		o.obeyed(c)
 		o.alone(c)
+		o.moved(c)
+	}
+	for _, h := range o.s.homes {
+		o.ended(h)
 	}
 	for _, f := range o.s.standbys {
 		o.reconciled(f)
@@ -275,7 +285,7 @@ func (o *oracle) able(c *camera) (who string, since, longer time.Duration) {
 	latest := func(m *machine) time.Duration {
 		return max(m.changed, m.disk.since, net.since[m.place][c.place], net.since[c.place][m.place], c.turned)
 	}
-	if !c.on || o.maintained(h) {
+	if !c.on || o.maintained(h, allowed) {
 		return "", 0, 0
 	}
 	if fit(&h.machine) {
@@ -300,6 +310,9 @@ func (o *oracle) able(c *camera) (who string, since, longer time.Duration) {
 		kind, rank, ok := o.s.authority.site.Standby(understudy.Camera{ID: c.id, Home: h.id}, f.id)
 		if !ok {
 			continue
+		}
+		if self, _ := o.s.authority.site.RecordingServer(h.id); self.Maintenance.Stands(f.wall().Add(-allowed)) {
+			return "", 0, 0 // by its clock nobody is to stand in yet
 		}
 		slower := time.Duration(0)
 		if f.hung || f.up && (!fit(&f.machine) || o.s.now-f.changed < 12*time.Second) || h.alive() && (kind == understudy.StandbyCold || !net.both(f.place, h.place)) {
@@ -345,6 +358,7 @@ func (o *oracle) struck(h *home, planned, swift bool) {
 		o.resumed = append(o.resumed, -1)
 		o.mirrored = append(o.mirrored, o.reflected(c))
 		o.waited = append(o.waited, 0)
+		o.moves = append(o.moves, 0)
 	}
 }
 
@@ -419,6 +433,10 @@ func (o *oracle) converged() {
 // exact: of the one fault's victim exactly the frames between what was durable and what somebody recorded next are lost; none, if it was planned.
 func (o *oracle) exact() {
 	for _, c := range o.victim.cameras {
+		if c.sessions == 1 {
+			o.broken(c)
+			continue
+		}
 		for n, f := range c.frames {
 			lost := !c.home.disk.holds(c, n)
 			gap := n > o.safe[c.index] && n < o.resumed[c.index] && !o.planned && !o.mirrored[c.index]

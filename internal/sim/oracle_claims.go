@@ -91,7 +91,7 @@ func (o *oracle) takenOver(h *home, f *standby, old understudy.Lease, why string
 	if o.handed(h, f) {
 		return
 	}
-	if self, _ := a.site.RecordingServer(h.id); !self.Maintenance.Until.IsZero() && self.HandOver.Since.IsZero() {
+	if self, _ := a.site.RecordingServer(h.id); self.Maintenance.Stands(o.s.clock()) && !self.HandOver.Stands(o.s.clock()) {
 		o.s.fail("%s took camera %s of %s, which is under maintenance: %s", f.id, old.Camera, h.id, why)
 	}
 	seen := a.alive() && now-a.changed > seenFor && net.whole(a.place, h.place, seenFor)
@@ -148,7 +148,7 @@ func (o *oracle) returned(h *home, moved []understudy.Lease) {
 		if !h.alive() { // it asked, and has ended since
 			continue
 		}
-		if s != nil && s.crowded { // who serves it has the session, and gives it up for home
+		if s != nil && (s.crowded || s.cam.sessions == 1 && s.slot != nil && o.s.now-s.opened < seenFor) { // who serves it has the session, and gives it up for home, or just has
 			continue
 		}
 		if s == nil || s.heard == 0 || o.s.now-s.heard > seenFor {
@@ -175,7 +175,7 @@ func (o *oracle) served(c *camera) {
 	h, a, net, long := c.home, o.s.authority, o.s.net, 15*time.Second
 	lease, _ := a.site.Lease(c.id)
 	bound := 12*time.Second + 4*o.s.o.RankDelay
-	if lease.Holder != h.id || o.maintained(h) || h.alive() || o.s.now-h.changed < bound || !a.alive() || o.s.now-a.changed < bound || a.loses > 0 {
+	if lease.Holder != h.id || o.maintained(h, sickFor) || h.alive() || o.s.now-h.changed < bound || !a.alive() || o.s.now-a.changed < bound || a.loses > 0 {
 		return
 	}
 	ready := false
@@ -191,5 +191,5 @@ func (o *oracle) served(c *camera) {
 // ordered reports whether an operator has said that what moved goes home.
 func (o *oracle) ordered(h *home, moved []understudy.Lease) bool {
 	self, _ := o.s.authority.site.RecordingServer(h.id)
-	return !slices.ContainsFunc(moved, func(l understudy.Lease) bool { return l.Since.After(self.TakeBack) })
+	return !slices.ContainsFunc(moved, func(l understudy.Lease) bool { return l.Since.After(self.TakesBack(o.s.clock())) })
 }

@@ -20,7 +20,7 @@ func (o *oracle) sick(c *camera) {
 	h, a, net := c.home, o.s.authority, o.s.net
 	lease, _ := a.site.Lease(c.id)
 	cut, broken := !net.both(h.place, c.place), h.disk.broken
-	if lease.Holder != h.id || !h.alive() || h.leaving || o.maintained(h) || !cut && !broken || !c.on || c.sessions > 0 || a.loses > 0 || !a.alive() {
+	if lease.Holder != h.id || !h.alive() || h.leaving || o.maintained(h, sickFor) || !cut && !broken || !c.on || c.sessions > 0 || a.loses > 0 || !a.alive() {
 		return
 	}
 	since := max(h.changed, c.turned, a.changed)

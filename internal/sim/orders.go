@@ -7,9 +7,9 @@ import (
 )
 
 // handOver is an operator who orders that a home's part be played by another,
-// and ends it after a while.
-func (f *faults) handOver() {
-	h, a := f.home(), f.s.authority
+// and ends it after a while, or has said beforehand when it ends.
+func (f *faults) handOver(h *home) {
+	a := f.s.authority
 	if !a.alive() {
 		return
 	}
@@ -19,8 +19,13 @@ func (f *faults) handOver() {
 	}
 	f.s.say("an operator hands %s over to %s", h.id, to)
 	h.handed, h.handedTo = f.s.now, to
+	length := between(f.dice, 10*time.Second, 30*time.Second)
+	if chance(f.dice, 0.5) {
+		a.order(a.m.HandOver(background, h.id, understudy.HandOver{To: to, Until: a.wall().Add(length)}))
+		return
+	}
 	a.order(a.m.HandOver(background, h.id, understudy.HandOver{To: to}))
-	f.s.after(between(f.dice, 10*time.Second, 30*time.Second), func() { f.s.orderBack(h) })
+	f.s.after(length, func() { f.s.orderBack(h) })
 }
 
 // orderBack ends a hand-over, when there is somebody to tell.
@@ -42,11 +47,29 @@ func (f *faults) maintain() {
 	if !a.alive() {
 		return
 	}
+	if chance(f.dice, 0.5) {
+		f.overrun(h)
+		return
+	}
 	f.s.say("%s is under maintenance", h.id)
 	a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: a.wall().Add(time.Hour)}))
 	f.s.after(between(f.dice, time.Second, 4*time.Second), h.kill)
 	f.s.after(between(f.dice, 8*time.Second, 20*time.Second), h.start)
 	f.s.after(between(f.dice, 20*time.Second, 30*time.Second), func() { f.s.endMaintenance(h) })
+}
+
+// overrun is a maintenance that takes longer than was said, perhaps while the
+// management server is away.
+func (f *faults) overrun(h *home) {
+	a, length := f.s.authority, between(f.dice, 6*time.Second, 15*time.Second)
+	f.s.say("%s is under maintenance for %.1f s", h.id, length.Seconds())
+	a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: a.wall().Add(length)}))
+	h.until = f.s.now + length
+	f.s.after(between(f.dice, time.Second, 4*time.Second), h.kill)
+	f.s.after(length+between(f.dice, -2*time.Second, 30*time.Second), h.start)
+	if chance(f.dice, 0.4) {
+		f.withoutManagement()
+	}
 }
 
 func (s *story) endMaintenance(h *home) {
@@ -56,7 +79,7 @@ func (s *story) endMaintenance(h *home) {
 	case a.alive():
 		s.say("the maintenance of %s ends", h.id)
 		a.order(a.m.Maintain(background, h.id, understudy.Maintenance{}))
-		h.kept = s.now
+		h.until = s.now
 	default:
 		s.after(operatorPause, func() { s.endMaintenance(h) })
 	}
@@ -71,17 +94,39 @@ func (a *authority) order(_ understudy.RecordingServer, err error) {
 	a.refresh()
 }
 
-// maintained reports whether nobody is to stand in for a home, or has only just been allowed to.
-func (o *oracle) maintained(h *home) bool {
+// maintained reports whether nobody is to stand in for a home, or has been allowed
+// to for less than a while.
+func (o *oracle) maintained(h *home, while time.Duration) bool {
 	self, _ := o.s.authority.site.RecordingServer(h.id)
-	return !self.Maintenance.Until.IsZero() || h.kept > 0 && o.s.now-h.kept < sickFor
+	return self.Maintenance.Stands(o.s.clock().Add(-while)) || h.until > 0 && o.s.now-h.until < while
 }
 
-// handed reports whether an order stands that a standby plays a home's part, or did
-// a moment ago: a restored database does not know of it, and who is to obey it may yet.
+// handed reports whether an order stands that a standby plays a home's part, by its
+// clock as well, or did a moment ago: a restored database does not know of it, and
+// who is to obey it may yet.
 func (o *oracle) handed(h *home, f *standby) bool {
 	self, _ := o.s.authority.site.RecordingServer(h.id)
-	return !self.HandOver.Since.IsZero() && self.HandOver.To == f.id || h.handedTo == f.id && o.s.now-h.handed < obeyedFor
+	order := self.HandOver
+	return order.Stands(o.s.clock()) && order.Stands(f.wall()) && order.To == f.id || h.handedTo == f.id && o.s.now-h.handed < obeyedFor
+}
+
+const (
+	allowed = 3 * time.Second // to stand in, since a maintenance has ended
+	endedIn = 5 * time.Second // until an order whose time is over stands no more
+)
+
+// ended: an order ends by its own time, if there is a management server to end it.
+func (o *oracle) ended(h *home) {
+	a := o.s.authority
+	self, _ := a.site.RecordingServer(h.id)
+	if !a.alive() || o.s.now-a.changed < endedIn {
+		return
+	}
+	for _, until := range []time.Time{self.HandOver.Until, self.Maintenance.Until} {
+		if late := o.s.clock().Sub(until); !until.IsZero() && late > endedIn {
+			o.s.fail("the time of an order for %s was over %.1f s ago, and it stands", h.id, late.Seconds())
+		}
+	}
 }
 
 const obeyedFor = 12 * time.Second // in which an order is carried out
@@ -89,7 +134,7 @@ const obeyedFor = 12 * time.Second // in which an order is carried out
 // obeyed: an order to hand over is carried out, when both are well.
 func (o *oracle) obeyed(c *camera) {
 	h, a, net := c.home, o.s.authority, o.s.net
-	if o.s.now-h.handed < obeyedFor || h.handed == 0 || !o.well(h) || c.sessions > 0 || a.loses > 0 || !a.alive() || o.s.now-a.changed < obeyedFor {
+	if o.s.now-h.handed < obeyedFor || h.handed == 0 || !o.well(h) || c.sessions > 1 || a.loses > 0 || !a.alive() || o.s.now-a.changed < obeyedFor {
 		return
 	}
 	for _, f := range o.s.standbys {

@@ -152,7 +152,7 @@ func (p *poller) ask(session int) {
 	}
 	p.asked, p.waiting = p.f.s.now, true
 	began := p.f.elapsed()
-	p.conn.ask(understudy.Poll{Observer: p.f.id, Covered: p.f.rec.covered()}, func(state *understudy.State) {
+	p.conn.ask(p.f.poll(), func(state *understudy.State) {
 		if p.gone || session != p.session {
 			return
 		}
@@ -179,6 +179,11 @@ func (p *poller) bear(session int) {
 	p.f.after(patience, func() { p.bear(session) })
 }
 
+// poll is what is asked on each connection.
+func (f *standby) poll() understudy.Poll {
+	return understudy.Poll{Observer: f.id, Covered: f.rec.covered(), Crowded: f.rec.crowded()}
+}
+
 // verify asks over fresh connections: an answer on any of them clears the server.
 func (f *standby) verify(p *poller) {
 	began, answered, over := f.elapsed(), false, false
@@ -191,7 +196,7 @@ func (f *standby) verify(p *poller) {
 				return
 			}
 			asked := f.elapsed()
-			c.ask(understudy.Poll{Observer: f.id, Covered: f.rec.covered()}, func(state *understudy.State) {
+			c.ask(f.poll(), func(state *understudy.State) {
 				c.close()
 				if over || p.gone {
 					return

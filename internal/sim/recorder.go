@@ -25,7 +25,11 @@ type session struct {
 	gone        bool // put down
 	slot        *slot
 	failures    int
-	crowded     bool // the camera answered last that it has no session left
+	crowded     bool          // the camera answered last that it has no session left
+	refused     time.Duration // the first time, of those in a row
+	resting     bool          // until it is asked again
+	rests       int
+	hasty       time.Duration // until then it is asked in quick succession
 	opened      time.Duration
 	frames      uint64
 	heard       time.Duration // the last frame; 0 none
@@ -42,6 +46,9 @@ type session struct {
 const (
 	frameSilence = 5 * time.Second // after which a session is given up
 	dialPatience = 2 * time.Second
+	hastyFor     = 15 * time.Second // as internal/rtsp counts
+	hastyPause   = 100 * time.Millisecond
+	lingering    = 65 * time.Second
 	segmentMax   = 12 * time.Second
 	receivingFor = 3 * time.Second // as internal/recording counts
 	recordingFor = 5 * time.Second
@@ -50,7 +57,7 @@ const (
 // apply begins to record a camera, or to mirror it, or goes on under another epoch.
 func (r *recorder) apply(c *camera, a understudy.AssignedCamera, mirrored bool) {
 	if s := r.sessions[c.index]; s != nil {
-		s.epoch, s.provisional = a.Epoch, a.Provisional
+		s.under(a.Epoch, a.Provisional)
 		s.change(mirrored)
 		return
 	}
@@ -59,6 +66,29 @@ func (r *recorder) apply(c *camera, a understudy.AssignedCamera, mirrored bool) 
 	r.sessions[c.index] = s
 	r.m.after(between(r.m.s.machines, 20*time.Millisecond, 120*time.Millisecond), s.dial)
 	s.watch()
+}
+
+// under is the epoch from now on. When it was granted, whoever has the camera's session gives it up.
+func (s *session) under(epoch uint64, provisional bool) {
+	if s.crowded && (epoch != s.epoch || s.provisional && !provisional) {
+		s.hasty = s.m.s.now + hastyFor
+		if s.resting {
+			s.rest(hastyPause)
+		}
+	}
+	s.epoch, s.provisional = epoch, provisional
+}
+
+// give leaves a camera to another server for a while.
+func (r *recorder) give(c *camera, rest time.Duration) {
+	s := r.sessions[c.index]
+	a := understudy.AssignedCamera{Epoch: s.epoch, Provisional: s.provisional}
+	r.put(c)
+	r.m.after(rest, func() {
+		if r.sessions[c.index] == nil {
+			r.apply(c, a, false)
+		}
+	})
 }
 
 // put ends the recording of a camera; what was received is written.
@@ -126,13 +156,34 @@ func (s *session) failed(busy bool) func() {
 			return
 		}
 		longest, pause := 2*time.Second, time.Duration(0)
-		s.crowded = busy
+		if busy && !s.crowded {
+			s.refused = s.m.s.now
+		}
+		if s.crowded = busy; busy && s.m.s.now-s.refused >= lingering {
+			longest = 5 * time.Second
+		}
 		if s.failures > 0 {
 			pause = min(longest, 250*time.Millisecond<<min(s.failures-1, 10))
 		}
+		if s.m.s.now < s.hasty {
+			pause = min(pause, hastyPause)
+		}
 		s.failures++
-		s.m.after(pause+between(s.m.s.machines, 0, 50*time.Millisecond), s.dial)
+		s.rest(pause + between(s.m.s.machines, 0, 50*time.Millisecond))
 	}
+}
+
+// rest waits before the camera is asked again, and not for what was planned before.
+func (s *session) rest(pause time.Duration) {
+	s.resting = true
+	s.rests++
+	rests := s.rests
+	s.m.after(pause, func() {
+		if rests == s.rests {
+			s.resting = false
+			s.dial()
+		}
+	})
 }
 
 // ended: the camera has closed the session.

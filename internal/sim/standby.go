@@ -157,7 +157,7 @@ func (f *standby) foreignHomes() []understudy.ServerID {
 
 // step is one observation and what follows from it.
 func (f *standby) step(o failover.Observation) {
-	o.At = f.elapsed()
+	o.At, o.Wall = f.elapsed(), f.wall()
 	f.stepped = o.At
 	f.s.steps++
 	if o.Duties != nil {

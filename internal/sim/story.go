@@ -100,7 +100,7 @@ func newStory(seed uint64, o options) *story {
 	for i := range o.Cameras {
 		c := &camera{s: s, id: understudy.CameraID([]string{"a", "b", "c", "d"}[i]), index: i, place: 1 + o.Homes + o.Standbys + i,
 			home: s.homes[i%o.Homes], interval: between(r, 125*time.Millisecond, 400*time.Millisecond), gop: 2 + r.IntN(8),
-			onPlay: chance(r, 0.5), sessions: pick(r, 0, 0, 0, 3), slotLife: between(r, 10*time.Second, 60*time.Second), on: true}
+			onPlay: chance(r, 0.5), sessions: pick(r, 0, 0, 0, 1, 3), slotLife: between(r, 10*time.Second, 60*time.Second), on: true}
 		if chance(r, 0.4) {
 			c.loop = pick(r, 1, c.gop, 7, 40)
 		}

@@ -24,6 +24,9 @@ const (
 	aligned    = "internal/recording/alignment.go"
 	mirroring  = "internal/failover/mirror.go"
 	orders     = "internal/failover/orders.go"
+	handover   = "internal/management/handover.go"
+	single     = "internal/recording/single.go"
+	vocabulary = "camera.go"
 	solo       = "internal/failover/alone.go"
 	shelf      = "internal/bundle/shelf.go"
 	mergeBatch = "internal/merge/batch.go"
@@ -56,7 +59,7 @@ var canaries = []canary{
 	{"cameras that are not recorded are ignored", "a reachable camera is recorded", []edit{
 		{watch, "if ok && s.own.Writable && s.neglected(w, camera, p) {", "if ok && camera == \"\" {"}}},
 	{"claim while cut off", "no takeover by a server that was cut off", []edit{
-		{takeover, "s.at-s.toldAt > statusLate", "s.at < 0"}}},
+		{takeover, "&& s.toldAt > 0 && s.untold()", "&& s.toldAt > 0 && s.at < 0"}}},
 	{"the rank's delay is ignored", "those that come first are left the time", []edit{
 		{takeover, "wait := time.Duration(duty.rank) * s.rankDelay", "wait := time.Duration(0)"}}},
 	{"in a planned stop the second does not wait for the first", "those that come first are left the time", []edit{
@@ -142,6 +145,24 @@ var canaries = []canary{
 		{solo, "return listed && w.verdict.answers()", "return listed && s.at < 0"}}},
 	{"who stands back for another records on", "of several one records a camera", []edit{
 		{takeover, "home, s.first(camera, lease.Epoch)}", "home}"}}},
+	{"no session is given up on order", "a camera of one session moves both ways", []edit{
+		{single, "order.Stands(s.now) && order.To == l.Holder", "false && order.Stands(s.now)"}}},
+	{"who cannot write keeps its sessions", "a camera of one session moves both ways", []edit{
+		{single, "|| !s.state.Storage.Writable ||", "||"}}},
+	{"a session that was given up is asked for again at once", "a camera of one session moves both ways", []edit{
+		{single, "lent = 5 * time.Second", "lent = 5 * time.Nanosecond"}}},
+	{"a session in the way of home is kept", "a camera of one session moves both ways", []edit{
+		{takeover, "return h.camera.Epoch < lease.Epoch || h.trial", "return s.at < 0 || s.at < 0 && h.trial"}}},
+	{"a camera of one session is asked while home holds it", "a camera of one session is recorded", []edit{
+		{vocabulary, "return c.Sessions != 1 && c.Failover", "return c.Failover"}}},
+	{"home is not left its turn", "a camera of one session moves both ways", []edit{
+		{takeover, "t.turn > 0 && s.at-t.turn < sessionTurn {", "t.turn > 0 && s.at-t.turn < 0 {"}}},
+	{"a maintenance does not end by its own time", "an order ends by its own time", []edit{
+		{handover, "case !kept.Until.IsZero() && !kept.Stands(now):", "case now.IsZero():"}}},
+	{"a standby does not end a maintenance by itself", "a reachable camera is recorded", []edit{
+		{orders, "r.Maintenance, r.Maintenance.Stands(s.wall) &&", "r.Maintenance, !r.Maintenance.Until.IsZero() &&"}}},
+	{"an order that is over stands while a claim is decided", "no takeover from a healthy server", []edit{
+		{leases, "if err := tx.tend(); err != nil {", "if err := error(nil); err != nil {"}}},
 	{"acknowledge before sync", "nothing is deleted that home does not hold", []edit{
 		{mergeTake, "if err := in.Seal(ctx); err != nil {", "if err := in.Seal(ctx); err != nil && o.Size < 0 {"},
 		{mergeTake, "if ok && size == o.Size && sum == o.SHA256 && same {", "if _ = sum; size >= 0 && same {"}}},

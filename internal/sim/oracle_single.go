@@ -1,0 +1,49 @@
+package sim
+
+import "time"
+
+const (
+	// movedIn is for how long nobody records a camera that allows one session, besides
+	// a GOP, when its lease moves: who has the session gives it up first.
+	movedIn = 3 * time.Second
+	lossy   = 4 * time.Second // longer, on a network that loses some
+)
+
+// moved: a camera that allows one session is recorded again soon, whoever serves
+// it, where nothing has been wrong for so long that no dead session of it lives on.
+func (o *oracle) moved(c *camera) {
+	now, net, a := o.s.now, o.s.net, o.s.authority
+	calm := c.slotLife + 15*time.Second
+	if c.sessions != 1 || !c.on || now-c.turned < calm || !a.alive() || now-a.changed < calm || a.loses > 0 || now-c.last < 5*time.Second {
+		return
+	}
+	for _, m := range o.s.servers {
+		if !m.alive() || now-m.changed < calm || m.disk.broken || m.disk.slow > 0 || now-m.disk.since < calm ||
+			!net.whole(m.place, c.place, calm) || !net.whole(m.place, a.place, calm) || !net.whole(m.place, c.home.place, calm) {
+			return
+		}
+	}
+	if took := now - c.last; took > movedIn+lossy+time.Duration(c.gop)*c.interval && !c.home.leaving {
+		o.s.fail("nothing is wrong, and nobody has recorded camera %s, which allows one session, for %.1f s", c.id, took.Seconds())
+	}
+}
+
+// broken: of a camera that allows one session what each move of its lease costs is
+// lost besides, and no more.
+func (o *oracle) broken(c *camera) {
+	if o.kept { // and nobody can grant the lease for which it would give them up
+		return
+	}
+	lost := 0
+	for n, f := range c.frames {
+		gap := n > o.safe[c.index] && n < o.resumed[c.index] && !o.planned
+		if f.at > o.s.o.Settle && f.at < o.s.now-3*time.Second && !gap && !c.home.disk.holds(c, n) {
+			lost++
+		}
+	}
+	moves := max(1, o.moves[c.index]) // what was recorded with nobody to ask goes home, too
+	bound := time.Duration(moves) * (movedIn + time.Duration(c.gop)*c.interval)
+	if took := time.Duration(lost) * c.interval; took > bound {
+		o.s.fail("%.2f s of camera %s, which allows one session, are lost in %d moves, and %.2f s may be", took.Seconds(), c.id, moves, bound.Seconds())
+	}
+}
