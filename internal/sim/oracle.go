@@ -241,6 +241,7 @@ func (o *oracle) look() {
 		o.obeyed(c)
 		o.alone(c)
 		o.moved(c)
+		o.given(c)
 	}
 	for _, h := range o.s.homes {
 		o.ended(h)

@@ -28,6 +28,20 @@ func (o *oracle) moved(c *camera) {
 	}
 }
 
+// given: to whom a camera that allows one session was handed over, in a story in
+// which nothing else happens, records it.
+func (o *oracle) given(c *camera) {
+	h, now := c.home, o.s.now
+	if c.sessions != 1 || o.victim != h || h.handed == 0 || now-h.handed < obeyedFor {
+		return
+	}
+	for _, f := range o.s.standbys {
+		if o.handed(h, f) && o.s.leaseOf(c.index).Holder == f.id && now-o.lastOf[c.index][f.place] > obeyedFor {
+			o.s.fail("%s was handed over to %s %.1f s ago, which serves camera %s and does not record it", h.id, f.id, (now - h.handed).Seconds(), c.id)
+		}
+	}
+}
+
 // broken: of a camera that allows one session what each move of its lease costs is
 // lost besides, and no more.
 func (o *oracle) broken(c *camera) {
