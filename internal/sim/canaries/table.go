@@ -159,8 +159,6 @@ var canaries = []canary{
 		{takeover, "t.turn > 0 && s.at-t.turn < sessionTurn {", "t.turn > 0 && s.at-t.turn < 0 {"}}},
 	{"a maintenance does not end by its own time", "an order ends by its own time", []edit{
 		{handover, "case !kept.Until.IsZero() && !kept.Stands(now):", "case now.IsZero():"}}},
-	{"a standby does not end a maintenance by itself", "a reachable camera is recorded", []edit{
-		{orders, "r.Maintenance, r.Maintenance.Stands(s.wall) &&", "r.Maintenance, !r.Maintenance.Until.IsZero() &&"}}},
 	{"an order that is over stands while a claim is decided", "no takeover from a healthy server", []edit{
 		{leases, "if err := tx.tend(); err != nil {", "if err := error(nil); err != nil {"}}},
 	{"acknowledge before sync", "nothing is deleted that home does not hold", []edit{
