@@ -37,10 +37,10 @@ func (o *oracle) reconciled(f *standby) {
 	}
 }
 
-// alone: with nobody to ask, of several who see each other one records a camera.
+// alone: with nobody to ask and home gone, of several who see each other one records a camera.
 func (o *oracle) alone(c *camera) {
 	a, now := o.s.authority, o.s.now
-	if a.alive() || now-a.changed < settledIn {
+	if h := c.home; a.alive() || now-a.changed < settledIn || h.alive() || now-h.changed < settledIn {
 		return
 	}
 	var one *standby
