@@ -79,7 +79,7 @@ func (a *alignment) find(mark understudy.Watermark, now time.Time) (at time.Time
 	offset := nearest(offsets, a.skew)
 	apart := (offset - a.skew).Abs()
 	switch near := apart < a.shortestGOP() || apart <= sameOffset && !a.repeats(); {
-	case !near && a.votes[len(a.votes)-1].coming(a.skew):
+	case !near && (a.votes[len(a.votes)-1].coming(a.skew) || a.lacks(mark.At.Add(a.skew))):
 		return at, false, true, false
 	case !near && !a.doubted: // what was said before may have been said by another clock
 		a.doubted, a.votes = true, a.votes[len(a.votes)-1:]
@@ -126,6 +126,18 @@ func (v vote) coming(offset time.Duration) bool {
 	return early > 0 && early <= onItsWay
 }
 
+// lacks reports whether a time lies in a hole of what came here: what the other
+// server has of then says nothing of the clocks.
+func (a *alignment) lacks(at time.Time) bool {
+	n := len(a.trail)
+	i, _ := slices.BinarySearchFunc(a.trail, at, func(n name, at time.Time) int { return n.at.Compare(at) })
+	if i == 0 || i == n {
+		return false
+	}
+	usual := a.trail[n-1].at.Sub(a.trail[0].at) / time.Duration(n-1)
+	return a.trail[i].at.Sub(a.trail[i-1].at) > max(3*usual, 2*sameOffset)
+}
+
 // poll counts the watermarks that speak for a difference of the clocks, and those
 // that speak against it: by it the sample must have come here, and none of that
 // name lies near there.
@@ -133,7 +145,7 @@ func (a *alignment) poll(offset time.Duration) (yes, no int) {
 	last := a.votes[len(a.votes)-1].heard
 	for _, v := range a.votes {
 		switch {
-		case len(v.offsets) == 0 || v.mark.At.Add(offset).Before(v.oldest): // it says nothing
+		case len(v.offsets) == 0 || v.mark.At.Add(offset).Before(v.oldest) || a.lacks(v.mark.At.Add(offset)): // it says nothing
 		case (nearest(v.offsets, offset) - offset).Abs() <= sameOffset+last.Sub(v.heard)/drift:
 			yes++
 		case !v.coming(offset):

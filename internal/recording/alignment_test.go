@@ -134,3 +134,22 @@ func TestAClockThatIsSetIsLearned(t *testing.T) {
 		}
 	})
 }
+
+// What the other server has of a time in which nothing came here says nothing of
+// the clocks, though a source that loops has the same names a loop before.
+func TestFramesThatDidNotComeMoveNoClock(t *testing.T) {
+	m := &mirroring{gop: 25, period: 200, durable: -1}
+	for frame := gop; frame < 1500; frame += gop {
+		if frame == 500 { // nothing comes for 3 s
+			m.next += 3 * gop
+		}
+		m.come(max(m.next, frame))
+		m.tell(max(0, frame-70))
+		if skew := m.mirror.alignment.skew; skew.Abs() > sameOffset {
+			t.Fatalf("at frame %d the clocks are believed to be %v apart", frame, skew)
+		}
+	}
+	if first := m.first(); first < 1300 {
+		t.Errorf("frames from %d on are still in memory", first)
+	}
+}
