@@ -132,7 +132,12 @@ func (s *session) dial() {
 		s.m.after(dialPatience, s.failed(false))
 		return
 	}
-	s.m.after(4*story.net.delay()+30*time.Millisecond, func() {
+	trip := 4*story.net.delay() + 30*time.Millisecond
+	if trip > dialPatience {
+		s.m.after(dialPatience, s.failed(false))
+		return
+	}
+	s.m.after(trip, func() {
 		if s.gone || s.slot != nil {
 			return
 		}
