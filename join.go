@@ -239,17 +239,20 @@ func (l line) find(i int, other line) (index int, ok bool) {
 const clocksRun = 512
 
 // apart returns by how much later the samples around other[n] lie than the equal
-// ones around l[i], themselves included, up to a hole. It varies: the first ones
-// of a session are late, until the camera's clock is known.
+// ones around l[i], themselves included, until one of them lacks a frame. It varies:
+// the first ones of a session are late, until the camera's clock is known, and so
+// unevenly that holeAfter may take them for holes.
 func (l line) apart(i int, other line, n int) []time.Duration {
 	all := []time.Duration{other[n].mark().At.Sub(l[i].mark().At)}
 	for _, step := range []int{-1, 1} {
+		before := all[0]
 		for k := step; k <= clocksRun && k >= -clocksRun && i+k >= 0 && n+k >= 0 && i+k < len(l) && n+k < len(other); k += step {
-			one, two, gap := l[i+k].mark(), other[n+k].mark(), min(k, k-step)
-			if one.Hash != two.Hash || l.holeAfter(i+gap) || other.holeAfter(n+gap) {
+			one, two := l[i+k].mark(), other[n+k].mark()
+			apart := two.At.Sub(one.At)
+			if one.Hash != two.Hash || (apart-before).Abs() >= max(one.Duration, two.Duration) {
 				break
 			}
-			all = append(all, two.At.Sub(one.At))
+			all, before = append(all, apart), apart
 		}
 	}
 	return all

@@ -124,18 +124,21 @@ func TestJoin(t *testing.T) {
 func TestJoinOfASessionThatBeganLate(t *testing.T) {
 	for _, s := range []scene{{gop: 25}, {gop: 25, period: 150}} {
 		skew := map[ServerID]time.Duration{"b": 3 * time.Millisecond}
-		for late, by := range map[int]time.Duration{2: 15 * time.Millisecond, 40: 8 * time.Millisecond} { // frames, each less than the one before
+		for _, late := range [][]time.Duration{{30, 15}, {35, 28, 8}, {43, 42, 22, 2}, {80, 70, 60, 50, 40, 30, 20, 10}} { // ms, of the first frames
 			segments := s.record([]take{{"a", 1, 0, 200}, {"b", 2, 225, 400}, {"a", 3, 350, 600}}, 100, skew)
+			marks := segments[2].Marks
+			for n, by := range late {
+				marks[n].At = marks[n].At.Add(by * time.Millisecond)
+			}
 			for n := range late {
-				m := &segments[2].Marks[n]
-				m.At = m.At.Add(time.Duration(late-n) * by)
+				marks[n].Duration = marks[n+1].At.Sub(marks[n].At)
 			}
 			var got []string
 			for _, p := range Join("a", segments) {
 				got = append(got, fmt.Sprintf("%s%d+%d", p.Segment.Holder, p.First, p.Count))
 			}
 			if got, want := strings.Join(got, " "), "a0+200 b0+125 a0+250"; got != want {
-				t.Errorf("%+v, %d late frames: got %s, want %s", s, late, got, want)
+				t.Errorf("%+v, frames %d ms late: got %s, want %s", s, late, got, want)
 			}
 		}
 	}
