@@ -393,6 +393,7 @@ func TestWhatWasSeenIsASentence(t *testing.T) {
 	start, later := time.Unix(100, 0), time.Unix(200, 0)
 	writable := understudy.StorageState{Writable: true}
 	recording, lost := understudy.CameraState{Camera: "a", Recording: true}, understudy.CameraState{Camera: "b", Fault: "401 from the camera"}
+	mirrored := understudy.CameraState{Camera: "c", Mirrored: true}
 	up := understudy.ServerStatus{Server: "rec-1", Reachable: true, Since: start, Sentence: "answers"}
 	for _, c := range []struct {
 		name   string
@@ -405,6 +406,8 @@ func TestWhatWasSeenIsASentence(t *testing.T) {
 		{"first", understudy.ServerStatus{}, understudy.State{Storage: writable}, nil, later, "answers at A and has no cameras"},
 		{"well", up, understudy.State{Storage: writable, Cameras: []understudy.CameraState{recording, recording}}, nil, start, "answers at A and records 2 of 2 cameras"},
 		{"a camera lost", up, understudy.State{Storage: writable, Cameras: []understudy.CameraState{recording, lost}}, nil, start, "answers at A and records 1 of 2 cameras; camera b: 401 from the camera"},
+		{"a mirror", up, understudy.State{Storage: writable, Cameras: []understudy.CameraState{recording, mirrored}}, nil, start, "answers at A and records 1 of 1 cameras, and mirrors 1"},
+		{"a mirror alone", up, understudy.State{Storage: writable, Cameras: []understudy.CameraState{mirrored}}, nil, start, "answers at A, records no camera and mirrors 1"},
 		{"a disk lost", up, understudy.State{Storage: understudy.StorageState{Sentence: "the disk is full"}}, nil, start, "answers at A, but its storage cannot be written: the disk is full"},
 		{"leaving", up, understudy.State{Storage: writable, Leaving: "an update"}, nil, start, "is about to stop: an update"},
 		{"gone", up, understudy.State{}, errors.New("A refuses"), later, "A refuses"},

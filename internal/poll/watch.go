@@ -250,19 +250,29 @@ func seen(before understudy.ServerStatus, address string, at time.Time, state un
 		return after
 	}
 	after.State = &state
-	recording, waiting, fault := 0, 0, ""
+	recording, waiting, mirrored, fault := 0, 0, 0, ""
 	for _, camera := range state.Cameras {
-		if camera.Recording {
+		if camera.Mirrored {
+			mirrored++
+		}
+		switch {
+		case camera.Recording && !camera.Mirrored:
 			recording++
-		} else if camera.Waiting {
+		case camera.Waiting && !camera.Mirrored:
 			waiting++
-		} else if fault == "" && camera.Fault != "" {
+		case fault == "" && camera.Fault != "":
 			fault = fmt.Sprintf("; camera %s: %s", camera.Camera, camera.Fault)
 		}
 	}
-	after.Sentence = fmt.Sprintf("answers at %s and records %d of %d cameras", address, recording, len(state.Cameras))
+	after.Sentence = fmt.Sprintf("answers at %s and records %d of %d cameras", address, recording, len(state.Cameras)-mirrored)
 	if waiting > 0 {
 		after.Sentence += fmt.Sprintf(", and %d wait for an event", waiting)
+	}
+	switch {
+	case mirrored == len(state.Cameras):
+		after.Sentence = fmt.Sprintf("answers at %s, records no camera and mirrors %d", address, mirrored)
+	case mirrored > 0:
+		after.Sentence += fmt.Sprintf(", and mirrors %d", mirrored)
 	}
 	after.Sentence += fault
 	switch {
