@@ -14,78 +14,86 @@ import (
 	"understudy/internal/poll"
 )
 
-// A cold standby that was restarted with nobody to ask, and then loses its home,
-// records with what it kept sealed, password included.
-func TestColdStandbyTakesOverFromWhatItKept(t *testing.T) {
+// coldPair is a home that answers polls until it dies, and a cold standby for it.
+type coldPair struct {
+	standby sealing
+	site    *site
+	asked   chan struct{} // holds one token when the home was polled
+	kill    func()
+	dead    chan error
+}
+
+func newColdPair(t *testing.T) *coldPair {
+	t.Helper()
 	authority, err := identity.OpenAuthority(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	home, standby := member(t, authority, "rec-1", understudy.RoleRecording), member(t, authority, "fo-1", understudy.RoleFailover)
-	port := listen(t)
+	home, port := member(t, authority, "rec-1", understudy.RoleRecording), listen(t)
 	serving, kill := context.WithCancel(t.Context())
-	asked := make(chan struct{}, 1)
-	served := make(chan error, 1)
+	p := &coldPair{standby: sealing{Node: member(t, authority, "fo-1", understudy.RoleFailover), files: make(chan string, 64)},
+		asked: make(chan struct{}, 1), kill: kill, dead: make(chan error, 1)}
 	go func() {
-		served <- poll.Serve(serving, port, home.PeerTLS(), func(understudy.Identity, understudy.Poll) understudy.State {
-			signal(asked)
+		p.dead <- poll.Serve(serving, port, home.PeerTLS(), func(understudy.Identity, understudy.Poll) understudy.State {
+			signal(p.asked)
 			return understudy.State{Server: "rec-1", Boot: "1", At: time.Now(), Storage: understudy.StorageState{Writable: true}}
 		})
 	}()
-	kept := sealing{Node: standby, files: make(chan string, 64)}
-	stop := run(t, kept, &recorder{applied: make(chan understudy.Assignment, 16)}, coldSite(t, authority, port.Addr().String()))
+	p.site = coldSite(t, authority, port.Addr().String())
+	return p
+}
+
+// ready waits until the standby has on its disk what it needs with nobody to ask.
+func (p *coldPair) ready(t *testing.T) {
+	t.Helper()
 	for needed := map[string]bool{bundlesFile: true, keptFile: true}; len(needed) > 0; {
-		delete(needed, within(t, kept.files, "fo-1 keeps its bundles and duties"))
+		delete(needed, within(t, p.standby.files, "fo-1 keeps its bundles and duties"))
 	}
+}
+
+// homeDies lets the standby poll its home a few times, and then no more.
+func (p *coldPair) homeDies(t *testing.T) {
+	t.Helper()
+	for range 4 {
+		within(t, p.asked, "rec-1 is polled")
+	}
+	p.kill()
+	_ = within(t, p.dead, "rec-1 ends") // its context has ended, which it says
+}
+
+// records checks what is recorded instead: the camera with its password, under epoch 2.
+func records(t *testing.T, tape *recorder, provisional bool) {
+	t.Helper()
+	a := within(t, tape.applied, "fo-1 records")
+	if len(a.Cameras) != 1 || a.Cameras[0].Credentials.Password != "secret" || a.Cameras[0].Provisional != provisional || a.Cameras[0].Epoch != 2 {
+		t.Errorf("fo-1 records %+v", a)
+	}
+}
+
+// A cold standby that was restarted with nobody to ask, and then loses its home,
+// records with what it kept sealed, password included.
+func TestColdStandbyTakesOverFromWhatItKept(t *testing.T) {
+	p := newColdPair(t)
+	stop := run(t, p.standby, &recorder{applied: make(chan understudy.Assignment, 16)}, p.site)
+	p.ready(t)
 	stop()
 
 	tape := &recorder{applied: make(chan understudy.Assignment, 16)}
-	stop = run(t, standby, tape, unreachable{})
-	for range 4 {
-		within(t, asked, "rec-1 is polled again")
-	}
-	kill()
-	_ = within(t, served, "rec-1 ends") // its context has ended, which it says
-	a := within(t, tape.applied, "fo-1 records with nobody to ask")
-	if len(a.Cameras) != 1 || a.Cameras[0].Credentials.Password != "secret" || !a.Cameras[0].Provisional || a.Cameras[0].Epoch != 2 {
-		t.Errorf("fo-1 records %+v", a)
-	}
+	stop = run(t, p.standby.Node, tape, unreachable{})
+	p.homeDies(t)
+	records(t, tape, true)
 	stop()
 }
 
 // A cold standby is granted the lease, and every answer that would tell it how to
 // record the camera is lost: it goes on with what it has sealed.
 func TestColdStandbyWhoseAnswersAreLost(t *testing.T) {
-	authority, err := identity.OpenAuthority(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	home, standby := member(t, authority, "rec-1", understudy.RoleRecording), member(t, authority, "fo-1", understudy.RoleFailover)
-	port := listen(t)
-	serving, kill := context.WithCancel(t.Context())
-	asked := make(chan struct{}, 1)
-	served := make(chan error, 1)
-	go func() {
-		served <- poll.Serve(serving, port, home.PeerTLS(), func(understudy.Identity, understudy.Poll) understudy.State {
-			signal(asked)
-			return understudy.State{Server: "rec-1", Boot: "1", At: time.Now(), Storage: understudy.StorageState{Writable: true}}
-		})
-	}()
-	kept := sealing{Node: standby, files: make(chan string, 64)}
+	p := newColdPair(t)
 	tape := &recorder{applied: make(chan understudy.Assignment, 16)}
-	stop := run(t, kept, tape, muffled{coldSite(t, authority, port.Addr().String())})
-	for needed := map[string]bool{bundlesFile: true, keptFile: true}; len(needed) > 0; {
-		delete(needed, within(t, kept.files, "fo-1 keeps its bundles and duties"))
-	}
-	for range 4 {
-		within(t, asked, "rec-1 is polled")
-	}
-	kill()
-	_ = within(t, served, "rec-1 ends") // its context has ended, which it says
-	a := within(t, tape.applied, "fo-1 records what it was granted")
-	if len(a.Cameras) != 1 || a.Cameras[0].Credentials.Password != "secret" || a.Cameras[0].Provisional || a.Cameras[0].Epoch != 2 {
-		t.Errorf("fo-1 records %+v", a)
-	}
+	stop := run(t, p.standby, tape, muffled{p.site})
+	p.ready(t)
+	p.homeDies(t)
+	records(t, tape, false)
 	stop()
 }
 
