@@ -34,15 +34,16 @@ func (c calling) pending() bool { return c.round > 0 && c.came == 0 }
 // failed reports whether cameras were called, and none answers.
 func (c calling) failed() bool { return (c.came > 0 || c.before) && len(c.answered) == 0 }
 
+// due reports whether cameras are to be called, the first time or others.
+func (c calling) due(at time.Duration) bool {
+	return c.round == 0 || !c.pending() && c.failed() && at-c.came >= callAgain
+}
+
 // callUp settles which cameras are called.
 func (s *State) callUp() {
 	for _, id := range s.watched {
 		w := s.watches[id]
-		switch {
-		case w.suspected == 0 || !w.known || w.refusedEnough():
-			continue
-		case w.call.round == 0, !w.call.pending() && w.call.failed() && s.at-w.call.came >= callAgain:
-		default:
+		if w.suspected == 0 || !w.known || w.refusedEnough() || !w.call.due(s.at) {
 			continue
 		}
 		cameras := s.camerasOf(id, &w)

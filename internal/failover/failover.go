@@ -303,8 +303,8 @@ func (s *State) noticePause(at time.Duration) {
 }
 
 // doubtSelf notices when nobody at all answers, the management server and the
-// cameras included: then the cut may be at this end. Recording goes on, no lease is asked for, and
-// the first sign of life from anyone makes all silences count anew.
+// cameras included: then the cut may be at this end. Recording goes on, no lease is
+// asked for, and the first sign of life from anyone makes all silences count anew.
 func (s *State) doubtSelf() {
 	silent, known, answered, awaited := 0, 0, false, false
 	for _, w := range s.watches {

@@ -47,12 +47,11 @@ func (w *watch) witness(at time.Duration) string {
 	}
 	state, seen := w.status.State, w.sighted
 	switch {
-	case !w.known && w.status.Reachable && state != nil && at-w.statusAt < statusFresh && state.Storage.Writable && state.Leaving == "":
+	case w.status.Reachable && state != nil && at-w.statusAt < statusFresh && state.Storage.Writable && state.Leaving == "" &&
+		(!w.known || later(*state, w.state) >= ahead):
 		return "the management server"
 	case !w.known:
 		return ""
-	case w.status.Reachable && state != nil && at-w.statusAt < statusFresh && state.Storage.Writable && state.Leaving == "" && later(*state, w.state) >= ahead:
-		return "the management server"
 	case seen.by != "" && at-seen.heard < statusFresh && later(understudy.State{Boot: seen.Boot, At: seen.At, Running: seen.Running}, w.state) >= ahead:
 		return string(seen.by)
 	}

@@ -320,8 +320,9 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 }
 
 // obstructs reports whether this server's session with a camera is in the way of
-// who serves it and finds none left, or only one with the second stream: that one was granted the lease after this
-// one, or the camera, which is only tried here, is known to allow one session.
+// who serves it and finds none left, or only one with the second stream: that one
+// was granted the lease after this one, or the camera, which is only tried here, is
+// known to allow one session.
 func (s *State) obstructs(camera understudy.CameraID, home understudy.ServerID) bool {
 	h, held := s.held[camera]
 	lease := s.lease(camera, home)
@@ -336,8 +337,8 @@ func (s *State) obstructs(camera understudy.CameraID, home understudy.ServerID) 
 }
 
 // recordedBy returns who else is seen recording a camera: the lease's holder,
-// else its home, else a standby before this one, with nobody to ask for the lease. A watermark that moved while nobody looked moves no more if no
-// frames come.
+// else its home, else a standby before this one, with nobody to ask for the lease. A
+// watermark that moved while nobody looked moves no more if no frames come.
 func (s *State) recordedBy(camera understudy.CameraID, home understudy.ServerID) (understudy.ServerID, progress) {
 	lease := s.lease(camera, home)
 	for _, id := range []understudy.ServerID{lease.Holder, home, s.first(camera, lease.Epoch)} {

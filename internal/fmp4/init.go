@@ -96,12 +96,12 @@ func MarshalHeader(h Header, tracks []understudy.Track) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.Behind(init, tracks)
+	return h.AppendTo(init, tracks)
 }
 
-// Behind is MarshalHeader with what MarshalInit returned for the same tracks: the
+// AppendTo is MarshalHeader with what MarshalInit returned for the same tracks: the
 // segments of a session differ in the private box only.
-func (h Header) Behind(init []byte, tracks []understudy.Track) ([]byte, error) {
+func (h Header) AppendTo(init []byte, tracks []understudy.Track) ([]byte, error) {
 	content, err := json.Marshal(headerJSON{h.Segment, h.Start.UTC(), tracks})
 	if err != nil {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "the header of segment %s cannot be written: %w", h.Segment, err)

@@ -34,8 +34,10 @@ type hello struct {
 // whenever the source begins a new session.
 func (h *handler) serveSocket(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
 	hub, ok := h.Library.Live(camera)
-	if _, soon := h.soon(camera); !ok && !soon {
-		return h.redirect(w, r, camera)
+	if !ok {
+		if _, soon := h.soon(camera); !soon {
+			return h.redirect(w, r, camera)
+		}
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // no cookies: the origin proves nothing
 	if err != nil {

@@ -3,7 +3,6 @@ package recording
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"understudy"
 )
@@ -13,44 +12,44 @@ import (
 // the server has failed: sent away they would come again and again, in the very
 // moments in which the machine is needed for the cameras.
 type expected struct {
-	servers atomic.Pointer[[]understudy.ServerID]
-
-	mu   sync.Mutex
-	news chan struct{} // closed when what is served or expected here changes
+	mu      sync.Mutex
+	servers []understudy.ServerID
+	news    chan struct{} // closed when what is served or expected here changes; nil while nobody waits for it
 }
 
 // Expect names the servers, by id, of which a camera may have to be served here
 // any moment. It does not wait.
 func (s *Server) Expect(servers []understudy.ServerID) {
-	if before := s.expected.servers.Swap(&servers); before == nil && len(servers) > 0 || before != nil && !slices.Equal(*before, servers) {
-		s.expected.tell()
+	e := &s.expected
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !slices.Equal(e.servers, servers) {
+		e.servers = servers
+		e.wake()
 	}
 }
 
 // soon reports whether a camera may have to be served here any moment; news is
 // closed when that, or what is served here, changes.
 func (l library) soon(id understudy.CameraID) (news <-chan struct{}, ok bool) {
-	news = l.server.expected.next()
-	servers, site := l.server.expected.servers.Load(), l.server.site.Load()
-	if servers == nil || site == nil {
-		return news, false
-	}
-	lease, ok := site.Lease(id)
-	return news, ok && slices.Contains(*servers, lease.Holder)
-}
-
-func (e *expected) next() <-chan struct{} {
+	e := &l.server.expected
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.news == nil {
 		e.news = make(chan struct{})
 	}
-	return e.news
+	return e.news, slices.Contains(e.servers, l.server.lease(id).Holder)
 }
 
-func (e *expected) tell() {
+// changed tells those who wait that what is served here has changed.
+func (e *expected) changed() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.wake()
+}
+
+// wake is changed, with mu held.
+func (e *expected) wake() {
 	if e.news != nil {
 		close(e.news)
 		e.news = nil

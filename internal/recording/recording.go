@@ -207,7 +207,7 @@ func (s *Server) reconcile() {
 	}
 	slices.SortFunc(after, func(a, b *camera) int { return strings.Compare(string(a.id), string(b.id)) })
 	s.cameras.Store(&after)
-	s.expected.tell()
+	s.expected.changed()
 	for _, c := range after {
 		s.noteOccasions(c)
 	}
@@ -220,7 +220,7 @@ func (s *Server) SetSite(site understudy.Site) {
 		s.saw(l.Epoch)
 	}
 	s.site.Store(&site)
-	s.expected.tell()
+	s.expected.changed()
 	if site.Seq > 0 {
 		s.setLocks(site.Locks)
 	}

@@ -46,7 +46,7 @@ func (f *folder) beginSegment(w *Writer, first fragment) (*openSegment, error) {
 			break
 		}
 	}
-	o.header, err = fmp4.Header{Segment: o.id, Start: o.start}.Behind(w.init, w.tracks)
+	o.header, err = fmp4.Header{Segment: o.id, Start: o.start}.AppendTo(w.init, w.tracks)
 	if err != nil {
 		return nil, err
 	}
