@@ -21,13 +21,15 @@ type kind struct {
 	mounted   bool     // the recording server's disk can be unmounted
 	segment   string   // length of a file; empty is the default
 	sessions  int      // that a camera allows at a time; 0 is no limit
+	crowd     int      // so many cameras on one machine, instead of a few on machines of their own
 	mergeRate int64    // bytes a second; 0 is no limit
 }
 
 // The modes of standby, and which of them differ where the recording server does not fail.
 var (
-	everyMode = []understudy.Standby{understudy.StandbyMirror, understudy.StandbyHot, understudy.StandbyCold}
-	hotOnly   = []understudy.Standby{understudy.StandbyHot}
+	everyMode  = []understudy.Standby{understudy.StandbyMirror, understudy.StandbyHot, understudy.StandbyCold}
+	hotOnly    = []understudy.Standby{understudy.StandbyHot}
+	mirrorOnly = []understudy.Standby{understudy.StandbyMirror}
 )
 
 // How long a hole may be by its cause: what is not durable yet (a sync a
@@ -59,6 +61,8 @@ const (
 	rec = "rec1"
 	fo  = "fo1"
 	fo2 = "fo2"
+
+	crowd = "cameras"
 )
 
 // every is all cameras.
@@ -83,7 +87,15 @@ var recordingKinds = []kind{
 	{
 		name: "power", does: "the recording server loses power: no word to anybody, unsynced data is lost; switched on again",
 		modes: everyMode, disks: []string{rec},
-		acts: []act{strike(takeover, silent, every, powerOff(rec), records(fo)), pause(2 * time.Second), powerOn(rec), records(rec)},
+		acts: []act{powerCut()},
+	},
+	{
+		name: "power-of-8", does: "the recording server of 8 cameras loses power; switched on again",
+		modes: mirrorOnly, disks: []string{rec}, crowd: 8, acts: []act{powerCut()},
+	},
+	{
+		name: "power-of-100", does: "the recording server of 100 cameras loses power; switched on again",
+		modes: mirrorOnly, disks: []string{rec}, crowd: 100, acts: []act{powerCut()},
 	},
 	{
 		name: "restart", does: "the recording server is killed and started again at once",
@@ -105,6 +117,11 @@ var recordingKinds = []kind{
 		name: "return-early", does: "the recording server is killed, and started again while the failover server takes over",
 		modes: everyMode, acts: []act{strike(takeover, fast, every, kill(rec), moment(200*time.Millisecond, 1500*time.Millisecond), start(rec), records(rec))},
 	},
+}
+
+// powerCut takes the recording server's power, and gives it back when it has been stood in for.
+func powerCut() act {
+	return all(strike(takeover, silent, every, powerOff(rec), records(fo)), pause(2*time.Second), powerOn(rec), records(rec))
 }
 
 func flap() act {

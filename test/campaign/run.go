@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -154,9 +155,15 @@ func (r *run) up(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for i, c := range layout.Cameras {
-		if err := r.startCamera(ctx, string(c.ID), i+1); err != nil {
+	if r.kind.crowd > 0 {
+		if err := r.startCameras(ctx, crowd, r.kind.crowd); err != nil {
 			return err
+		}
+	} else {
+		for i, c := range layout.Cameras {
+			if err := r.startCameras(ctx, string(c.ID), i+1); err != nil {
+				return err
+			}
 		}
 	}
 	settings := map[string]any{}
@@ -205,9 +212,14 @@ func (r *run) layout() (l site.Layout, machines []string) {
 	for _, f := range l.Failover {
 		machines = append(machines, string(f.ID))
 	}
-	for i := range camerasEach * len(homes) {
+	if r.kind.crowd > 0 {
+		machines = append(machines, crowd)
+	}
+	for i := range cmp.Or(r.kind.crowd, camerasEach) * len(homes) {
 		id := understudy.CameraID(fmt.Sprintf("cam%d", i+1))
-		machines = append(machines, string(id))
+		if r.kind.crowd == 0 {
+			machines = append(machines, string(id))
+		}
 		l.Cameras = append(l.Cameras, understudy.Camera{
 			ID: id, Home: homes[i%len(homes)], Username: cameraUser, Sessions: r.kind.sessions,
 			URL: fmt.Sprintf("rtsp://10.77.0.%d:8554/%s", len(machines), id),
@@ -220,9 +232,10 @@ func (r *run) layout() (l site.Layout, machines []string) {
 // camerasEach is how many cameras a recording server has.
 const camerasEach = 2
 
-// startCamera starts a test camera on a machine of its own. Cameras are named
-// by their number in a process, and stamp their frames with that name.
-func (r *run) startCamera(ctx context.Context, name string, number int) error {
+// startCameras starts the test cameras of a machine, which is named after its
+// only one, or is the crowd's. Cameras are named by their number in a process,
+// and stamp their frames with that name; so the only one is the last of its process.
+func (r *run) startCameras(ctx context.Context, name string, number int) error {
 	address := r.net.addresses[name] + ":8554"
 	command := append(enter(name), r.Binary, "testcam", "--listen", address, "--cameras", fmt.Sprint(number),
 		"--gop", gop.String(), "--user", cameraUser, "--password", cameraPassword)
