@@ -65,6 +65,7 @@ type Home struct {
 	id      understudy.ServerID
 	log     *slog.Logger
 	refetch chan struct{} // holds one token when the assignment may have changed
+	reread  chan struct{} // and one when events may have been told that were not heard
 
 	mu      sync.Mutex
 	site    understudy.Site
@@ -89,7 +90,7 @@ func NewHome(c HomeConfig) *Home {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Home{config: c, id: c.Server.config.ID, log: c.Log, refetch: make(chan struct{}, 1)}
+	return &Home{config: c, id: c.Server.config.ID, log: c.Log, refetch: make(chan struct{}, 1), reread: make(chan struct{}, 1)}
 }
 
 // Run runs the Server too, until ctx ends.
@@ -99,6 +100,7 @@ func (h *Home) Run(ctx context.Context) error {
 	g.Go(func() error { return h.config.Server.Run(ctx) })
 	g.Go(func() error { return h.follow(ctx) })
 	g.Go(func() error { return h.fetch(ctx) })
+	g.Go(func() error { return h.catchUp(ctx) })
 	g.Go(func() error { return h.claim(ctx) })
 	return g.Wait()
 }
@@ -188,9 +190,6 @@ func (h *Home) follow(ctx context.Context) error {
 			}
 			h.updated(u)
 			h.keepLocks()
-			if u.Site != nil {
-				h.catchUp(ctx)
-			}
 			return nil
 		})
 		if ctx.Err() != nil {
@@ -209,12 +208,13 @@ func (h *Home) updated(u understudy.Update) {
 	switch {
 	case u.Site != nil:
 		h.site, h.known = *u.Site, true
-		h.askAgain()
+		due(h.refetch)
+		due(h.reread)
 	case u.Event != nil:
 		h.site = h.site.Apply(*u.Event)
 		h.take(*u.Event)
 		if concerns(*u.Event, h.id, h.config.Server.Assignment()) {
-			h.askAgain()
+			due(h.refetch)
 		}
 	default:
 		return
@@ -232,20 +232,6 @@ func (h *Home) take(e understudy.Event) {
 		if err := h.config.Server.Trigger(t); err != nil {
 			h.log.Warn("an event was not taken", "event", t.ID, "error", err)
 		}
-	}
-}
-
-// catchUp reads which events were told while the channel was away: the
-// beginning of it is the site as it is, without them.
-func (h *Home) catchUp(ctx context.Context) {
-	ask, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	past, err := h.config.Management.Events(ask, understudy.EventQuery{Kind: understudy.EventTrigger, Limit: recentEvents})
-	if err != nil {
-		h.log.Warn("the events that were told meanwhile could not be read; their marks are missing here", "error", err)
-	}
-	for _, e := range past {
-		h.take(e)
 	}
 }
 
@@ -269,34 +255,57 @@ func concerns(e understudy.Event, id understudy.ServerID, a understudy.Assignmen
 	})
 }
 
-func (h *Home) askAgain() {
+// due puts a token into a channel that holds one.
+func due(tokens chan struct{}) {
 	select {
-	case h.refetch <- struct{}{}:
+	case tokens <- struct{}{}:
 	default:
 	}
 }
 
-// fetch asks for the assignment whenever it may have changed, until it is answered.
+// fetch asks for the assignment whenever it may have changed.
 func (h *Home) fetch(ctx context.Context) error {
-	h.askAgain()
+	due(h.refetch)
+	return h.whenever(ctx, h.refetch, "the assignment could not be had; what is assigned goes on", func(ctx context.Context) error {
+		a, err := h.config.Management.Assignment(ctx, h.id)
+		if err == nil {
+			h.assigned(a)
+		}
+		return err
+	})
+}
+
+// catchUp reads which events were told while the channel was away: the
+// beginning of it is the site as it is, without them.
+func (h *Home) catchUp(ctx context.Context) error {
+	return h.whenever(ctx, h.reread, "the events that were told meanwhile could not be read; their marks are missing here until they are", func(ctx context.Context) error {
+		past, err := h.config.Management.Events(ctx, understudy.EventQuery{Kind: understudy.EventTrigger, Limit: recentEvents})
+		for _, e := range past {
+			h.take(e)
+		}
+		return err
+	})
+}
+
+// whenever asks for each token, until it is answered.
+func (h *Home) whenever(ctx context.Context, tokens <-chan struct{}, complaint string, ask func(context.Context) error) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-h.refetch:
+		case <-tokens:
 		}
 		for wait := minAskPause; ; wait = min(2*wait, maxAskPause) {
-			ask, cancel := context.WithTimeout(ctx, askPatience)
-			a, err := h.config.Management.Assignment(ask, h.id)
+			limited, cancel := context.WithTimeout(ctx, askPatience)
+			err := ask(limited)
 			cancel()
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			if err == nil {
-				h.assigned(a)
 				break
 			}
-			h.log.Warn("the assignment could not be had; what is assigned goes on", "error", err)
+			h.log.Warn(complaint, "error", err)
 			pause(ctx, wait)
 		}
 	}
@@ -463,7 +472,7 @@ func (h *Home) ask(ctx context.Context, c understudy.Claim, ordered bool) outcom
 		}
 		past.Failbacks = slices.DeleteFunc(slices.Clone(past.Failbacks), func(at time.Time) bool { return c.Decided.Sub(at) >= flapWindow })
 	})
-	h.askAgain()
+	due(h.refetch)
 	return granted
 }
 

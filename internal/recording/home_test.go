@@ -22,6 +22,7 @@ type authority struct {
 	*management.Management
 	feed understudy.Feed
 	away atomic.Bool
+	slow atomic.Int32 // so many questions for events it does not answer
 }
 
 func newManagement(t *testing.T, site *installation) *authority {
@@ -45,6 +46,13 @@ func (a *authority) Assignment(ctx context.Context, server understudy.ServerID) 
 		return understudy.Assignment{}, understudy.Errorf(understudy.CodeUnavailable, "the test: %w", errAway)
 	}
 	return a.Management.Assignment(ctx, server)
+}
+
+func (a *authority) Events(ctx context.Context, q understudy.EventQuery) ([]understudy.Event, error) {
+	if a.slow.Add(-1) >= 0 {
+		return nil, understudy.Errorf(understudy.CodeUnavailable, "the test: %w", errAway)
+	}
+	return a.Management.Events(ctx, q)
 }
 
 // furnish gives the site a recording server with those cameras and a hot standby.
@@ -249,6 +257,7 @@ func TestLocksAndEventsOutliveARestart(t *testing.T) {
 		spared := blind.protected("lobby")
 		return len(spared) == 1 && spared[0].From.IsZero() && spared[0].Locked
 	})
+	authority.slow.Store(2)
 	authority.away.Store(false)
 	until(t, "the event that was told meanwhile is marked", marked(blind, "while-it-was-away"))
 	until(t, "the lock is known again", func() bool {
