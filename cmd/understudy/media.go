@@ -13,6 +13,7 @@ import (
 	"understudy/internal/config"
 	"understudy/internal/identity"
 	"understudy/internal/mqtt"
+	"understudy/internal/outbox"
 	"understudy/internal/recording"
 	"understudy/internal/storage"
 )
@@ -26,7 +27,7 @@ type mediaServer struct {
 	node     *identity.Node
 	site     *client.Client
 	store    *storage.Store
-	reporter *recording.Reporter
+	outbox   *outbox.Outbox
 	recorder *recording.Server
 	events   *mqtt.Subscription // nil without a broker
 }
@@ -53,8 +54,8 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 		return nil, err
 	}
 	m.log = m.log.With("server", m.node.ID())
-	m.reporter = recording.NewReporter(m.node.ID(), m.site.Report, m.log)
-	if m.store, err = openStore(ctx, c.Storage, storage.Config{Server: m.node.ID(), Log: m.log, Events: m.reporter.Report}); err != nil {
+	m.outbox = outbox.New(m.node.ID(), m.site.Report, m.node, m.log)
+	if m.store, err = openStore(ctx, c.Storage, storage.Config{Server: m.node.ID(), Log: m.log, Events: m.outbox.Report}); err != nil {
 		return nil, err
 	}
 	ports := []string{c.Listen.Media, c.Listen.State}
@@ -67,7 +68,7 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	}
 	recorder := recording.Config{
 		ID: m.node.ID(), Role: role, Node: m.node, Store: m.store, Media: listeners[0], State: listeners[1],
-		PlainMedia: c.PlainMedia, Heard: m.site.Heard, Report: m.reporter.Report, Log: m.log,
+		PlainMedia: c.PlainMedia, Heard: m.site.Heard, Report: m.outbox.Report, Log: m.log,
 		Elsewhere: func(site func() (understudy.Site, bool)) understudy.RecordingService {
 			return m.site.Elsewhere(m.node.ID(), site)
 		},
@@ -98,12 +99,13 @@ func (m *mediaServer) run(ctx context.Context, role func(context.Context) error,
 	})
 	defer forget() // a role that failed leaves nothing to hand over
 	g.Go(func() error { return role(running) })
-	g.Go(func() error { return m.reporter.Run(running) })
+	g.Go(func() error { return m.outbox.Run(running) })
 	if m.events != nil {
 		g.Go(func() error { return m.events.Run(running) })
 	}
 	g.Go(func() error { return keepMembership(running, m.node, m.site, m.log) })
 	err := g.Wait()
+	m.outbox.Keep()
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}

@@ -26,10 +26,13 @@ type nobody struct{ Node }
 
 func (nobody) ID() understudy.ServerID { return "fo-1" }
 
-func newSender(t *testing.T, policy understudy.MergePolicy, dialled *int) *Server {
+// newSender returns a server that is not run, and what it tells the event log.
+func newSender(t *testing.T, policy understudy.MergePolicy, dialled *int) (*Server, <-chan understudy.Report) {
 	t.Helper()
+	reports := make(chan understudy.Report, 16)
 	s := New(Config{
-		Node: nobody{}, Recorder: &recorder{}, Log: slog.New(slog.DiscardHandler),
+		Report: func(r understudy.Report) { reports <- r },
+		Node:   nobody{}, Recorder: &recorder{}, Log: slog.New(slog.DiscardHandler),
 		Store: laden{segment: understudy.Segment{ID: understudy.SegmentID{Camera: "lobby", Epoch: 2, Holder: "fo-1", Sequence: 1}, Size: 5e6, Closed: true}},
 		DialMerge: func(context.Context, understudy.ServerID, string) (net.Conn, error) {
 			*dialled++
@@ -39,14 +42,14 @@ func newSender(t *testing.T, policy understudy.MergePolicy, dialled *int) *Serve
 	})
 	s.kept.Site = understudy.Site{Seq: 1, Cameras: []understudy.Camera{{ID: "lobby", Home: "rec-1"}},
 		RecordingServers: []understudy.RecordingServer{{ID: "rec-1", Merge: policy}}}
-	return s
+	return s, reports
 }
 
 // Footage goes home within its windows by home's own clock, and who waits says why, once.
 func TestFootageWaitsForItsWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dialled := 0
-		s := newSender(t, understudy.MergePolicy{Windows: "daily 20:00-22:00"}, &dialled)
+		s, reports := newSender(t, understudy.MergePolicy{Windows: "daily 20:00-22:00"}, &dialled)
 		east := time.FixedZone("", 5*3600)
 		// The clock here is at midnight UTC, five in the morning at home.
 		s.state.watches = map[understudy.ServerID]watch{"rec-1": {known: true, state: understudy.State{At: time.Now().In(east)}}}
@@ -63,8 +66,8 @@ func TestFootageWaitsForItsWindow(t *testing.T) {
 			!strings.Contains(transfers[0].Waiting, "daily 20:00-22:00") || !strings.Contains(transfers[0].Waiting, "05:00") {
 			t.Errorf("dialled %d times, told %+v", dialled, transfers)
 		}
-		if len(s.reports) != 1 {
-			t.Errorf("%d events tell of the window, want 1", len(s.reports))
+		if len(reports) != 1 {
+			t.Errorf("%d events tell of the window, want 1", len(reports))
 		}
 		time.Sleep(15 * time.Hour) // until 20:00 there
 		round()
@@ -73,15 +76,15 @@ func TestFootageWaitsForItsWindow(t *testing.T) {
 		}
 		time.Sleep(3 * time.Hour)
 		round()
-		if dialled != 1 || len(s.reports) != 3 { // the begin, and the next window
-			t.Errorf("dialled %d times after the window, %d events", dialled, len(s.reports))
+		if dialled != 1 || len(reports) != 3 { // the begin, and the next window
+			t.Errorf("dialled %d times after the window, %d events", dialled, len(reports))
 		}
 	})
 }
 
 func TestAHomeThatLagsIsNoticed(t *testing.T) {
 	dialled := 0
-	s := newSender(t, understudy.MergePolicy{}, &dialled)
+	s, _ := newSender(t, understudy.MergePolicy{}, &dialled)
 	s.state.at = time.Minute
 	mark := understudy.Watermark{At: time.Now()}
 	state := understudy.State{Storage: understudy.StorageState{Writable: true}, Cameras: []understudy.CameraState{{Camera: "lobby", Receiving: true, Watermark: mark}}}

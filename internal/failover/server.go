@@ -59,7 +59,8 @@ type Management interface {
 	Run(ctx context.Context) error
 	// Subscribe calls f with the site as it is and after each update, until stop is called. f must not wait.
 	Subscribe(f func(understudy.Site, understudy.Update)) (stop func())
-	understudy.EventService
+	// Events is the log, for what was told while this server was away.
+	Events(ctx context.Context, q understudy.EventQuery) ([]understudy.Event, error)
 }
 
 // Conn is one connection to a server's state port: *poll.Conn.
@@ -109,6 +110,8 @@ type Config struct {
 	DialState func(ctx context.Context, server understudy.ServerID, address string) (Conn, error)
 	// DialMerge connects to a home's merge port; nil does it with Node's certificate.
 	DialMerge func(ctx context.Context, home understudy.ServerID, address string) (net.Conn, error)
+	// Report is told what belongs into the event log, and must not wait; nil is told nothing.
+	Report func(r understudy.Report)
 	// RankDelay is how long a server waits for each one before it in rank; 0 is 2 s.
 	RankDelay time.Duration
 	// Preflights is told what would be in the way of a takeover; nil proves nothing.
@@ -132,9 +135,8 @@ type Server struct {
 	seen     chan Observation
 	missed   atomic.Bool   // the channel began anew: events may have been told meanwhile
 	fetch    chan struct{} // duties are to be fetched now
-	reports  chan understudy.Report
-	proofs   chan []Proof // the newest list of what is to be proven
-	keeps    chan kept    // the newest of what is to be kept
+	proofs   chan []Proof  // the newest list of what is to be proven
+	keeps    chan kept     // the newest of what is to be kept
 	bundles  bundles
 	children sync.WaitGroup
 
@@ -170,13 +172,15 @@ const (
 	recentEvents = 200           // that are read after an absence
 	longOver     = 2 * time.Hour // more than the longest time before and after an event
 	toldMax      = 1000          // events that wait for the recorder; of more the oldest are lost
-	reportsMax   = 256           // that wait for the management server; more are in the log only
 )
 
 // New makes a failover server; Run runs it.
 func New(c Config) *Server {
 	if c.RankDelay == 0 {
 		c.RankDelay = rankDelay
+	}
+	if c.Report == nil {
+		c.Report = func(understudy.Report) {}
 	}
 	if c.DialState == nil {
 		c.DialState = dialState(c.Node)
@@ -197,7 +201,7 @@ func New(c Config) *Server {
 	s := &Server{
 		config: c, self: self, log: c.Log,
 		seen: make(chan Observation, 64), fetch: make(chan struct{}, 1),
-		reports: make(chan understudy.Report, reportsMax), proofs: make(chan []Proof, 1), keeps: make(chan kept, 1),
+		proofs: make(chan []Proof, 1), keeps: make(chan kept, 1),
 		snapshots: make(chan chan State), reconfigured: make(chan struct{}, 1),
 		state:    NewState(self, rand.Text()[:12], c.RankDelay),
 		pollers:  map[understudy.ServerID]*poller{},
@@ -235,7 +239,6 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	s.restore(ctx)
 	s.start(func() { s.fetchDuties(ctx) })
-	s.start(func() { s.sendReports(ctx) })
 	s.start(func() { s.prove(ctx) })
 	s.start(func() { s.keep(ctx) })
 	s.start(func() { s.keepBundles(ctx) })
@@ -431,10 +434,7 @@ func (s *Server) tell(said Said) {
 		return
 	}
 	said.Milestones = s.dated(said.Milestones)
-	select {
-	case s.reports <- said.Report:
-	default: // it is in the log
-	}
+	s.config.Report(said.Report)
 }
 
 // record makes the recorder's assignment equal to what is wanted, and says whether it was not.
@@ -544,29 +544,6 @@ func late(ctx context.Context, err error) error {
 		return understudy.Errorf(understudy.CodeUnavailable, "the management server did not answer in time: %w", err)
 	}
 	return err
-}
-
-// sendReports tells the event log what was decided, for as long as it takes.
-func (s *Server) sendReports(ctx context.Context) {
-	for {
-		var r understudy.Report
-		select {
-		case <-ctx.Done():
-			return
-		case r = <-s.reports:
-		}
-		for pause := pollEvery; ctx.Err() == nil; pause = min(2*pause, 10*time.Second) {
-			err := s.config.Management.Report(ctx, s.self, r)
-			if err == nil {
-				break
-			}
-			if understudy.CodeOf(err) != understudy.CodeUnavailable {
-				s.log.WarnContext(ctx, "a report was refused by the event log", slog.String("sentence", r.Sentence), slog.Any("error", err))
-				break
-			}
-			wait(ctx, pause)
-		}
-	}
 }
 
 func wait(ctx context.Context, d time.Duration) {

@@ -266,7 +266,3 @@ func (unreachable) Duties(context.Context, understudy.ServerID) ([]understudy.Du
 func (unreachable) Bundles(context.Context, understudy.ServerID, []byte) ([]understudy.Bundle, error) {
 	return nil, errUnreachable
 }
-
-func (unreachable) Report(context.Context, understudy.ServerID, understudy.Report) error {
-	return errUnreachable
-}

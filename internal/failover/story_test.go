@@ -13,14 +13,14 @@ import (
 func TestFirstsAreToldTogetherAndOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dialled := 0
-		s := newSender(t, understudy.MergePolicy{}, &dialled)
+		s, reports := newSender(t, understudy.MergePolicy{}, &dialled)
 		s.state.held = map[understudy.CameraID]holding{}
 		hold := func(camera understudy.CameraID, epoch uint64) {
 			s.state.held[camera] = holding{camera: understudy.AssignedCamera{Camera: understudy.Camera{ID: camera}, Epoch: epoch}, home: "rec-1", wanted: true}
 		}
 		told := func() (cameras []understudy.CameraID) {
 			select {
-			case r := <-s.reports:
+			case r := <-reports:
 				for _, m := range r.Milestones {
 					if m.Kind != understudy.MilestoneDurable || m.Home != "rec-1" || m.Server != "fo-1" || m.At.IsZero() {
 						t.Errorf("the milestone is %+v", m)
@@ -61,7 +61,7 @@ func TestFirstsAreToldTogetherAndOnce(t *testing.T) {
 func TestPromisesAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dialled := 0
-		s := newSender(t, understudy.MergePolicy{}, &dialled)
+		s, reports := newSender(t, understudy.MergePolicy{}, &dialled)
 		mark := time.Now().Add(-time.Second)
 		s.state.held = map[understudy.CameraID]holding{}
 		s.state.watches = map[understudy.ServerID]watch{"rec-1": {cameras: map[understudy.CameraID]progress{}}}
@@ -74,7 +74,7 @@ func TestPromisesAreTold(t *testing.T) {
 		s.state.leases = map[understudy.CameraID]understudy.Lease{"b": {Camera: "b", Holder: "fo-2", Epoch: 1}} // home has no say in it
 		s.promises(understudy.Claim{Home: "rec-1", Cameras: []understudy.CameraEpoch{{Camera: "a"}, {Camera: "b"}}})
 		s.notice([]understudy.CameraID{"a", "b"}, time.Now())
-		r := <-s.reports
+		r := <-reports
 		for _, m := range r.Milestones {
 			if want := map[understudy.CameraID]time.Time{"a": mark}[m.Camera]; !m.Promised.Equal(want) {
 				t.Errorf("of camera %s %s is promised, want %s", m.Camera, m.Promised, want)
@@ -98,13 +98,13 @@ func (d *dated) Recorded(understudy.CameraID) time.Time { return d.since }
 func TestFirstsHaveTheTimeOfTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dialled := 0
-		s := newSender(t, understudy.MergePolicy{}, &dialled)
+		s, reports := newSender(t, understudy.MergePolicy{}, &dialled)
 		since := time.Now()
 		s.config.Recorder = &dated{since: since}
 		s.state.held = map[understudy.CameraID]holding{"a": {camera: understudy.AssignedCamera{Camera: understudy.Camera{ID: "a"}, Epoch: 2}, home: "rec-1", wanted: true}}
 		time.Sleep(80 * time.Millisecond)
 		s.notice([]understudy.CameraID{"a"}, time.Now())
-		if r := <-s.reports; len(r.Milestones) != 1 || !r.Milestones[0].At.Equal(since) {
+		if r := <-reports; len(r.Milestones) != 1 || !r.Milestones[0].At.Equal(since) {
 			t.Errorf("durable since %s, told as %+v", since, r.Milestones)
 		}
 	})
@@ -114,7 +114,7 @@ func TestFirstsHaveTheTimeOfTheDisk(t *testing.T) {
 func TestEvidence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dialled := 0
-		s := newSender(t, understudy.MergePolicy{}, &dialled)
+		s, _ := newSender(t, understudy.MergePolicy{}, &dialled)
 		s.state.at = 100 * time.Second
 		now := time.Now()
 		for _, c := range []struct {

@@ -131,7 +131,8 @@ func TestHangsWhileManagementIsDead(t *testing.T) {
 }
 
 // A takeover that is over before the management server is back moved no lease;
-// it is told, counted and concluded all the same.
+// it is told, counted and concluded all the same, also when the server that stood
+// in was killed before there was somebody to tell.
 func TestATakeoverThatEndedUntoldIsToldAfterwards(t *testing.T) {
 	b := up(t, hot("north"), nil)
 	b.do(site.FaultKill, site.Management)
@@ -141,6 +142,9 @@ func TestATakeoverThatEndedUntoldIsToldAfterwards(t *testing.T) {
 	b.do(site.CureResume, "rec1")
 	b.recordsNow(8*time.Second, "rec1", "north")
 	b.emptied(60*time.Second, "fo1")
+	time.Sleep(2 * time.Second) // what waits to be told is kept each second
+	b.do(site.FaultKill, "fo1")
+	b.do(site.CureStart, "fo1")
 	b.do(site.CureStart, site.Management)
 	var told []understudy.Incident
 	b.within(60*time.Second, "the incident to be over", func(ctx context.Context) bool {

@@ -15,6 +15,7 @@ import (
 	"understudy/internal/failover"
 	"understudy/internal/management"
 	"understudy/internal/management/storetest"
+	"understudy/internal/outbox"
 )
 
 // The pace of the world.
@@ -215,21 +216,27 @@ func (w *world) startProcess(id understudy.ServerID) {
 func (w *world) startFailover(n *node) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stop, n.done = cancel, make(chan struct{})
+	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+			return slog.Attr{}
+		}
+		return a
+	}})).With("by", n.id)
+	management := &siteClient{w: w, from: n}
+	reports := outbox.New(n.id, management.Report, identity{n}, log)
 	server := failover.New(failover.Config{
-		Node: identity{n}, Recorder: recorder{w, n}, Management: &siteClient{w: w, from: n}, Store: n.disk,
+		Node: identity{n}, Recorder: recorder{w, n}, Management: management, Store: n.disk,
 		DialState: w.dialState(n.id), DialMerge: w.dialMerge(n.id), Reach: w.reach(n.id),
-		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
-				return slog.Attr{}
-			}
-			return a
-		}})).With("by", n.id),
+		Report: reports.Report, Log: log,
 	})
 	go func() {
 		defer close(n.done)
+		var parts sync.WaitGroup
+		parts.Go(func() { _ = reports.Run(ctx) }) // ends with ctx
 		if err := server.Run(ctx); err != nil {
 			w.say("%s failed: %v", n.id, err)
 		}
+		parts.Wait()
 	}()
 }
 
