@@ -36,6 +36,7 @@ const (
 	// uncoveredBound is how long a camera of which nothing is durable here is kept, though another
 	// is seen recording it: one that has just lost it still syncs what it had, and says so after 3 s only.
 	uncoveredBound = 5 * time.Second
+	justHeard      = 2 * pollEvery   // since the word for which a session is given up: who is silent may have died
 	sessionTurn    = 5 * time.Second // of a home to have the session that was given up for it
 	lastResort     = 5 * time.Second // that a server waits for others which can record, when it cannot
 )
@@ -292,16 +293,17 @@ func (s *State) release() {
 func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 	covered := slices.Contains(s.own.Covered, camera)
 	other, p := s.recordedBy(camera, h.home)
+	holder := s.lease(camera, h.home).Holder
 	_, exists := s.site.Camera(camera)
 	switch {
 	case s.site.Seq > 0 && !exists:
 		return "the site no longer has it"
-	case s.obstructs(camera, h.home):
-		return fmt.Sprintf("%s serves it and finds no session left there, so this one is given up for it", s.lease(camera, h.home).Holder)
+	case s.obstructs(camera, h.home) && s.at-s.watches[holder].heard <= justHeard:
+		return fmt.Sprintf("%s serves it and finds no session left there, so this one is given up for it", holder)
 	case h.trial && !covered:
 		return "it was only tried, and nothing of it could be recorded here"
 	case other == "" && !covered && s.at-h.freed >= idleBound:
-		return fmt.Sprintf("nobody had a frame of it for %s, and %s serves it", seconds(idleBound), s.lease(camera, h.home).Holder)
+		return fmt.Sprintf("nobody had a frame of it for %s, and %s serves it", seconds(idleBound), holder)
 	case other == "":
 		return ""
 	case !covered && s.at-h.freed < uncoveredBound:
