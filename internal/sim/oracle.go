@@ -176,11 +176,8 @@ func (o *oracle) putDown(f *standby, s *session) {
 			return
 		}
 	}
-	if l, ok := o.s.authority.site.Lease(c.id); ok && l.Holder != f.id {
-		holder := o.holder(l.Holder)
-		if h := holder.recorder().sessions[c.index]; h != nil && h.crowded || c.sessions == 1 && o.s.now-holder.changed < time.Second {
-			return // whoever serves it finds no session left there: this one is given up for it
-		}
+	if o.wanted(c, o.holder(o.s.leaseOf(c.index).Holder), f) || s.provisional && o.wanted(c, &c.home.machine, f) {
+		return // whoever serves it, or does for all that is known here, finds no session left there: this one is given up for it
 	}
 	o.s.fail("%s puts camera %s down, and nobody else has recorded it for 8 s", f.id, c.id)
 }

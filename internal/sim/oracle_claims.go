@@ -148,7 +148,7 @@ func (o *oracle) returned(h *home, moved []understudy.Lease) {
 		if !h.alive() { // it asked, and has ended since
 			continue
 		}
-		if s != nil && (s.crowded || s.cam.sessions == 1 && s.slot != nil && o.s.now-s.opened < seenFor) { // who serves it has the session, and gives it up for home, or just has
+		if s != nil && (s.turnedAway(seenFor) || s.cam.sessions == 1 && s.slot != nil && o.s.now-s.opened < seenFor) { // who serves it has the session, and gives it up for home, or just has
 			continue
 		}
 		if s == nil || s.heard == 0 || o.s.now-s.heard > seenFor {

@@ -55,9 +55,27 @@ func (o *oracle) broken(c *camera) {
 			lost++
 		}
 	}
-	moves := max(1, o.moves[c.index]) // what was recorded with nobody to ask goes home, too
+	moves := o.moves[c.index]
+	switch {
+	case moves == 0 && o.planned: // with nobody to ask the session went there and back
+		moves = 2
+	case moves == 0: // and back
+		moves = 1
+	}
 	bound := time.Duration(moves) * (movedIn + time.Duration(c.gop)*c.interval)
 	if took := time.Duration(lost) * c.interval; took > bound {
 		o.s.fail("%.2f s of camera %s, which allows one session, are lost in %d moves, and %.2f s may be", took.Seconds(), c.id, moves, bound.Seconds())
 	}
+}
+
+// wanted: a server lacks the session that a standby has, or lacked it until just now.
+func (o *oracle) wanted(c *camera, m *machine, by *standby) bool {
+	const told = time.Second
+	return m != &by.machine && (m.recorder().sessions[c.index].turnedAway(told) || c.sessions == 1 && o.s.now-m.changed < told)
+}
+
+// turnedAway: the camera has no session left for this server, or had none until
+// it lost the camera that little ago. What it told of that may be believed for so long.
+func (s *session) turnedAway(ago time.Duration) bool {
+	return s != nil && (s.crowded || s.uncrowded > 0 && s.m.s.now-s.uncrowded < ago)
 }

@@ -26,6 +26,7 @@ type session struct {
 	slot        *slot
 	failures    int
 	crowded     bool          // the camera answered last that it has no session left
+	uncrowded   time.Duration // it was last crowded then, and lost the camera since; 0 never
 	refused     time.Duration // the first time, of those in a row
 	resting     bool          // until it is asked again
 	rests       int
@@ -161,8 +162,11 @@ func (s *session) failed(busy bool) func() {
 			return
 		}
 		longest, pause := 2*time.Second, time.Duration(0)
-		if busy && !s.crowded {
+		switch {
+		case busy && !s.crowded:
 			s.refused = s.m.s.now
+		case !busy && s.crowded:
+			s.uncrowded = s.m.s.now
 		}
 		if s.crowded = busy; busy && s.m.s.now-s.refused >= lingering {
 			longest = 5 * time.Second
