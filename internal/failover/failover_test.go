@@ -58,6 +58,7 @@ type story struct {
 	frames map[understudy.CameraID]uint64
 	site   understudy.Site
 	duty   []understudy.Duty
+	tells  bool // the management server, each second
 
 	cameras  map[understudy.CameraID]measured
 	capacity understudy.Capacity
@@ -108,9 +109,12 @@ func (s *story) do(words []string) {
 		s.describeCamera(args)
 	case "load":
 		s.observeLoad(args)
-	case "management":
-		up := args[0] == "answers"
+	case "management": // management answers | tells | silent: it answers, and tells besides each second, of nobody
+		up := args[0] != "silent"
 		s.step(Observation{Reached: &up})
+		if s.tells = args[0] == "tells"; s.tells {
+			s.step(Observation{Status: []understudy.ServerStatus{}})
+		}
 	case "clock": // the wall clocks of the watched servers are set to that much later
 		s.set = parseSeconds(s.t, args[0])
 	case "status":
@@ -162,6 +166,9 @@ func parseSeconds(t *testing.T, text string) time.Duration {
 func (s *story) until(end time.Duration, answering []string) {
 	for s.now < end {
 		s.now = min(s.now.Truncate(50*time.Millisecond)+50*time.Millisecond, end)
+		if s.tells && s.now%time.Second == 0 {
+			s.step(Observation{Status: []understudy.ServerStatus{}})
+		}
 		switch {
 		case s.now%(250*time.Millisecond) == 0 && len(answering) > 0:
 			for _, a := range answering {

@@ -439,7 +439,7 @@ func (s *State) asked(camera understudy.CameraID, home understudy.ServerID) unde
 // the cut ends. What the management server tells then says how the home is.
 func (s *State) deaf(home understudy.ServerID) bool {
 	w := s.watches[home]
-	return w.verdict.Condition == Dead && !w.refusedEnough() && s.toldAt > 0 && s.untold()
+	return w.verdict.Condition == Dead && !w.refusedEnough() && s.untold()
 }
 
 // untold reports that the management server, which tells of everybody each second,
