@@ -117,9 +117,12 @@ func (s *story) do(words []string) {
 		}
 	case "clock": // the wall clocks of the watched servers are set to that much later
 		s.set = parseSeconds(s.t, args[0])
-	case "status":
+	case "status": // status rec-1 2.5 stops: as the management server saw it then, about to stop
 		seen := parseSeconds(s.t, args[1])
 		state := understudy.State{Boot: "1", At: at(seen + s.set), Running: seen + time.Minute, Storage: understudy.StorageState{Writable: true}}
+		if len(args) > 2 {
+			state.Leaving = args[2]
+		}
 		s.step(Observation{Status: []understudy.ServerStatus{{Server: understudy.ServerID(args[0]), Reachable: true, State: &state}}})
 	case "unseen": // the management server tells that it does not see a server
 		s.step(Observation{Status: []understudy.ServerStatus{{Server: understudy.ServerID(args[0]), Sentence: "no answer"}}})

@@ -41,19 +41,43 @@ func (s *State) observeSightings(a Answer) {
 // witness returns who has just seen the server at work, later than this server
 // did; nobody if it is empty. Both times are the watched server's own.
 func (w *watch) witness(at time.Duration) string {
+	state, seen := w.told(at), w.sighted
+	switch {
+	case state != nil && state.Storage.Writable && state.Leaving == "":
+		return "the management server"
+	case !w.known:
+		return ""
+	case seen.by != "" && at-seen.heard < statusFresh && w.outruns(understudy.State{Boot: seen.Boot, At: seen.At, Running: seen.Running}):
+		return string(seen.by)
+	}
+	return ""
+}
+
+// told returns the state in which the management server has just seen the server,
+// later than this server did; nil if it has not.
+func (w *watch) told(at time.Duration) *understudy.State {
+	state := w.status.State
+	if !w.status.Reachable || state == nil || at-w.statusAt >= statusFresh || w.known && !w.outruns(*state) {
+		return nil
+	}
+	return state
+}
+
+// outruns reports whether an answer to somebody else is later than the last one to this server.
+func (w *watch) outruns(state understudy.State) bool {
 	ahead := statusAhead
 	if w.refusedEnough() {
 		ahead = refusedAhead
 	}
-	state, seen := w.status.State, w.sighted
-	switch {
-	case w.status.Reachable && state != nil && at-w.statusAt < statusFresh && state.Storage.Writable && state.Leaving == "" &&
-		(!w.known || later(*state, w.state) >= ahead):
-		return "the management server"
-	case !w.known:
-		return ""
-	case seen.by != "" && at-seen.heard < statusFresh && later(understudy.State{Boot: seen.Boot, At: seen.At, Running: seen.Running}, w.state) >= ahead:
-		return string(seen.by)
+	return later(state, w.state) >= ahead
+}
+
+// goodbye is why a server that does not answer here is about to stop, as it told
+// the management server; empty if it did not. Who comes first waits for the
+// pictures then, and the others for it.
+func (w *watch) goodbye(at time.Duration) string {
+	if state := w.told(at); state != nil {
+		return state.Leaving
 	}
 	return ""
 }

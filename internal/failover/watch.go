@@ -54,6 +54,7 @@ type verdict struct {
 	// Cameras that a sick server does not record; empty when it is all of them.
 	Cameras []understudy.CameraID
 	Kept    bool // somebody works on it, so it is not reason to take over
+	Told    bool // the management server tells it of a server that does not answer here
 }
 
 // takes says whether the verdict is reason to take over a camera of that server.
@@ -68,7 +69,7 @@ func (v verdict) takes(camera understudy.CameraID) bool {
 }
 
 func (v verdict) answers() bool {
-	return v.Condition == Well || v.Condition == Restarted || v.Condition == Sick || v.Condition == Leaving ||
+	return v.Condition == Well || v.Condition == Restarted || v.Condition == Sick || v.Condition == Leaving && !v.Told ||
 		v.Condition == HandedOver
 }
 
@@ -300,7 +301,7 @@ func (s *State) judge() {
 	for _, id := range s.watched {
 		w := s.watches[id]
 		verdict := s.withOrders(id, s.verdict(id, &w))
-		if verdict.Condition == w.verdict.Condition && verdict.Kept == w.verdict.Kept && slices.Equal(verdict.Cameras, w.verdict.Cameras) {
+		if verdict.Condition == w.verdict.Condition && verdict.Kept == w.verdict.Kept && verdict.Told == w.verdict.Told && slices.Equal(verdict.Cameras, w.verdict.Cameras) {
 			continue
 		}
 		verdict.Since = s.at
@@ -325,6 +326,9 @@ func (s *State) verdict(id understudy.ServerID, w *watch) verdict {
 		return verdict{Condition: Blind, Sentence: fmt.Sprintf(
 			"%s has not answered %s for %s, but %s saw it at work later than that: "+
 				"%s is blind, %s is not dead, nothing is taken over", id, s.self, seconds(s.at-w.quiet), w.witness(s.at), s.self, id)}
+	case lost && w.goodbye(s.at) != "":
+		return verdict{Condition: Leaving, Told: true, Sentence: fmt.Sprintf("%s has not answered %s for %s, and told the management server later than that that it is about to stop on purpose (%.200s)",
+			id, s.self, seconds(s.at-w.quiet), w.goodbye(s.at))}
 	case lost && w.verdict.Condition == Dead && !w.verdict.Kept: // nothing new is said of it
 		return w.verdict
 	case lost:

@@ -40,7 +40,7 @@ var canaries = []canary{
 	{"a witness's news is ordered by the wall clock", "no takeover while a witness sees the server", []edit{
 		{watch, "one.Running > 0 && other.Running > 0", "false"}}},
 	{"a witness that saw it before is believed", "a reachable camera is recorded", []edit{
-		{sighting, "!w.known || later(*state, w.state) >= ahead)", "!w.known || later(*state, w.state) >= ahead-time.Hour)"}}},
+		{sighting, "return later(state, w.state) >= ahead\n", "return later(state, w.state) >= ahead-time.Hour\n"}}},
 	{"silence is noticed late", "recorded within 5 s + GOP", []edit{
 		{watch, "s.at-w.quiet > bound {", "s.at-w.quiet > 8*bound {"}}},
 	{"silence is never noticed", "recorded within 5 s + GOP", []edit{
