@@ -51,6 +51,8 @@ type story struct {
 	state  State
 	now    time.Duration
 	set    time.Duration
+	wall   bool          // this server has a wall clock
+	ahead  time.Duration // and this is how far it is ahead
 	last   map[string]string
 	out    strings.Builder
 	want   Want
@@ -115,6 +117,8 @@ func (s *story) do(words []string) {
 		if s.tells = args[0] == "tells"; s.tells {
 			s.step(Observation{Status: []understudy.ServerStatus{}})
 		}
+	case "ahead": // this server's own wall clock is that much ahead
+		s.wall, s.ahead = true, parseSeconds(s.t, args[0])
 	case "clock": // the wall clocks of the watched servers are set to that much later
 		s.set = parseSeconds(s.t, args[0])
 	case "status": // status rec-1 2.5 stops: as the management server saw it then, about to stop
@@ -376,6 +380,9 @@ func (s *story) claimed(granted bool, home understudy.ServerID, refused []string
 
 func (s *story) step(o Observation) {
 	o.At = s.now
+	if s.wall {
+		o.Wall = at(s.now + s.ahead)
+	}
 	before := fmt.Sprintf("%+v", s.state)
 	next, want := Step(s.state, o)
 	if after := fmt.Sprintf("%+v", s.state); after != before {

@@ -3,6 +3,7 @@ package failover
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"understudy"
 )
@@ -31,14 +32,22 @@ func orderedOf(r understudy.RecordingServer) bool {
 // handedOver returns the order that a home's part be played by somebody else, if one stands.
 func (s *State) handedOver(home understudy.ServerID) (understudy.HandOver, bool) {
 	o := s.ordered[home].HandOver
-	return o, o.Stands(s.wall)
+	return o, !o.Since.IsZero() && !s.over(o.Until)
 }
 
 // maintained reports whether somebody works on a home that was not handed over:
 // nothing is taken over from it.
 func (s *State) maintained(home understudy.ServerID) (understudy.Maintenance, bool) {
-	r := s.ordered[home]
-	return r.Maintenance, r.Maintenance.Stands(s.wall) && !r.HandOver.Stands(s.wall)
+	m := s.ordered[home].Maintenance
+	_, handed := s.handedOver(home)
+	return m, !m.Until.IsZero() && !s.over(m.Until) && !handed
+}
+
+// over reports whether the time of an order that the site still has is over. The
+// management server ends it for everybody at once; only who is not told of
+// anything goes by its own clock, which may be wrong.
+func (s *State) over(until time.Time) bool {
+	return s.untold() && !until.IsZero() && !s.wall.Before(until)
 }
 
 // withOrders adds to a verdict what an operator has ordered of the server.

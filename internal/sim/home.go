@@ -43,6 +43,7 @@ type home struct {
 	handed    time.Duration // when it was last handed over; 0 never
 	handedTo  understudy.ServerID
 	until     time.Duration // its last maintenance ends, or has ended; 0 never
+	promised  time.Time     // when that was to end, as everybody was told
 }
 
 // covering is what a standby said that it records.

@@ -309,8 +309,8 @@ func (o *oracle) able(c *camera) (who string, since, longer time.Duration) {
 		if !ok {
 			continue
 		}
-		if self, _ := o.s.authority.site.RecordingServer(h.id); self.Maintenance.Stands(f.wall().Add(-allowed)) {
-			return "", 0, 0 // by its clock nobody is to stand in yet
+		if o.unaware(f, h) {
+			return "", 0, 0
 		}
 		slower := time.Duration(0)
 		if f.hung || f.up && (!fit(&f.machine) || o.s.now-f.changed < 12*time.Second) || h.alive() && (kind == understudy.StandbyCold || !net.both(f.place, h.place)) {

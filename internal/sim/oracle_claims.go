@@ -129,12 +129,19 @@ func (o *oracle) ranked(h *home, f *standby, id understudy.CameraID) {
 		if kind, _, _ := a.site.Standby(understudy.Camera{ID: id, Home: h.id}, before); kind == understudy.StandbyCold && h.alive() {
 			continue // it has not what it needs to try a camera of a home that lives
 		}
-		if b.alive() && o.s.now-b.changed > long && !b.disk.broken && o.s.now-b.disk.since > long && o.s.net.whole(b.place, a.place, long) &&
+		if o.reaches(b, h, long) && b.alive() && o.s.now-b.changed > long && !b.disk.broken && o.s.now-b.disk.since > long && o.s.net.whole(b.place, a.place, long) &&
 			o.s.net.whole(b.place, h.place, long) && a.alive() && o.s.now-a.changed > long && o.s.now-f.changed > long {
 			o.s.fail("%s took camera %s of %s, and %s comes before it and is well", f.id, id, h.id, before)
 			return
 		}
 	}
+}
+
+// reaches reports whether a standby has reached all cameras of a home for a while.
+func (o *oracle) reaches(f *standby, h *home, while time.Duration) bool {
+	return !slices.ContainsFunc(h.cameras, func(c *camera) bool {
+		return !c.on || o.s.now-c.turned < while || !o.s.net.whole(f.place, c.place, while)
+	})
 }
 
 // returned: home takes back what it has recorded for the whole hold-down, or what

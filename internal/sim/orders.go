@@ -52,7 +52,8 @@ func (f *faults) maintain() {
 		return
 	}
 	f.s.say("%s is under maintenance", h.id)
-	a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: a.wall().Add(time.Hour)}))
+	h.promised = a.wall().Add(time.Hour)
+	a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: h.promised}))
 	f.s.after(between(f.dice, time.Second, 4*time.Second), h.kill)
 	f.s.after(between(f.dice, 8*time.Second, 20*time.Second), h.start)
 	f.s.after(between(f.dice, 20*time.Second, 30*time.Second), func() { f.s.endMaintenance(h) })
@@ -63,7 +64,8 @@ func (f *faults) maintain() {
 func (f *faults) overrun(h *home) {
 	a, length := f.s.authority, between(f.dice, 6*time.Second, 15*time.Second)
 	f.s.say("%s is under maintenance for %.1f s", h.id, length.Seconds())
-	a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: a.wall().Add(length)}))
+	h.promised = a.wall().Add(length)
+	a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: h.promised}))
 	h.until = f.s.now + length
 	f.s.after(between(f.dice, time.Second, 4*time.Second), h.kill)
 	f.s.after(length+between(f.dice, -2*time.Second, 30*time.Second), h.start)
@@ -101,13 +103,20 @@ func (o *oracle) maintained(h *home, while time.Duration) bool {
 	return self.Maintenance.Stands(o.s.clock().Add(-while)) || h.until > 0 && o.s.now-h.until < while
 }
 
-// handed reports whether an order stands that a standby plays a home's part, by its
-// clock as well, or did a moment ago: a restored database does not know of it, and
-// who is to obey it may yet.
+// handed reports whether an order stands that a standby plays a home's part, or did
+// a moment ago: a restored database does not know of it, and who is to obey it may yet.
 func (o *oracle) handed(h *home, f *standby) bool {
 	self, _ := o.s.authority.site.RecordingServer(h.id)
 	order := self.HandOver
-	return order.Stands(o.s.clock()) && order.Stands(f.wall()) && order.To == f.id || h.handedTo == f.id && o.s.now-h.handed < obeyedFor
+	return order.Stands(o.s.clock()) && order.To == f.id || h.handedTo == f.id && o.s.now-h.handed < obeyedFor
+}
+
+// unaware reports whether a standby may take a home for being under maintenance: by
+// its own clock it is, and nobody has just told it of the end.
+func (o *oracle) unaware(f *standby, h *home) bool {
+	a := o.s.authority
+	told := a.alive() && o.s.now-a.changed > allowed && o.s.net.whole(a.place, f.place, allowed)
+	return !told && f.wall().Before(h.promised.Add(allowed))
 }
 
 const (

@@ -127,7 +127,7 @@ var canaries = []canary{
 	{"an order to hand over is ignored", "an order is carried out", []edit{
 		{orders, "if o, ok := s.handedOver(id); ok && (", "if o, ok := s.handedOver(id); ok && s.at < 0 && ("}}},
 	{"maintenance is ignored", "under maintenance nothing is taken over", []edit{
-		{orders, "return r.Maintenance, r.Maintenance.Stands(s.wall) && !r.HandOver.Stands(s.wall)", "return r.Maintenance, false"},
+		{orders, "return m, !m.Until.IsZero() && !s.over(m.Until) && !handed", "return m, handed && false"},
 		{leases, "return lease.Holder == home.ID && home.Maintenance.Stands(now)", "return now.IsZero() && lease.Holder == home.ID && home.Maintenance.Stands(now)"}}},
 	{"a bundle is opened only when a connection was refused", "cold costs a second more with nobody to ask", []edit{
 		{solo, "s.at-since >= openAfter", "s.at-since >= time.Hour"}}},
