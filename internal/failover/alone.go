@@ -13,8 +13,13 @@ import (
 // that was sealed for that day; and where several servers stand by for a camera,
 // they look at each other instead of at the lease.
 
-// openAfter is how long what is needed for a takeover is waited for before a bundle is opened.
-const openAfter = time.Second
+const (
+	openAfter = time.Second     // of waiting for what is needed for a takeover, before a bundle is opened
+	sortedOut = 5 * time.Second // since the management server answers again: who began without it has been granted its leases
+)
+
+// alone reports whether standbys look at each other instead of at the lease.
+func (s *State) alone() bool { return !s.reached || s.at-s.reachedAt < sortedOut }
 
 // solo is what was last told of a home that is stood in for with nobody to ask.
 type solo string
@@ -104,7 +109,7 @@ func (s *State) peersOf() map[understudy.CameraID][]understudy.ServerID {
 // before this server counts always, one after it only while this one does not
 // record the camera itself: so of two that have both begun, one goes on.
 func (s *State) forestaller(camera understudy.CameraID, epoch uint64) understudy.ServerID {
-	if s.reached {
+	if !s.alone() {
 		return "" // the lease tells
 	}
 	h := s.held[camera]
@@ -131,7 +136,7 @@ func (s *State) hasTakenUp(peer understudy.ServerID, camera understudy.CameraID,
 // up while nobody can be asked for its lease. One after it is never put in its
 // place: the two might each put the camera down for the other.
 func (s *State) first(camera understudy.CameraID, epoch uint64) understudy.ServerID {
-	if s.reached {
+	if !s.alone() {
 		return "" // the lease tells
 	}
 	for i, peer := range s.peers[camera] {

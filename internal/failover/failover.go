@@ -136,16 +136,17 @@ type State struct {
 	nonce     string // of this start of the process, for claim ids
 	rankDelay time.Duration
 
-	begun    bool          // there was a step
-	at       time.Duration // of the last step
-	wall     time.Time     // of the last step that knew it
-	awake    time.Duration // when this server last found that it had been paused
-	late     int           // how often it was late itself, of late: 0 to lateMax
-	lateAt   time.Duration // when that last changed
-	reached  bool          // the management server answers
-	toldAt   time.Duration // when it last told what it sees of all servers
-	unheard  bool          // nobody answers now, no camera either
-	isolated bool          // nobody answers: it may be this server that is cut off
+	begun     bool          // there was a step
+	at        time.Duration // of the last step
+	wall      time.Time     // of the last step that knew it
+	awake     time.Duration // when this server last found that it had been paused
+	late      int           // how often it was late itself, of late: 0 to lateMax
+	lateAt    time.Duration // when that last changed
+	reached   bool          // the management server answers
+	reachedAt time.Duration // since when, if it does
+	toldAt    time.Duration // when it last told what it sees of all servers
+	unheard   bool          // nobody answers now, no camera either
+	isolated  bool          // nobody answers: it may be this server that is cut off
 	// quietUntil: nobody needs to be suspected of silence before this.
 	quietUntil time.Duration
 	own        Own
@@ -365,8 +366,9 @@ func (s *State) observe(o Observation) {
 			s.held[o.Proven.Camera] = h
 		}
 	case o.Reached != nil:
-		s.calm = s.reached == *o.Reached
-		s.reached = *o.Reached
+		if s.calm = s.reached == *o.Reached; !s.calm {
+			s.reached, s.reachedAt = *o.Reached, s.at
+		}
 	case o.Opened != nil:
 		s.observeOpened(*o.Opened, o.Material)
 	case o.Material != nil:

@@ -191,12 +191,14 @@ func (s *story) until(end time.Duration, answering []string) {
 func (s *story) answer(args []string) {
 	id := understudy.ServerID(args[0])
 	state := understudy.State{Server: id, Boot: "1", At: at(s.now + s.set), Running: s.now + time.Minute, Storage: understudy.StorageState{Writable: true}}
-	began := s.now - 2*time.Millisecond
+	began, run := s.now-2*time.Millisecond, uint64(1)
 	for _, word := range args[1:] {
 		key, value, set := strings.Cut(word, "=")
 		switch {
 		case key == "asked": // asked=2.1: it was under way since then
 			began = parseSeconds(s.t, value)
+		case key == "run": // run=2: the recording of the cameras that follow began anew
+			run = uint64(value[0] - '0')
 		case key == "boot":
 			state.Boot = value
 		case key == "short":
@@ -218,7 +220,7 @@ func (s *story) answer(args []string) {
 			if camera == understudy.CameraID(word) {
 				s.marks[camera] = s.now
 			}
-			c := understudy.CameraState{Camera: camera, BitsPerSecond: s.cameras[camera].bits, Receiving: !strings.HasSuffix(word, "-") && !strings.HasSuffix(word, "<")}
+			c := understudy.CameraState{Camera: camera, Run: run, BitsPerSecond: s.cameras[camera].bits, Receiving: !strings.HasSuffix(word, "-") && !strings.HasSuffix(word, "<")}
 			if epoch != "" {
 				c.Epoch, c.Provisional = uint64(epoch[0]-'0'), true
 			}

@@ -22,6 +22,7 @@ const (
 	startUp      = 15 * time.Second       // instead, for a camera that was not recorded yet
 	admitted     = 2 * time.Second        // of no frames, of a camera that its server says it has lost
 	moving       = 3 * time.Second        // at most between two moves of a watermark that moves
+	synced       = 2 * time.Second        // in which a watermark still moves for what came before the recording began anew
 	unwritable   = 1500 * time.Millisecond
 	statusFresh  = 2500 * time.Millisecond // age of what the management server saw
 	statusLate   = 1400 * time.Millisecond // since the management server last told, each second
@@ -110,6 +111,7 @@ type progress struct {
 	fault     string        // what the server itself says is wrong
 	begun     bool          // the watermark has moved since this process started
 	moved     time.Duration // last; when the camera was first seen, if never
+	anew      time.Duration // when the recording was last seen to begin anew; 0: never
 	steady    time.Duration // moving without a stop since; 0: it stands
 }
 
@@ -162,7 +164,7 @@ func (s *State) observeAnswer(a Answer) {
 		w.restarted = s.at
 	}
 	s.calm = !reborn && w.says(&a.State)
-	unseen := s.at-w.heard > moving
+	w.cameras = w.shown(a.State.Cameras, s.at, reborn)
 	w.known, w.heard, w.quiet = true, s.at, s.at
 	w.suspected, w.unheard, w.refusals, w.why, w.call = 0, 0, 0, "", calling{}
 	switch {
@@ -171,21 +173,23 @@ func (s *State) observeAnswer(a Answer) {
 	case w.broken == 0:
 		w.broken = s.at
 	}
-	w.cameras = shown(w.cameras, a.State.Cameras, s.at, reborn, unseen)
 	w.state = a.State
 	s.observeRates(a.State.Cameras)
 	s.watches[a.Server] = w
 }
 
-// shown is what the answers show of the cameras of a server, the latest included;
-// unseen says that it is the first one after a silence.
-func shown(cameras map[understudy.CameraID]progress, now []understudy.CameraState, at time.Duration, reborn, unseen bool) map[understudy.CameraID]progress {
+// shown is what the answers show of the cameras of a server, with one that has just come.
+func (w *watch) shown(now []understudy.CameraState, at time.Duration, reborn bool) map[understudy.CameraID]progress {
+	cameras, unseen := w.cameras, at-w.heard > moving
 	if cameras == nil {
 		cameras = make(map[understudy.CameraID]progress, len(now))
 	}
 	for _, c := range now {
 		old, seen := cameras[c.Camera]
 		p := old.next(c, at, !seen || reborn)
+		if !seen && w.known { // it was put down in between
+			p.anew = at
+		}
 		if unseen { // it may have moved long ago, and stand now
 			p.steady = 0
 		}
@@ -201,12 +205,16 @@ func shown(cameras map[understudy.CameraID]progress, now []understudy.CameraStat
 
 func (p progress) next(c understudy.CameraState, at time.Duration, fresh bool) progress {
 	mark := c.Newest()
-	moved := mark.At.After(p.mark.At) && !mark.At.IsZero()
+	moved := !fresh && mark.At.After(p.mark.At) && !mark.At.IsZero()
 	switch {
 	case fresh:
 		p = progress{moved: at}
+	case c.Run != p.run || c.Frames < p.frames:
+		p.anew, p.steady = at, 0
+	}
+	switch {
 	case moved:
-		if p.steady == 0 || at-p.moved > moving {
+		if (p.steady == 0 || at-p.moved > moving) && (p.anew == 0 || at-p.anew >= synced) {
 			p.steady = at
 		}
 		p.begun, p.moved = true, at
