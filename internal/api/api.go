@@ -158,14 +158,7 @@ func (s *server) plainRoutes() {
 		writeError(w, r, s.Log, understudy.Errorf(understudy.CodeNotFound, "there is no %s %s; what there is stands at /docs", r.Method, r.URL.Path))
 	})
 	if s.Web != nil {
-		files := http.FileServerFS(s.Web)
-		s.gate.handle("/", anyone, func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodGet && r.Method != http.MethodHead {
-				writeError(w, r, s.Log, understudy.Errorf(understudy.CodeNotFound, "there is no %s %s; what there is stands at /docs", r.Method, r.URL.Path))
-				return
-			}
-			files.ServeHTTP(w, r)
-		})
+		s.pageRoutes()
 	}
 }
 

@@ -7,6 +7,7 @@ import { pauseAfter } from "../page/js/pause.js";
 import { chase } from "../page/js/edge.js";
 import { gapKind, gapTitle, gapsSentence, howLong } from "../page/js/gaps.js";
 import { decide } from "../page/js/way.js";
+import { Memory } from "../page/js/memory.js";
 import { applyEvent, candidates, emptySite, standbys, wholeSite } from "../page/js/site.js";
 import { answers, elect } from "../page/js/statement.js";
 import { bars, facts, missing, moments, scale, since, windows } from "../page/js/story.js";
@@ -258,4 +259,46 @@ test("a statement is an answer to its own question only", () => {
   const signed = { statement: btoa(JSON.stringify({ server: "fo1", camera: "gate", epoch: 2, receiving: true, nonce: "n1" })) };
   assert.equal(answers(signed, "fo1", "gate", "n1").epoch, 2);
   for (const [server, camera, nonce] of [["fo2", "gate", "n1"], ["fo1", "yard", "n1"], ["fo1", "gate", "n2"]]) assert.equal(answers(signed, server, camera, nonce), null);
+});
+
+// A store of one text, in memory.
+const oneText = () => {
+  let kept;
+  return {
+    read: async () => kept ?? Promise.reject(new Error("nothing is kept")),
+    write: async (text) => { kept = text; },
+    remove: async () => { kept = undefined; },
+  };
+};
+
+test("what is known of the site is remembered when all of it is known, for as long as a session lasts", async () => {
+  const store = oneText();
+  const hour = 3600_000;
+  const first = new Memory(store);
+  await first.keep({ identity: { user: "ada" } }, 0);
+  await first.keep({ token: "T1" }, 0);
+  assert.equal(await new Memory(store).recall(0), null);
+  await first.keep({ site: { seq: 1 } }, hour);
+  const second = new Memory(store);
+  assert.deepEqual(await second.recall(11 * hour), { identity: { user: "ada" }, token: "T1", site: { seq: 1 }, at: 0 });
+  await second.keep({ token: "T2" }, 11 * hour);
+  assert.equal((await new Memory(store).recall(22 * hour)).token, "T2");
+  assert.equal(await new Memory(store).recall(24 * hour), null);
+});
+
+test("nobody sees what another user knew, or who has signed out", async () => {
+  const store = oneText();
+  const ada = { identity: { user: "ada" }, token: "T1", site: { seq: 1 } };
+  await new Memory(store).keep(ada, 0);
+  const memory = new Memory(store);
+  memory.keep({ identity: { user: "ada" } }, 1);
+  memory.keep({ token: "T2" }, 1);
+  assert.equal((await memory.recall(1)).token, "T1"); // the site may be another one since
+  memory.keep({ identity: { user: "bob" } }, 2);
+  assert.equal(await memory.recall(2), null);
+  memory.keep({ token: "T3" }, 3);
+  await memory.keep({ site: { seq: 2 } }, 3);
+  assert.deepEqual(await new Memory(store).recall(4), { identity: { user: "bob" }, token: "T3", site: { seq: 2 }, at: 3 });
+  await memory.forget();
+  assert.equal(await new Memory(store).recall(5), null);
 });

@@ -10,14 +10,15 @@ export class Failure extends Error {
   }
 }
 
-/** call asks the API and returns the answer, undefined where there is none. */
-export async function call(method, path, body) {
+/** call asks the API and returns the answer, undefined where there is none. It waits for so many milliseconds, if that is said. */
+export async function call(method, path, body, patience) {
   let response;
   try {
     response = await fetch(base + path, {
       method,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
+      signal: patience && AbortSignal.timeout(patience),
     });
   } catch {
     throw new Failure("unavailable", "The management server does not answer. Recording goes on without it; this page tries again.");
@@ -45,9 +46,16 @@ export function sentence(message) {
 
 /** Tokens keeps a media token fresh. Servers verify it without asking anyone, so an old one serves while management is away. */
 export class Tokens {
-  #token = "";
+  #token;
+  #memory;
   #renewAt = 0;
   #asking = null;
+
+  /** token is the last one that is known, "" for none. */
+  constructor(memory, token = "") {
+    this.#memory = memory;
+    this.#token = token;
+  }
 
   /** get returns a token; it waits only for the first one. */
   async get() {
@@ -61,6 +69,7 @@ export class Tokens {
       .then((answer) => {
         this.#token = answer.token;
         this.#renewAt = Date.now() + (Date.parse(answer.expires) - Date.now()) / 2;
+        this.#memory.keep({ token: this.#token });
       })
       .catch((err) => {
         this.#renewAt = Date.now() + 5000;

@@ -1,6 +1,6 @@
 // The events, as they come, newest first.
 
-import { h, keyed } from "./dom.js";
+import { h, keyed, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { clock } from "./words.js";
 
@@ -10,7 +10,7 @@ const filters = { all: () => true, failover: (e) => ["takeover", "failback", "re
 export function eventsPanel({ feed }) {
   let filter = "all";
   const list = h("ol", { class: "events" });
-  const none = h("p", { class: "empty" }, "Nothing has happened.");
+  const none = h("p", { class: "empty" });
   const buttons = Object.keys(filters).map((name) => h("button", { class: "small quiet", "aria-pressed": String(name === filter), onclick: (e) => {
     filter = name;
     for (const b of buttons) b.setAttribute("aria-pressed", String(b === e.currentTarget));
@@ -19,9 +19,10 @@ export function eventsPanel({ feed }) {
   const update = () => {
     const shown = feed.events.filter(filters[filter]).slice(0, 150);
     none.hidden = shown.length > 0;
+    text(none, feed.connected ? "Nothing has happened." : "What happened is told when the management server answers.");
     keyed(list, shown, (e) => String(e.seq), row);
   };
-  feed.addEventListener("events", update);
+  for (const news of ["events", "connection"]) feed.addEventListener(news, update);
   update();
   return h("section", { class: "panel grow", "aria-label": "Events" },
     h("h2", {}, icon("events"), "Events", h("span", { class: "filters", role: "group", "aria-label": "Which events" }, ...buttons)),

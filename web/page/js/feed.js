@@ -5,6 +5,7 @@ import { applyEvent, emptySite, wholeSite } from "./site.js";
 
 const silence = 12_000; // the channel tells of all servers every second
 const kept = 300; // events
+const settled = 1000; // without a change, the site is remembered
 
 /** Feed follows the channel and tells listeners: "site", "status", "events", "connection", "signed-out". */
 export class Feed extends EventTarget {
@@ -17,8 +18,20 @@ export class Feed extends EventTarget {
   #heard = 0;
   #watch = null;
   #retry = null;
+  #memory;
+  #remembering = null;
 
-  start() {
+  constructor(memory) {
+    super();
+    this.#memory = memory;
+  }
+
+  /** start follows the channel; site is how it was last known, if nobody can tell how it is. */
+  start(site) {
+    if (site) {
+      this.site = wholeSite(site);
+      this.#tell("site");
+    }
     this.#open();
     this.#watch = setInterval(() => {
       if (Date.now() - this.#heard > silence) this.#reopen();
@@ -28,6 +41,7 @@ export class Feed extends EventTarget {
   stop() {
     clearInterval(this.#watch);
     clearTimeout(this.#retry);
+    clearTimeout(this.#remembering);
     this.#source?.close();
   }
 
@@ -43,14 +57,14 @@ export class Feed extends EventTarget {
     });
     on("site", (site) => {
       this.site = wholeSite(site);
-      this.#tell("site");
+      this.#changed();
       this.#history();
     });
     on("event", (event) => {
       const before = this.site;
       this.site = applyEvent(this.site, event);
       this.#keep([event]);
-      if (this.site !== before && event.changes?.length) this.#tell("site");
+      if (this.site !== before && event.changes?.length) this.#changed();
     });
     on("status", (all) => {
       this.status = new Map((all ?? []).map((s) => [s.server, s]));
@@ -61,6 +75,12 @@ export class Feed extends EventTarget {
       this.#connected(false);
       if (source.readyState === EventSource.CLOSED && source === this.#source) this.#later();
     };
+  }
+
+  #changed() {
+    this.#tell("site");
+    clearTimeout(this.#remembering);
+    this.#remembering = setTimeout(() => this.#memory.keep({ site: this.site }), settled);
   }
 
   #reopen() {

@@ -8,6 +8,7 @@ import { Grid } from "./grid.js";
 import { icon, mark } from "./icons.js";
 import { incidentsView } from "./incidents.js";
 import { Reach } from "./reach.js";
+import { Memory } from "./memory.js";
 import { preflightPanel } from "./preflight.js";
 import { serversPanel } from "./servers.js";
 import { setupView } from "./setup.js";
@@ -19,14 +20,26 @@ import { trustBanner } from "./trust.js";
 const app = document.getElementById("app");
 
 const again = 2000; // between two questions whether the management server is back
+const patience = 3000; // for one answer
 
+const memory = new Memory();
+
+// me returns who is signed in, and what is known of the site if nobody can be asked.
 async function me() {
   for (;;) {
     try {
-      return await call("GET", "/me");
+      const identity = await call("GET", "/me", undefined, patience);
+      memory.keep({ identity });
+      return { identity };
     } catch (err) {
-      if (err.code === "unauthenticated") await signIn(app);
-      else await waiting(app, err.message);
+      if (err.code === "unauthenticated") {
+        await memory.forget();
+        await signIn(app);
+        continue;
+      }
+      const known = await memory.recall();
+      if (known) return known;
+      await waiting(app, err.message);
     }
   }
 }
@@ -37,16 +50,16 @@ function waiting(app, why) {
   app.replaceChildren(h("main", { class: "entrance" }, h("div", { class: "card waiting", role: "status" },
     h("div", { class: "brand" }, mark(), h("h1", {}, "Understudy")),
     h("p", {}, why),
-    h("p", { class: "hint" }, "Cameras are recorded and taken over as ever, and pages and programs that were open go on showing them. Which cameras there are, and who may see them, only the management server can tell: this page shows them as soon as it answers."))));
+    h("p", { class: "hint" }, "Cameras are recorded and taken over as ever, and pages and programs that were open go on showing them. This browser has not shown them of late, so that only the management server can tell which there are, and who may see them: this page shows them as soon as it answers."))));
   return new Promise((resolve) => setTimeout(resolve, again));
 }
 
 async function run() {
-  const identity = await me();
+  const { identity, site, token } = await me();
   const may = (action) => identity.actions?.includes(action);
-  const feed = new Feed();
+  const feed = new Feed(memory);
   const reach = new Reach((id) => server(feed.site, id)?.addresses?.media);
-  const context = { feed, reach, tokens: new Tokens(), identity };
+  const context = { feed, reach, tokens: new Tokens(memory, token), identity };
   const grid = new Grid(context, (id) => may("playback") && timeline.show(id));
   const timeline = new Timeline(context, grid);
   const live = h("main", { class: "live" }, h("div", { class: "stage" }, grid.element, timeline.element),
@@ -56,7 +69,7 @@ async function run() {
   app.replaceChildren(bar(context, views), trustBanner(context), ...Object.values(views));
   window.understudy = { tiles: () => grid.tiles() };
   feed.addEventListener("signed-out", () => location.reload());
-  feed.start();
+  feed.start(site);
 }
 
 const titles = { live: ["grid", "Live"], incidents: ["swap", "Incidents"], setup: ["gear", "Set-up"] };
@@ -86,9 +99,11 @@ function bar({ feed, identity }, views) {
     connection,
     h("span", { class: "who" }, identity.user),
     h("button", { class: "quiet", title: "Sign out", "aria-label": "Sign out", onclick: async () => {
+      await memory.forget();
       await call("POST", "/sign-out").catch(() => {}); // the reload shows whether it worked
       location.reload();
     } }, icon("exit")));
 }
 
+navigator.serviceWorker?.register("worker.js").catch(() => {}); // not where the certificate is not trusted
 run();

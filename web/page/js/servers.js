@@ -9,7 +9,7 @@ import { ago, bytes, onTheWay } from "./words.js";
 
 /** serverState returns {state, sentence} of a server: "up", "stands-in", "sick", "down" or "unknown". Pure. */
 export function serverState(site, id, seen) {
-  if (!seen) return { state: "unknown", word: "Unknown", sentence: "The management server has not asked it yet." };
+  if (!seen) return { state: "unknown", word: "Unknown", sentence: "The management server has told nothing of it yet." };
   if (!seen.reachable) return { state: "down", word: "Away", sentence: seen.sentence };
   const storage = seen.state?.storage;
   if (storage && (!storage.writable || storage.sentence)) return { state: "sick", word: "Storage", sentence: storage.sentence || "Its storage cannot be written." };
