@@ -69,15 +69,14 @@ func (a *authority) run() {
 	a.status = make([]understudy.ServerStatus, len(a.s.servers))
 	a.asked = make([]time.Duration, len(a.s.servers))
 	a.owed, a.looked, a.pulse = make([]time.Duration, len(a.s.servers)), make([]time.Duration, len(a.s.servers)), poll.Pulse{}
-	a.beat()
-	a.look()
+	a.every(poll.BeatEvery, a.beat)
+	a.every(watchEvery, a.look)
 }
 
 // running is for how long the process has run.
 func (a *authority) running() time.Duration { return a.s.now - a.began }
 
 func (a *authority) beat() {
-	a.after(poll.BeatEvery, a.beat)
 	a.pulse.Beat(a.running(), a.wall())
 }
 
@@ -163,7 +162,6 @@ func (a *authority) subscribe(m *machine, deliver func(*understudy.Site, []under
 // look asks every server how it is, once a second, and publishes what was seen
 // when the answers have had time to come.
 func (a *authority) look() {
-	a.after(watchEvery, a.look)
 	for i, m := range a.s.servers {
 		if a.asked[i] > 0 && a.s.now-a.asked[i] >= watchPatience {
 			a.unreachable(i, true)

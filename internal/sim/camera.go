@@ -69,7 +69,6 @@ func (c *camera) mark(n int) understudy.Watermark {
 }
 
 func (c *camera) tick() {
-	c.s.after(c.interval, c.tick)
 	if !c.on {
 		return
 	}

@@ -59,7 +59,7 @@ func (d *disk) open() {
 		g.closed, g.durable = true, g.written
 		d.m.s.oracle.durable(g, g.first, g.durable)
 	}
-	d.m.after(between(d.m.s.disks, 0, syncEvery), d.sync)
+	d.m.after(between(d.m.s.disks, 0, syncEvery), func() { d.m.every(syncEvery, d.sync) })
 }
 
 // lose drops what the end of a process (what was in memory), or of the power (what was not synced), takes with it.
@@ -89,7 +89,6 @@ func (d *disk) create(s *session, first int) *segment {
 
 // sync writes what was received and waits for the disk; then the watermarks move.
 func (d *disk) sync() {
-	d.m.after(syncEvery, d.sync)
 	if d.syncing {
 		return
 	}

@@ -36,6 +36,16 @@ func (e event) before(o event) bool { return e.at < o.at || e.at == o.at && e.se
 // after plans f.
 func (e *engine) after(d time.Duration, f func()) { e.plan(e.now+d, deed{do: f}) }
 
+// every does f now, and each d.
+func (e *engine) every(d time.Duration, f func()) {
+	var again func()
+	again = func() {
+		e.after(d, again)
+		f()
+	}
+	again()
+}
+
 func (e *engine) plan(at time.Duration, d deed) {
 	if len(e.free) == 0 {
 		e.free = append(e.free, int32(len(e.deeds))) //nolint:gosec // there are some hundreds at a time

@@ -79,7 +79,7 @@ func (h *home) run() {
 		}
 	})
 	h.s.authority.subscribe(&h.machine, h.told)
-	h.decide()
+	h.every(decideEvery, h.decide)
 }
 
 func (h *home) ended() { h.rec.forget(h.powered) }
@@ -154,7 +154,6 @@ func (s *story) operator(h *home) {
 
 // decide looks again and again whether cameras are to be taken back, and asks until reality agrees.
 func (h *home) decide() {
-	h.after(decideEvery, h.decide)
 	if h.leaving && h.mayStop() {
 		h.stopped()
 		return

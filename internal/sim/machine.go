@@ -56,6 +56,16 @@ func (m *machine) after(d time.Duration, f func()) {
 	m.s.plan(m.s.now+d, deed{of: m, boot: m.boot, do: f})
 }
 
+// every does f now, and each d for as long as this process runs.
+func (m *machine) every(d time.Duration, f func()) {
+	var again func()
+	again = func() {
+		m.after(d, again)
+		f()
+	}
+	again()
+}
+
 func (m *machine) start() {
 	if m.up {
 		return

@@ -227,9 +227,10 @@ func (o *oracle) deletes(f *standby, g *segment) {
 	}
 }
 
+const lookEvery = 500 * time.Millisecond
+
 // look is the oracle's eye on what goes on by itself.
 func (o *oracle) look() {
-	o.s.after(500*time.Millisecond, o.look)
 	o.prepare()
 	for _, c := range o.s.cameras {
 		o.reachable(c)

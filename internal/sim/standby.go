@@ -93,8 +93,8 @@ func (f *standby) run() {
 		}
 		f.s.authority.subscribe(&f.machine, f.told)
 		f.fetch()
-		f.tick()
-		f.prove()
+		f.every(f.s.o.Tick, f.tick)
+		f.every(proveEvery, f.prove)
 	})
 }
 
@@ -134,7 +134,6 @@ func (f *standby) told(site *understudy.Site, status []understudy.ServerStatus) 
 }
 
 func (f *standby) tick() {
-	f.after(f.s.o.Tick, f.tick)
 	if f.s.now-f.looked >= foreignEvery {
 		f.looked, f.foreign = f.s.now, f.foreignHomes()
 	}
@@ -356,7 +355,6 @@ func (f *standby) askFor(run *claimRun, c understudy.Claim, pause time.Duration)
 
 // prove looks for samples of others in the own store.
 func (f *standby) prove() {
-	f.after(proveEvery, f.prove)
 	proofs := f.want.Prove
 	for _, p := range proofs {
 		if f.proven(p) {

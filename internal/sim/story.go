@@ -190,12 +190,12 @@ func (s *story) begin() {
 		s.after(between(s.machines, 0, 2*time.Second), m.start)
 	}
 	for _, c := range s.cameras {
-		s.after(between(s.machines, 0, c.interval), c.tick)
+		s.after(between(s.machines, 0, c.interval), func() { s.every(c.interval, c.tick) })
 	}
 	for range 1 + s.machines.IntN(2) {
 		s.clients = append(s.clients, newViewer(s, len(s.clients)))
 	}
-	s.after(500*time.Millisecond, s.oracle.look)
+	s.after(lookEvery, func() { s.every(lookEvery, s.oracle.look) })
 }
 
 // end lets go of what waits in the middle of a session.
