@@ -252,8 +252,8 @@ func (a *authority) ask(i int, m *machine) {
 			answer(func() { a.unreachable(i, false) })
 		default:
 			m.do(m.boot, func() {
-				state := a.s.stateOf(m, understudy.Poll{})
-				answer(func() { a.outcome(i, understudy.ServerStatus{Server: m.id, Reachable: true, State: state}, false) })
+				state := m.answer(understudy.Poll{}, m.rec.states(nil))
+				answer(func() { a.outcome(i, understudy.ServerStatus{Server: m.id, Reachable: true, State: &state}, false) })
 			})
 		}
 	})

@@ -134,7 +134,7 @@ func (d *disk) synced(pending []*segment, upTo []int) {
 		}
 		d.m.s.oracle.durable(g, g.durable+1, upTo[i])
 		g.durable = upTo[i]
-		if s := d.m.recorder().sessions[g.cam.index]; s != nil && g.durable > s.mark {
+		if s := d.m.rec.sessions[g.cam.index]; s != nil && g.durable > s.mark {
 			s.mark, s.moved = g.durable, d.m.s.now
 		}
 	}
@@ -142,7 +142,7 @@ func (d *disk) synced(pending []*segment, upTo []int) {
 
 // drop gives up what could not be written.
 func (d *disk) drop() {
-	for _, s := range d.m.recorder().sessions {
+	for _, s := range d.m.rec.sessions {
 		if s != nil {
 			s.cut()
 		}

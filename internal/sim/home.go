@@ -14,7 +14,6 @@ import (
 // cameras back; what records is a model.
 type home struct {
 	machine
-	rec      recorder
 	cameras  []*camera
 	failback recording.Failback
 	receiver *merge.Receiver
@@ -63,7 +62,7 @@ const (
 func newHome(s *story, id understudy.ServerID, place int) *home {
 	h := &home{machine: machine{s: s, id: id, place: place}}
 	h.disk = newDisk(&h.machine)
-	h.begin, h.finish = h.run, h.ended
+	h.begin, h.finish, h.answer = h.run, h.ended, h.polled
 	return h
 }
 
@@ -121,6 +120,14 @@ func (h *home) learn(leases []understudy.Lease) {
 			h.leases = append(h.leases, l)
 		}
 	}
+}
+
+// polled by another server it takes note of what that one records.
+func (h *home) polled(p understudy.Poll, cameras []understudy.CameraState) understudy.State {
+	if p.Observer != "" {
+		h.covers[p.Observer] = covering{at: h.s.now, cameras: p.Covered, crowded: p.Crowded}
+	}
+	return h.state(cameras)
 }
 
 func (h *home) state(cameras []understudy.CameraState) understudy.State {
@@ -300,39 +307,4 @@ func (h *home) stopped() {
 		}
 	}
 	h.kill()
-}
-
-// stateOf is what a server answers on its state port.
-func (s *story) stateOf(m *machine, p understudy.Poll) *understudy.State {
-	for _, h := range s.homes {
-		if &h.machine == m {
-			if p.Observer != "" {
-				h.covers[p.Observer] = covering{at: s.now, cameras: p.Covered, crowded: p.Crowded}
-			}
-			state := h.state(h.rec.states(nil))
-			return &state
-		}
-	}
-	for _, f := range s.standbys {
-		if &f.machine == m {
-			return &understudy.State{Server: f.id, Boot: m.bootName, At: m.wall(), Running: s.now - m.began, Epoch: m.highest, Cameras: f.rec.states(nil),
-				Storage: understudy.StorageState{Writable: f.disk.writable, Incarnation: f.disk.incarnation}, Seen: f.seen()}
-		}
-	}
-	return &understudy.State{}
-}
-
-// recorder of whatever server the machine is.
-func (m *machine) recorder() *recorder {
-	for _, h := range m.s.homes {
-		if &h.machine == m {
-			return &h.rec
-		}
-	}
-	for _, f := range m.s.standbys {
-		if &f.machine == m {
-			return &f.rec
-		}
-	}
-	return &recorder{m: m}
 }

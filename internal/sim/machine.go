@@ -23,10 +23,13 @@ type machine struct {
 	backlog  []func()      // what a process that stands still will do when it goes on
 	peers    []*conn       // that others have opened to it
 	disk     *disk
+	rec      recorder
 	highest  uint64        // epoch that it has ever seen
 	joined   time.Duration // when it was last connected again after having been cut off from everybody; 0 never
 	begin    func()        // starts the process
 	finish   func()        // forgets what was in memory
+	// answer is what the state port tells who polls it, besides what it records.
+	answer func(understudy.Poll, []understudy.CameraState) understudy.State
 }
 
 func (m *machine) alive() bool { return m.up && !m.hung }
@@ -133,13 +136,26 @@ func (m *machine) hang(hung bool) {
 	}
 }
 
-// conn is a connection to a server's state port.
+// conn is a connection to a server's state port, for one question at a time.
 type conn struct {
-	from   *machine
-	to     *machine
-	boot   int // of to
-	ended  bool
-	broken func() // told once
+	from, to *machine
+	asker    int // boot of from
+	boot     int // of to
+	ended    bool
+	broken   func() // told once
+
+	poll     understudy.Poll
+	answered func(*understudy.State)
+	states   [2]understudy.State // in turn: whoever asked looks at the last answer still
+	turn     int
+
+	arrive, read, back, void func() // the ways of a question, made once
+}
+
+func newConn(from, to *machine, asker int) *conn {
+	c := &conn{from: from, to: to, asker: asker, boot: to.boot}
+	c.arrive, c.read, c.back, c.void = c.arrived, c.wasRead, c.cameBack, c.end
+	return c
 }
 
 func (c *conn) end() {
@@ -190,7 +206,7 @@ func (m *machine) connect(to *machine, patience time.Duration, done func(result 
 			m.s.net.send(to.place, m.place, func() { settle(refused, nil) })
 		default:
 			to.do(to.boot, func() {
-				c := &conn{from: m, to: to, boot: to.boot}
+				c := newConn(m, to, boot)
 				to.peers = append(to.peers, c)
 				m.s.net.send(to.place, m.place, func() { settle(connected, c) })
 			})
@@ -201,21 +217,33 @@ func (m *machine) connect(to *machine, patience time.Duration, done func(result 
 
 // ask polls over a connection; answered is called if an answer comes, broken if the other end says that it knows no such connection.
 func (c *conn) ask(poll understudy.Poll, answered func(*understudy.State)) {
-	s, boot := c.from.s, c.from.boot
-	s.net.send(c.from.place, c.to.place, func() {
-		switch {
-		case !c.to.powered:
-		case !c.to.up || c.to.boot != c.boot:
-			s.net.reply(c.to.place, c.from, boot, c.end)
-		default:
-			c.to.do(c.boot, func() {
-				state := s.stateOf(c.to, poll)
-				s.net.reply(c.to.place, c.from, boot, func() {
-					if !c.ended {
-						answered(state)
-					}
-				})
-			})
-		}
-	})
+	c.poll, c.answered = poll, answered
+	c.from.s.net.send(c.from.place, c.to.place, c.arrive)
 }
+
+// arrived: the question is at the other host.
+func (c *conn) arrived() {
+	switch {
+	case !c.to.powered:
+	case !c.to.up || c.to.boot != c.boot:
+		c.reply(c.void)
+	default:
+		c.to.do(c.boot, c.read)
+	}
+}
+
+// wasRead by the process.
+func (c *conn) wasRead() {
+	c.turn = 1 - c.turn
+	state := &c.states[c.turn]
+	*state = c.to.answer(c.poll, c.to.rec.states(state.Cameras[:0]))
+	c.reply(c.back)
+}
+
+func (c *conn) cameBack() {
+	if !c.ended {
+		c.answered(&c.states[c.turn])
+	}
+}
+
+func (c *conn) reply(f func()) { c.from.s.net.reply(c.to.place, c.from, c.asker, f) }

@@ -172,7 +172,7 @@ func (o *oracle) putDown(f *standby, s *session) {
 			return
 		}
 		// It receives the camera and waits for a key frame, or was struck just now.
-		if s := m.recorder().sessions[c.index]; m != &f.machine && s != nil && (o.s.now-s.heard < receivingFor || o.s.now-m.changed < time.Second) {
+		if s := m.rec.sessions[c.index]; m != &f.machine && s != nil && (o.s.now-s.heard < receivingFor || o.s.now-m.changed < time.Second) {
 			return
 		}
 	}

@@ -71,7 +71,7 @@ func (o *oracle) broken(c *camera) {
 // wanted: a server lacks the session that a standby has, or lacked it until just now.
 func (o *oracle) wanted(c *camera, m *machine, by *standby) bool {
 	const told = time.Second
-	return m != &by.machine && (m.recorder().sessions[c.index].turnedAway(told) || c.sessions == 1 && o.s.now-m.changed < told)
+	return m != &by.machine && (m.rec.sessions[c.index].turnedAway(told) || c.sessions == 1 && o.s.now-m.changed < told)
 }
 
 // turnedAway: the camera has no session left for this server, or had none until

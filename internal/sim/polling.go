@@ -22,6 +22,8 @@ type poller struct {
 	asked   time.Duration
 	waiting bool            // for the answer
 	answer  failover.Answer // the last
+	again   func()          // asks, in this session
+	heard   func(*understudy.State)
 }
 
 // watch makes the pollers those that are wanted, and verifies whom Step suspects.
@@ -118,7 +120,9 @@ func (p *poller) dial() {
 		case connected:
 			p.conn, p.refused = c, 0
 			c.broken = func() { p.f.do(p.f.boot, func() { p.end(session) }) }
-			p.ask(session)
+			p.again = func() { p.ask(session) }
+			p.heard = func(state *understudy.State) { p.hear(session, state) }
+			p.again()
 			p.bear(session)
 		case refused:
 			pause := pollEvery
@@ -154,16 +158,18 @@ func (p *poller) ask(session int) {
 		return
 	}
 	p.asked, p.waiting = p.f.s.now, true
-	began := p.f.elapsed()
-	p.conn.ask(p.f.poll(), func(state *understudy.State) {
-		if p.gone || session != p.session {
-			return
-		}
-		p.waiting = false
-		p.answer = failover.Answer{Server: p.id, Began: began, State: *state}
-		p.f.step(failover.Observation{Answer: &p.answer})
-		p.f.after(max(0, p.asked+pollEvery-p.f.s.now), func() { p.ask(session) })
-	})
+	p.conn.ask(p.f.poll(), p.heard)
+}
+
+// hear takes an answer, and asks again in a while.
+func (p *poller) hear(session int, state *understudy.State) {
+	if p.gone || session != p.session {
+		return
+	}
+	p.waiting = false
+	p.answer = failover.Answer{Server: p.id, Began: p.asked - p.f.machine.began, State: *state}
+	p.f.step(failover.Observation{Answer: &p.answer})
+	p.f.after(max(0, p.asked+pollEvery-p.f.s.now), p.again)
 }
 
 // bear ends a session in which a question has waited for too long.

@@ -31,7 +31,6 @@ const (
 // standby is a failover server: failover.State, and a model of the shell around it.
 type standby struct {
 	machine
-	rec      recorder
 	state    failover.State
 	want     failover.Want
 	own      failover.Own // what it was told last of its recorder
@@ -68,7 +67,7 @@ func newStandby(s *story, id understudy.ServerID, place int) *standby {
 	f := &standby{machine: machine{s: s, id: id, place: place}, sealed: map[understudy.ServerID]bool{}}
 	f.disk = newDisk(&f.machine)
 	f.rec = recorder{m: &f.machine, sessions: make([]*session, len(s.cameras))}
-	f.begin, f.finish = f.run, f.ended
+	f.begin, f.finish, f.answer = f.run, f.ended, f.polled
 	return f
 }
 
@@ -180,6 +179,11 @@ func (f *standby) step(o failover.Observation) {
 	if changed {
 		f.kept.record, f.kept.site.Leases = f.want.Record, f.state.Leases()
 	}
+}
+
+func (f *standby) polled(_ understudy.Poll, cameras []understudy.CameraState) understudy.State {
+	return understudy.State{Server: f.id, Boot: f.bootName, At: f.wall(), Running: f.s.now - f.machine.began, Epoch: f.highest, Cameras: cameras,
+		Storage: understudy.StorageState{Writable: f.disk.writable, Incarnation: f.disk.incarnation}, Seen: f.seen()}
 }
 
 // seen is what other failover servers are told of the servers that this one watches.
