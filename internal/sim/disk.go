@@ -21,7 +21,8 @@ type disk struct {
 	since       time.Duration // of broken and slow
 	writable    bool          // as the server has found
 	syncing     bool
-	lagging     bool // a slow sync has begun and not ended
+	pending     []pending // is being synced
+	lagging     bool      // a slow sync has begun and not ended
 }
 
 // segment is a file: a run of frames of one camera.
@@ -34,6 +35,12 @@ type segment struct {
 	imported         bool
 	deleted          bool
 	content          []byte // once closed
+}
+
+// pending is a segment that is being synced up to a frame.
+type pending struct {
+	*segment
+	upTo int
 }
 
 const syncEvery = time.Second
@@ -101,15 +108,14 @@ func (d *disk) sync() {
 		return
 	}
 	d.writable = true
-	var pending []*segment
-	var upTo []int
+	d.pending = d.pending[:0]
 	for _, g := range d.segments {
 		if g.last > g.durable {
 			g.written = g.last
-			pending, upTo = append(pending, g), append(upTo, g.last)
+			d.pending = append(d.pending, pending{g, g.last})
 		}
 	}
-	if len(pending) == 0 {
+	if len(d.pending) == 0 {
 		return
 	}
 	d.syncing = true
@@ -119,21 +125,22 @@ func (d *disk) sync() {
 		if d.lagging = false; slow > 0 {
 			d.since = d.m.s.now
 		}
-		d.synced(pending, upTo)
+		d.synced()
 	})
 }
 
-func (d *disk) synced(pending []*segment, upTo []int) {
+func (d *disk) synced() {
 	d.syncing = false
 	if d.broken {
 		return // the sync failed; what was not durable is dropped at the next one
 	}
-	for i, g := range pending {
-		if g.deleted || upTo[i] <= g.durable {
+	for _, p := range d.pending {
+		g := p.segment
+		if g.deleted || p.upTo <= g.durable {
 			continue
 		}
-		d.m.s.oracle.durable(g, g.durable+1, upTo[i])
-		g.durable = upTo[i]
+		d.m.s.oracle.durable(g, g.durable+1, p.upTo)
+		g.durable = p.upTo
 		if s := d.m.rec.sessions[g.cam.index]; s != nil && g.durable > s.mark {
 			s.mark, s.moved = g.durable, d.m.s.now
 		}

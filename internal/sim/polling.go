@@ -167,7 +167,7 @@ func (p *poller) hear(session int, state *understudy.State) {
 		return
 	}
 	p.waiting = false
-	p.answer = failover.Answer{Server: p.id, Began: p.asked - p.f.machine.began, State: *state}
+	p.answer = failover.Answer{Server: p.id, Began: p.asked - p.f.began, State: *state}
 	p.f.step(failover.Observation{Answer: &p.answer})
 	p.f.after(max(0, p.asked+pollEvery-p.f.s.now), p.again)
 }

@@ -182,7 +182,7 @@ func (f *standby) step(o failover.Observation) {
 }
 
 func (f *standby) polled(_ understudy.Poll, cameras []understudy.CameraState) understudy.State {
-	return understudy.State{Server: f.id, Boot: f.bootName, At: f.wall(), Running: f.s.now - f.machine.began, Epoch: f.highest, Cameras: cameras,
+	return understudy.State{Server: f.id, Boot: f.bootName, At: f.wall(), Running: f.s.now - f.began, Epoch: f.highest, Cameras: cameras,
 		Storage: understudy.StorageState{Writable: f.disk.writable, Incarnation: f.disk.incarnation}, Seen: f.seen()}
 }
 
