@@ -52,6 +52,7 @@ var rules = map[string]rule{
 	"GET /openapi.json":                               {allowed: everyone},
 	"GET /docs":                                       {allowed: everyone},
 	"GET /docs/":                                      {allowed: everyone},
+	"GET /files.json":                                 {allowed: everyone},
 	"/":                                               {path: "GET /", allowed: everyone},
 	"POST /api/v1/sign-in":                            {body: `{"name":"ada","password":"` + string(password) + `"}`, allowed: everyone},
 	"POST /api/v1/setup":                              {body: `{"code":"x","name":"bad name!","password":"` + string(password) + `"}`, allowed: everyone},
