@@ -43,3 +43,19 @@ func ValidateID[T ~string](noun string, id T) error {
 	return &Error{Code: CodeInvalid, Message: fmt.Sprintf(
 		"the id of a %s is 1 to 63 lower-case letters, digits and dashes, beginning with a letter or digit; found %q", noun, string(id))}
 }
+
+// ManagementService is all that a management server does for users and servers
+// of its site, and what a client of it does over the API.
+type ManagementService interface {
+	CameraService
+	ServerService
+	LeaseService
+	AssignmentService
+	BundleService
+	EventService
+	UserService
+	TriggerService
+	LockService
+	PreflightService
+	OrderService
+}

@@ -66,17 +66,7 @@ type Client struct {
 }
 
 var _ interface {
-	understudy.CameraService
-	understudy.ServerService
-	understudy.LeaseService
-	understudy.AssignmentService
-	understudy.BundleService
-	understudy.EventService
-	understudy.UserService
-	understudy.TriggerService
-	understudy.LockService
-	understudy.PreflightService
-	understudy.OrderService
+	understudy.ManagementService
 	understudy.IncidentService
 	understudy.Feed
 } = (*Client)(nil)

@@ -21,17 +21,7 @@ import (
 
 // Services are what a management server does; management.Management is them all.
 type Services interface {
-	understudy.CameraService
-	understudy.ServerService
-	understudy.LeaseService
-	understudy.AssignmentService
-	understudy.BundleService
-	understudy.EventService
-	understudy.UserService
-	understudy.TriggerService
-	understudy.LockService
-	understudy.PreflightService
-	understudy.OrderService
+	understudy.ManagementService
 	Setup(ctx context.Context, code understudy.Secret, user string, password understudy.Secret) (understudy.User, error)
 	CreateJoinToken(ctx context.Context, role understudy.Role, id understudy.ServerID, ttl time.Duration) (understudy.Secret, error)
 	UseJoinToken(ctx context.Context, secret understudy.Secret, key [32]byte, as understudy.Role) (understudy.Role, understudy.ServerID, error)

@@ -13,21 +13,6 @@ import (
 	"understudy/client"
 )
 
-// services is what management and its client both are.
-type services interface {
-	understudy.CameraService
-	understudy.ServerService
-	understudy.LeaseService
-	understudy.AssignmentService
-	understudy.BundleService
-	understudy.EventService
-	understudy.UserService
-	understudy.TriggerService
-	understudy.LockService
-	understudy.PreflightService
-	understudy.OrderService
-}
-
 // remote is the services over HTTP, each as one who may use it.
 type remote struct {
 	*client.Client // an administrator's
@@ -71,7 +56,7 @@ func tell(value any, err error) string {
 func tellError(err error) string { return tell("done", err) }
 
 // script uses every service, rightly and wrongly.
-func script(ctx context.Context, s services) []string {
+func script(ctx context.Context, s understudy.ManagementService) []string {
 	secret := new(understudy.Secret("camera password"))
 	addresses := understudy.Addresses{Media: "10.0.0.1:7563", State: "10.0.0.1:11000", Merge: "10.0.0.1:5210"}
 	camera := understudy.Camera{ID: "lobby", Home: "rec-1", URL: "rtsp://10.0.0.8/1", Username: "root"}

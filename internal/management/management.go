@@ -79,19 +79,7 @@ type Management struct {
 	changed chan struct{} // closed, and replaced, when seq grows
 }
 
-var _ interface {
-	understudy.CameraService
-	understudy.ServerService
-	understudy.LeaseService
-	understudy.AssignmentService
-	understudy.BundleService
-	understudy.EventService
-	understudy.UserService
-	understudy.TriggerService
-	understudy.LockService
-	understudy.PreflightService
-	understudy.OrderService
-} = (*Management)(nil)
+var _ understudy.ManagementService = (*Management)(nil)
 
 // New returns the authority over what is in store, which may be empty.
 func New(ctx context.Context, store Store, o Options) (*Management, error) {
