@@ -127,7 +127,7 @@ func (s *State) forestaller(camera understudy.CameraID, epoch uint64) understudy
 // hasTakenUp reports whether a standby is seen to have begun to record a camera
 // under an epoch above its lease's, and got on with it.
 func (s *State) hasTakenUp(peer understudy.ServerID, camera understudy.CameraID, epoch uint64) bool {
-	w := s.watches[peer]
+	w := s.watch(peer)
 	p, listed := w.cameras[camera]
 	return listed && w.verdict.answers() && w.state.Storage.Writable && p.epoch > epoch && s.at-p.moved <= startUp
 }
@@ -185,11 +185,11 @@ func (s *State) solo(home understudy.ServerID) (solo, string, []understudy.Camer
 	if len(cameras) > 0 {
 		slices.Sort(cameras)
 		return provisional, fmt.Sprintf("%s; the management server does not answer either: %s records %s of %s provisionally, under epoch %d, and asks for the lease until it is answered",
-			s.watches[home].verdict.Sentence, s.self, naming(cameras), home, epoch), cameras
+			s.watch(home).verdict.Sentence, s.self, naming(cameras), home, epoch), cameras
 	}
 	for _, c := range s.duties[home].Cameras {
 		id := c.Camera.ID
-		if !s.watches[home].verdict.takes(id) {
+		if !s.watch(home).verdict.takes(id) {
 			continue
 		}
 		if peer := s.forestaller(id, s.lease(id, home).Epoch); peer != "" {

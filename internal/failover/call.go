@@ -46,7 +46,7 @@ func (s *State) callUp() {
 		if w.suspected == 0 || !w.known || w.refusedEnough() || !w.call.due(s.at) {
 			continue
 		}
-		cameras := s.camerasOf(id, &w)
+		cameras := s.camerasOf(id, w)
 		if len(cameras) == 0 {
 			continue
 		}
@@ -57,7 +57,6 @@ func (s *State) callUp() {
 		}
 		next.first = (w.call.first + callsAtOnce) % len(cameras)
 		w.call = next
-		s.watches[id] = w
 	}
 }
 
@@ -90,9 +89,8 @@ func (s *State) observeCalled(round int, answered []understudy.CameraID) {
 			w.call.came = s.at
 		}
 		if w.verdict.Condition == Dead && !w.refusedEnough() {
-			w.verdict.Sentence = s.obituary(id, &w)
+			w.verdict.Sentence = s.obituary(id, w)
 		}
-		s.watches[id] = w
 	}
 }
 
@@ -128,7 +126,7 @@ func (s *State) blinded(id understudy.ServerID, w *watch) bool {
 func (s *State) tellBlinded() {
 	for _, id := range s.watched {
 		w := s.watches[id]
-		blinded := s.blinded(id, &w)
+		blinded := s.blinded(id, w)
 		switch {
 		case blinded == w.call.told:
 			continue
@@ -138,7 +136,6 @@ func (s *State) tellBlinded() {
 			s.say(understudy.EventServer, id, true, "%s reaches cameras of %s, and asks for the leases", s.self, id)
 		}
 		w.call.told = blinded
-		s.watches[id] = w
 	}
 }
 

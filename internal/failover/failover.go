@@ -157,7 +157,7 @@ type State struct {
 	leases     map[understudy.CameraID]understudy.Lease
 	// material is what is needed to record a camera, credentials included.
 	material map[understudy.CameraID]understudy.AssignedCamera
-	watches  map[understudy.ServerID]watch
+	watches  map[understudy.ServerID]*watch
 	rounds   int // in which cameras were called
 	held     map[understudy.CameraID]holding
 	trials   map[understudy.CameraID]trial
@@ -262,8 +262,9 @@ func (s State) clone() State {
 	s.rates, s.subRates, s.shares = cloned(s.rates), cloned(s.subRates), cloned(s.shares)
 	s.told, s.origins, s.crowded = cloned(s.told), cloned(s.origins), cloned(s.crowded)
 	for id, w := range s.watches {
-		w.cameras = cloned(w.cameras)
-		s.watches[id] = w
+		other := *w
+		other.cameras = cloned(w.cameras)
+		s.watches[id] = &other
 	}
 	return s
 }
@@ -297,8 +298,8 @@ func (s *State) noticePause(at time.Duration) {
 		return
 	}
 	s.awake = at
-	for id, w := range s.watches {
-		s.watches[id] = w.startOver(at)
+	for _, w := range s.watches {
+		w.startOver(at)
 	}
 	s.say(understudy.EventServer, s.self, false, "%s was itself paused for %s: it starts all its observations over", s.self, seconds(gap))
 }
@@ -321,9 +322,9 @@ func (s *State) doubtSelf() {
 	s.unheard = !s.reached && s.untold() && known > 0 && silent == known && !answered
 	isolated := s.unheard && (s.isolated || !awaited)
 	if s.isolated && !isolated {
-		for id, w := range s.watches {
+		for _, w := range s.watches {
 			if !w.refusedEnough() {
-				s.watches[id] = w.startOver(s.at)
+				w.startOver(s.at)
 			}
 		}
 		s.say(understudy.EventServer, s.self, false, "%s reaches somebody again: what was silent meanwhile is given another chance", s.self)
@@ -434,7 +435,7 @@ func (s *State) lookUp() {
 func (s *State) noticeLife(l understudy.Lease) {
 	old, known := s.leases[l.Camera]
 	if w, ok := s.watches[l.Holder]; ok && !w.verdict.answers() && known && l.Epoch > old.Epoch && l.Holder != old.Holder {
-		s.watches[l.Holder] = w.startOver(s.at)
+		w.startOver(s.at)
 	}
 }
 
@@ -488,7 +489,7 @@ func (s *State) watchWhoMatters() {
 	}
 	begin := func(id understudy.ServerID) {
 		if _, ok := s.watches[id]; !ok && id != s.self && s.addresses[id].State != "" {
-			s.watches[id], changed = watch{quiet: s.at}, true
+			s.watches[id], changed = &watch{quiet: s.at}, true
 		}
 	}
 	note := func(id understudy.ServerID) {

@@ -63,7 +63,7 @@ func (s *State) judgeFlight(results map[understudy.CameraID]probed, m machine) u
 func (s *State) ofCamera(home understudy.ServerID, camera understudy.CameraID, err error) understudy.Finding {
 	f := understudy.Finding{Home: home, Camera: camera, About: concern(err), Red: true,
 		Sentence: fmt.Sprintf("%s could not record camera %s of %s: %s", s.self, camera, home, sentence(err))}
-	w := s.watches[home]
+	w := s.watch(home)
 	if p, seen := w.cameras[camera]; seen && !p.receiving && w.verdict.answers() {
 		f.Red = false
 		f.Sentence += fmt.Sprintf("; %s gets nothing of it either", home)

@@ -65,9 +65,9 @@ func (s *State) mirrors(camera understudy.CameraID) bool {
 // origin returns what the lease's holder, as last heard, has of a camera.
 func (s *State) origin(camera understudy.CameraID) (origin, understudy.Watermark, bool) {
 	holder := s.lease(camera, s.material[camera].Camera.Home).Holder
-	w, watched := s.watches[holder]
+	w := s.watch(holder)
 	p, ok := w.cameras[camera]
-	return origin{server: holder, boot: w.state.Boot, run: p.run}, p.mark, watched && ok
+	return origin{server: holder, boot: w.state.Boot, run: p.run}, p.mark, ok
 }
 
 // noticeCrowded takes note of cameras that refuse a mirror's session while their
@@ -75,7 +75,7 @@ func (s *State) origin(camera understudy.CameraID) (origin, understudy.Watermark
 func (s *State) noticeCrowded() {
 	var crowded []understudy.CameraID
 	for _, camera := range s.own.Crowded {
-		w := s.watches[s.material[camera].Camera.Home]
+		w := s.watch(s.material[camera].Camera.Home)
 		if s.mirrors(camera) && w.cameras[camera].receiving {
 			crowded = append(crowded, camera)
 		}

@@ -75,5 +75,5 @@ func (s *State) awaited(home understudy.ServerID, camera understudy.CameraID, d 
 	}
 	// A server that leaves is claimed from as it is. One that goes on recording keeps
 	// what it alone has, unless that is its session: it gives that up for the lease.
-	return d.ordered && s.watches[home].cameras[camera].receiving && !slices.Contains(s.own.Crowded, camera)
+	return d.ordered && s.watch(home).cameras[camera].receiving && !slices.Contains(s.own.Crowded, camera)
 }

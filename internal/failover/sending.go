@@ -92,7 +92,7 @@ func (s *Server) sendHome(ctx context.Context, homes map[understudy.ServerID]str
 			s.sends[home] = run
 		}
 		policy := s.policy(home)
-		local := time.Now().In(s.state.watches[home].state.At.Location()) // a state carries its server's own clock
+		local := time.Now().In(s.state.watch(home).state.At.Location()) // a state carries its server's own clock
 		rate, open := policy.At(local)
 		run.pace.Limit(rate)
 		run.waiting = ""

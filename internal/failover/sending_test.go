@@ -52,7 +52,7 @@ func TestFootageWaitsForItsWindow(t *testing.T) {
 		s, reports := newSender(t, understudy.MergePolicy{Windows: "daily 20:00-22:00"}, &dialled)
 		east := time.FixedZone("", 5*3600)
 		// The clock here is at midnight UTC, five in the morning at home.
-		s.state.watches = map[understudy.ServerID]watch{"rec-1": {known: true, state: understudy.State{At: time.Now().In(east)}}}
+		s.state.watches = map[understudy.ServerID]*watch{"rec-1": {known: true, state: understudy.State{At: time.Now().In(east)}}}
 		homes := map[understudy.ServerID]string{"rec-1": "rec-1:5210"}
 		round := func() {
 			s.sendHome(t.Context(), homes)
@@ -98,12 +98,12 @@ func TestAHomeThatLagsIsNoticed(t *testing.T) {
 	waiting.state.Cameras = []understudy.CameraState{{Camera: "lobby", Receiving: true, Waiting: true, Watermark: mark}}
 	silent.suspected = time.Minute
 	for sentence, w := range map[string]watch{"": well, "to answer a state poll": slow, "the disk is full": full, "behind with camera lobby": behind, "has not answered": silent} {
-		s.state.watches = map[understudy.ServerID]watch{"rec-1": w}
+		s.state.watches = map[understudy.ServerID]*watch{"rec-1": &w}
 		if got := s.lag("rec-1"); !strings.Contains(got, sentence) || sentence == "" && got != "" {
 			t.Errorf("%q is noticed, want %q", got, sentence)
 		}
 	}
-	s.state.watches = map[understudy.ServerID]watch{"rec-1": waiting}
+	s.state.watches = map[understudy.ServerID]*watch{"rec-1": &waiting}
 	if got := s.lag("rec-1"); got != "" {
 		t.Errorf("a camera that waits for an event lags: %q", got)
 	}

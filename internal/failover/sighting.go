@@ -33,7 +33,6 @@ func (s *State) observeSightings(a Answer) {
 		heard := a.Began - seen.Age
 		if w, ok := s.watches[seen.Server]; ok && seen.Age >= 0 && seen.Server != a.Server && (w.sighted.by == "" || heard > w.sighted.heard) {
 			w.sighted = sighting{Sighting: seen, by: a.Server, heard: heard}
-			s.watches[seen.Server] = w
 		}
 	}
 }

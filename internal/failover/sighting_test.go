@@ -32,9 +32,9 @@ func TestSightingsAge(t *testing.T) {
 func TestOnlyWellServersAreTold(t *testing.T) {
 	s := NewState("fo-1", "n", time.Second)
 	s.at = 5 * time.Second
-	s.watches = map[understudy.ServerID]watch{}
+	s.watches = map[understudy.ServerID]*watch{}
 	for _, c := range []condition{Unknown, Well, Suspect, Blind, Restarted, Leaving, Sick, Dead} {
-		s.watches[understudy.ServerID(c)] = watch{heard: 4 * time.Second, verdict: verdict{Condition: c}}
+		s.watches[understudy.ServerID(c)] = &watch{heard: 4 * time.Second, verdict: verdict{Condition: c}}
 	}
 	s.watched = sorted(s.watches)
 	if told := s.Sightings(); len(told) != 1 || told[0].Server != "well" || told[0].Age != time.Second {
@@ -66,7 +66,7 @@ func (g *gossip) heard() {
 	if g.died == 0 {
 		w := g.state.watches["rec-1"]
 		w.known, w.state, w.heard = true, g.answer(), g.now
-		g.state.watches["rec-1"], g.own = w, g.now
+		g.own = g.now
 	}
 }
 
@@ -112,7 +112,7 @@ func TestWitnessesAreTrue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := &gossip{t: t, state: NewState("fo-1", "n", time.Second), seen: map[understudy.ServerID]understudy.Sighting{},
 			at: map[understudy.ServerID]time.Duration{}, latest: map[understudy.ServerID]time.Duration{}}
-		g.state.watches = map[understudy.ServerID]watch{"rec-1": {}}
+		g.state.watches = map[understudy.ServerID]*watch{"rec-1": {}}
 		peers := []understudy.ServerID{"fo-2", "fo-3"}
 		for range rapid.IntRange(5, 60).Draw(t, "moments") {
 			g.now += time.Duration(rapid.IntRange(1, 500).Draw(t, "passed")) * time.Millisecond
@@ -166,7 +166,7 @@ func TestFreshWitnessesCount(t *testing.T) {
 			return time.Duration(rapid.IntRange(from, to).Draw(t, name)) * time.Millisecond
 		}
 		own, now := 10*time.Second, 20*time.Second
-		s.watches = map[understudy.ServerID]watch{"rec-1": {known: true, heard: own, state: understudy.State{Boot: "1", Running: own}}}
+		s.watches = map[understudy.ServerID]*watch{"rec-1": {known: true, heard: own, state: understudy.State{Boot: "1", Running: own}}}
 		tell := func(peer understudy.ServerID, heard, way time.Duration) {
 			s.observeSightings(Answer{Server: peer, Began: now - way, State: understudy.State{Seen: []understudy.Sighting{
 				{Server: "rec-1", Boot: "1", Running: heard, Age: now - heard}}}})

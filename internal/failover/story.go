@@ -58,7 +58,7 @@ func (s *Server) evidence(home understudy.ServerID, now time.Time) []understudy.
 // promises remembers how far a home says that it has the cameras which are
 // claimed of it. What it has less of when it is back, it has lost since.
 func (s *Server) promises(c understudy.Claim) {
-	w := s.state.watches[c.Home]
+	w := s.state.watch(c.Home)
 	for _, asked := range c.Cameras {
 		if p, seen := w.cameras[asked.Camera]; seen && s.state.lease(asked.Camera, c.Home).Holder == c.Home {
 			s.firsts.promised[asked.Camera] = p.durable

@@ -64,7 +64,7 @@ func TestPromisesAreTold(t *testing.T) {
 		s, reports := newSender(t, understudy.MergePolicy{}, &dialled)
 		mark := time.Now().Add(-time.Second)
 		s.state.held = map[understudy.CameraID]holding{}
-		s.state.watches = map[understudy.ServerID]watch{"rec-1": {cameras: map[understudy.CameraID]progress{}}}
+		s.state.watches = map[understudy.ServerID]*watch{"rec-1": {cameras: map[understudy.CameraID]progress{}}}
 		for _, camera := range []understudy.CameraID{"a", "b"} {
 			s.state.held[camera] = holding{camera: understudy.AssignedCamera{Camera: understudy.Camera{ID: camera}, Epoch: 2}, home: "rec-1", wanted: true}
 			// In memory it may have come further.
@@ -132,7 +132,7 @@ func TestEvidence(t *testing.T) {
 				{Kind: understudy.MilestoneLeaving, Home: "rec-1", Server: "fo-1", At: now.Add(-time.Second)}}},
 			{"sick", watch{known: true, heard: 100 * time.Second, verdict: verdict{Condition: Sick}}, nil},
 		} {
-			s.state.watches = map[understudy.ServerID]watch{"rec-1": c.w}
+			s.state.watches = map[understudy.ServerID]*watch{"rec-1": &c.w}
 			if got := s.evidence("rec-1", now); !slices.Equal(got, c.want) {
 				t.Errorf("%s: told %+v, want %+v", c.name, got, c.want)
 			}

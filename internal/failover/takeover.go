@@ -71,13 +71,13 @@ func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (
 		return demand{}, false
 	}
 	order, ordered := s.handedOver(home)
-	condition := s.watches[home].verdict.Condition
+	condition := s.watch(home).verdict.Condition
 	if _, kept := s.maintained(home); holder == home && (kept || ordered && condition == HandedOver && order.To != s.self) {
 		return demand{}, false
 	}
 	d.planned, d.ordered = d.planned || condition == HandedOver, condition == HandedOver
 	if holder != home {
-		w := s.watches[holder]
+		w := s.watch(holder)
 		stand := w.verdict
 		switch {
 		case stand.takes(camera):
@@ -108,7 +108,7 @@ func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (
 // concerned: by its verdict, or because others stand in for it there already,
 // and home still does not record it.
 func (s *State) homeFails(home understudy.ServerID, camera understudy.CameraID) (demand, bool) {
-	w := s.watches[home]
+	w := s.watch(home)
 	if w.verdict.takes(camera) {
 		return demand{why: w.verdict.Sentence, since: w.verdict.Since, planned: w.verdict.Condition == Leaving}, true
 	}
@@ -202,7 +202,7 @@ func (s *State) candidates(yield func(understudy.CameraID, understudy.ServerID) 
 // moves none.
 func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool {
 	holder := s.lease(camera, home).Holder
-	w := s.watches[holder]
+	w := s.watch(holder)
 	p, ok := w.cameras[camera]
 	if !ok || !w.verdict.answers() || !s.own.Writable || holder != home && !s.lacks(home, camera) {
 		delete(s.trials, camera)
@@ -242,7 +242,7 @@ func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool
 }
 
 // patience is how long a server may take to record a camera for the first time.
-func (s *State) patience(w watch) time.Duration {
+func (s *State) patience(w *watch) time.Duration {
 	if w.restarted > 0 {
 		return restartGrace
 	}
@@ -298,7 +298,7 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 	switch {
 	case s.site.Seq > 0 && !exists:
 		return "the site no longer has it"
-	case s.obstructs(camera, h.home) && s.at-s.watches[holder].heard <= justHeard:
+	case s.obstructs(camera, h.home) && s.at-s.watch(holder).heard <= justHeard:
 		return fmt.Sprintf("%s serves it and finds no session left there, so this one is given up for it", holder)
 	case h.trial && !covered:
 		return "it was only tried, and nothing of it could be recorded here"
@@ -331,7 +331,7 @@ func (s *State) obstructs(camera understudy.CameraID, home understudy.ServerID) 
 	if !held || lease.Holder == s.self {
 		return false
 	}
-	w := s.watches[lease.Holder]
+	w := s.watch(lease.Holder)
 	if !w.verdict.answers() || !w.cameras[camera].crowded {
 		return false
 	}
@@ -344,8 +344,8 @@ func (s *State) obstructs(camera understudy.CameraID, home understudy.ServerID) 
 func (s *State) recordedBy(camera understudy.CameraID, home understudy.ServerID) (understudy.ServerID, progress) {
 	lease := s.lease(camera, home)
 	for _, id := range []understudy.ServerID{lease.Holder, home, s.first(camera, lease.Epoch)} {
-		w, watched := s.watches[id]
-		if p := w.cameras[camera]; watched && w.verdict.answers() && p.receiving && p.steady > 0 && s.at-p.moved <= moving {
+		w := s.watch(id)
+		if p := w.cameras[camera]; w.verdict.answers() && p.receiving && p.steady > 0 && s.at-p.moved <= moving {
 			return id, p
 		}
 	}
@@ -403,7 +403,7 @@ func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, s
 			continue
 		}
 		holder := s.lease(camera, home).Holder
-		if w := s.watches[holder]; s.blinded(holder, &w) {
+		if s.blinded(holder, s.watch(holder)) {
 			continue
 		}
 		if s.awaited(home, camera, d) {
@@ -427,7 +427,7 @@ func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, s
 func (s *State) asked(camera understudy.CameraID, home understudy.ServerID) understudy.CameraEpoch {
 	lease := s.lease(camera, home)
 	asked := understudy.CameraEpoch{Camera: camera, Epoch: lease.Epoch}
-	if w := s.watches[lease.Holder]; w.verdict.Condition == Dead {
+	if w := s.watch(lease.Holder); w.verdict.Condition == Dead {
 		asked.Lost, asked.Written = true, w.cameras[camera].mark.At
 	}
 	return asked
@@ -438,7 +438,7 @@ func (s *State) asked(camera understudy.CameraID, home understudy.ServerID) unde
 // is cut off, also before that is certain. A claim would be granted the moment
 // the cut ends. What the management server tells then says how the home is.
 func (s *State) deaf(home understudy.ServerID) bool {
-	w := s.watches[home]
+	w := s.watch(home)
 	return w.verdict.Condition == Dead && !w.refusedEnough() && s.untold()
 }
 

@@ -115,21 +115,29 @@ type progress struct {
 	steady    time.Duration // moving without a stop since; 0: it stands
 }
 
+// unwatched is what is remembered of servers that are not watched.
+var unwatched watch
+
+// watch is what is remembered of a server, to be read.
+func (s *State) watch(id understudy.ServerID) *watch {
+	if w, ok := s.watches[id]; ok {
+		return w
+	}
+	return &unwatched
+}
+
 // startOver forgets what silence and failures have proven so far.
-func (w watch) startOver(at time.Duration) watch {
+func (w *watch) startOver(at time.Duration) {
 	was := w.quiet
 	w.quiet, w.suspected, w.unheard, w.refusals, w.broken, w.call = at, 0, 0, 0, 0, calling{}
 	if !w.known { // its time to start goes on
 		w.quiet = max(was, at-neverHeard+silenceMax)
 	}
 	w.statusAt, w.status, w.sighted = 0, understudy.ServerStatus{}, sighting{}
-	cameras := maps.Clone(w.cameras)
-	for id, p := range cameras {
+	for id, p := range w.cameras {
 		p.moved, p.came, p.steady = at, at, 0
-		cameras[id] = p
+		w.cameras[id] = p
 	}
-	w.cameras = cameras
-	return w
 }
 
 // doubted reports whether a server that has answered does not do so any more.
@@ -175,7 +183,6 @@ func (s *State) observeAnswer(a Answer) {
 	}
 	w.state = a.State
 	s.observeRates(a.State.Cameras)
-	s.watches[a.Server] = w
 }
 
 // shown is what the answers show of the cameras of a server, with one that has just come.
@@ -257,7 +264,6 @@ func (s *State) observeFailure(f Failure) {
 	case Broken, Silent:
 		w.refusals = 0 // in a row
 	}
-	s.watches[f.Server] = w
 }
 
 func (s *State) observeStatus(statuses []understudy.ServerStatus) {
@@ -265,7 +271,6 @@ func (s *State) observeStatus(statuses []understudy.ServerStatus) {
 	for _, status := range statuses {
 		if w, ok := s.watches[status.Server]; ok {
 			w.status, w.statusAt = status, s.at
-			s.watches[status.Server] = w
 		}
 	}
 }
@@ -288,14 +293,13 @@ func (s *State) suspect() bool {
 	}
 	s.quietUntil = s.at + silenceMin
 	news := false
-	for id, w := range s.watches {
-		bound := s.granted(&w)
+	for _, w := range s.watches {
+		bound := s.granted(w)
 		if !w.known {
 			bound = neverHeard
 		}
 		if w.suspected == 0 && s.at-w.quiet > bound {
 			w.suspected, news = s.at, true
-			s.watches[id] = w
 		}
 		if w.suspected == 0 {
 			s.quietUntil = min(s.quietUntil, w.quiet+silenceMin)
@@ -308,14 +312,13 @@ func (s *State) suspect() bool {
 func (s *State) judge() {
 	for _, id := range s.watched {
 		w := s.watches[id]
-		verdict := s.withOrders(id, s.verdict(id, &w))
+		verdict := s.withOrders(id, s.verdict(id, w))
 		if verdict.Condition == w.verdict.Condition && verdict.Kept == w.verdict.Kept && verdict.Told == w.verdict.Told && slices.Equal(verdict.Cameras, w.verdict.Cameras) {
 			continue
 		}
 		verdict.Since = s.at
 		moment := s.moment(id, w.verdict, verdict)
 		w.verdict = verdict
-		s.watches[id] = w
 		public := moment != "" || verdict.Condition == Restarted || verdict.Condition == Sick
 		s.say(understudy.EventServer, id, public, "%s", verdict.Sentence)
 		if moment != "" {
