@@ -74,7 +74,7 @@ type candidate struct {
 func (s *State) allot() {
 	bounds, bounded := s.bounds()
 	if !bounded {
-		s.shares = map[understudy.CameraID]share{}
+		clear(s.shares)
 		s.tellShares(bounds, cost{})
 		return
 	}
@@ -328,6 +328,9 @@ func (b bounds) lacks(c cost) string {
 
 // tellShares tells once what is not carried in full, and why, before it is so.
 func (s *State) tellShares(b bounds, whole cost) {
+	if len(s.shares) == 0 && s.reduced == "" { // as most often
+		return
+	}
 	reduced := map[string][]understudy.CameraID{}
 	const sub, live, none, hot = "takes %s by the second stream", "serves %s live only", "leaves %s to the next standby",
 		"stands by hot for %s, which it is to mirror"

@@ -177,11 +177,12 @@ type State struct {
 	// What follows from site and duties, and is looked up at each step; replaced, never changed.
 	ordered   map[understudy.ServerID]understudy.RecordingServer // homes of which an operator has ordered something
 	addresses map[understudy.ServerID]understudy.Addresses
-	posted    []understudy.CameraID // keys of posts, by id
-	mirrored  []understudy.CameraID // those of mirror standby
-	order     []understudy.ServerID // of duties, by id
-	always    []understudy.ServerID // whom to watch whoever holds the leases, by id
-	watched   []understudy.ServerID // keys of watches, by id
+	posted    []understudy.CameraID          // keys of posts, by id
+	mirrored  []understudy.CameraID          // those of mirror standby
+	order     []understudy.ServerID          // of duties, by id
+	always    []understudy.ServerID          // whom to watch whoever holds the leases, by id
+	watched   []understudy.ServerID          // keys of watches, by id
+	polled    map[understudy.ServerID]string // whom to poll, and where: all of them
 
 	calm      bool // the last observation said nothing new
 	idle      bool // nobody is stood in for, and nobody needs it
@@ -411,6 +412,7 @@ func (s *State) lookUp() {
 			s.addresses[id] = d.Home.Addresses
 		}
 	}
+	s.polled = nil
 	s.order = sorted(s.duties)
 	s.always = slices.Clone(s.order)
 	for _, peers := range s.peers {
@@ -524,13 +526,17 @@ func (s *State) watchWhoMatters() {
 			changed = true
 		}
 	}
-	if changed {
+	if changed || s.polled == nil {
 		s.watched = sorted(s.watches)
+		s.polled = make(map[understudy.ServerID]string, len(s.watches))
+		for _, id := range s.watched {
+			s.polled[id] = s.addresses[id].State
+		}
 	}
 }
 
 func (s *State) want() Want {
-	w := Want{Watch: s.wantWatched()}
+	w := Want{Watch: s.polled, Record: make([]understudy.AssignedCamera, 0, len(s.held))}
 	for _, id := range s.watched {
 		watch, address := s.watches[id], s.addresses[id]
 		if watch.suspected > 0 && watch.unheard == 0 && !watch.refusedEnough() {
@@ -560,21 +566,4 @@ func (s *State) want() Want {
 	w.Open = s.toOpen()
 	w.Said = s.said
 	return w
-}
-
-// wantWatched is whom to poll: what was wanted before, if it is still so.
-func (s *State) wantWatched() map[understudy.ServerID]string {
-	same := len(s.last.Watch) == len(s.watches)
-	for id := range s.watches {
-		before, ok := s.last.Watch[id]
-		same = same && ok && before == s.addresses[id].State
-	}
-	if same {
-		return s.last.Watch
-	}
-	all := make(map[understudy.ServerID]string, len(s.watches))
-	for id := range s.watches {
-		all[id] = s.addresses[id].State
-	}
-	return all
 }

@@ -101,8 +101,8 @@ func (s *State) wantMirrored() ([]understudy.AssignedCamera, map[understudy.Came
 	if len(s.mirrored) == 0 {
 		return nil, nil
 	}
-	var all []understudy.AssignedCamera
-	passed := map[understudy.CameraID]understudy.Watermark{}
+	all := make([]understudy.AssignedCamera, 0, len(s.mirrored))
+	passed := make(map[understudy.CameraID]understudy.Watermark, len(s.mirrored))
 	for _, camera := range s.mirrored {
 		if !s.mirrors(camera) {
 			continue

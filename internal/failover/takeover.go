@@ -176,7 +176,10 @@ func (s *State) candidates(yield func(understudy.CameraID, understudy.ServerID) 
 		}
 	}
 	for camera, lease := range s.leases {
-		if _, duty := s.posts[camera]; lease.Holder == s.self && !duty && !yield(camera, s.material[camera].Camera.Home) {
+		if lease.Holder != s.self {
+			continue
+		}
+		if _, duty := s.posts[camera]; !duty && !yield(camera, s.material[camera].Camera.Home) {
 			return
 		}
 	}
@@ -460,7 +463,7 @@ func (s *State) portion(home understudy.ServerID, cameras []understudy.CameraEpo
 
 func (s *State) wantClaims() []understudy.Claim {
 	var claims []understudy.Claim
-	for _, home := range sorted(s.claims) {
+	for _, home := range s.order {
 		if c := s.claims[home].claim; len(c.Cameras) > 0 {
 			claims = append(claims, c)
 		}
