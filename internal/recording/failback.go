@@ -76,6 +76,7 @@ type Failback struct {
 	Self     understudy.ServerID
 	HoldDown time.Duration
 	seen     health
+	woke     time.Time                         // when it began to look, or did again after it had stood still
 	given    map[understudy.CameraID]time.Time // when the session of a camera was given up last
 }
 
@@ -115,8 +116,15 @@ func (f *Failback) Gives(o Outlook) ([]understudy.CameraID, time.Duration) {
 }
 
 // gives returns the sessions that are in the way of who serves a camera as planned,
-// and takes note that they are given up.
+// and takes note that they are given up. A process that stood still reads words on
+// waking that are as old as that, and waits for the next.
 func (f *Failback) gives(s situation) []gift {
+	if s.now.Sub(f.seen.looked) > dozed {
+		f.woke = s.now
+	}
+	if s.now.Sub(f.woke) < dozed {
+		return nil
+	}
 	s.given = f.given
 	gifts := s.gifts()
 	for _, g := range gifts {

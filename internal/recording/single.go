@@ -18,6 +18,12 @@ import (
 const (
 	// lent is how long a camera is left alone by who gave its session up.
 	lent = 5 * time.Second
+	// justTold is how old the word is at most for which a session is given up: who has
+	// been silent since may have died.
+	justTold = 500 * time.Millisecond
+	// dozed is for how long a process has not looked that stood still, and for how
+	// long it then waits for new words.
+	dozed = time.Second
 	// lendAgain is how long it is then kept if it came back: whoever serves it
 	// cannot take it, and must not cost it more.
 	lendAgain = time.Minute
@@ -87,13 +93,13 @@ func (s *Server) begins(a understudy.AssignedCamera, old *camera, why string, re
 	return c
 }
 
-// crowding returns which cameras have no session left for whom, as they said lately.
+// crowding returns which cameras have no session left for whom, as they have just said.
 func (c *coverage) crowding(now time.Time) map[understudy.ServerID]map[understudy.CameraID]bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := map[understudy.ServerID]map[understudy.CameraID]bool{}
 	for id, one := range c.seen {
-		if now.Sub(one.at) <= fresh && len(one.crowded) > 0 {
+		if now.Sub(one.at) <= justTold && len(one.crowded) > 0 {
 			all[id] = maps.Clone(one.crowded)
 		}
 	}

@@ -48,3 +48,49 @@ func TestGifts(t *testing.T) {
 		}
 	}
 }
+
+// A process that stood still gives nothing up for the words that waited for it.
+func TestNothingIsGivenOnWaking(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	f := Failback{Self: "rec1"}
+	given := func(after time.Duration) string {
+		now := start.Add(after)
+		o := Outlook{Now: now, Home: understudy.RecordingServer{ID: "rec1", HandOver: understudy.HandOver{To: "fo1", Since: start}},
+			Leases:  []understudy.Lease{{Camera: "a", Holder: "fo1", Epoch: 2}},
+			State:   understudy.State{Storage: understudy.StorageState{Writable: true}, Cameras: []understudy.CameraState{{Camera: "a", Receiving: true}}},
+			Crowded: map[understudy.ServerID]map[understudy.CameraID]bool{"fo1": {"a": true}}}
+		cameras, _ := f.Gives(o)
+		f.Look(o)
+		return fmt.Sprint(cameras)
+	}
+	for _, look := range []struct {
+		after time.Duration
+		want  string
+	}{
+		{0, "[]"}, {dozed - 1, "[]"}, // it has just started
+		{dozed, "[a]"},
+		{lendAgain + dozed, "[]"}, // it stood still for a minute
+		{lendAgain + 2*dozed - 1, "[]"},
+		{lendAgain + 2*dozed, "[a]"},
+	} {
+		if got := given(look.after); got != look.want {
+			t.Errorf("after %s it gives up %s, want %s", look.after, got, look.want)
+		}
+	}
+}
+
+// For who has not said lately that it finds no session left none is given up: it may have died.
+func TestTheWordForASessionIsFresh(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	c := coverage{seen: map[understudy.ServerID]covering{}}
+	c.heard("fo1", understudy.Poll{Observer: "fo1", Crowded: []understudy.CameraID{"a"}}, now)
+	if !c.crowding(now.Add(justTold))["fo1"]["a"] {
+		t.Error("it has just said that it finds none left")
+	}
+	if old := c.crowding(now.Add(justTold + 1)); len(old) > 0 {
+		t.Errorf("it has been silent for too long, and counts: %v", old)
+	}
+	if watched, _ := c.of(now.Add(justTold + 1)); !watched {
+		t.Error("that it watches is known for longer")
+	}
+}

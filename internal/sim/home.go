@@ -56,6 +56,7 @@ const (
 	decideEvery  = 250 * time.Millisecond
 	homePatience = 5 * time.Second
 	coverFresh   = 2 * time.Second
+	justTold     = 500 * time.Millisecond // that the other has no session
 	leaveBound   = 10 * time.Second
 )
 
@@ -173,6 +174,7 @@ func (h *home) decide() {
 	given, rest := h.failback.Gives(now)
 	for _, id := range given {
 		h.s.say("%s gives its session with camera %s up", h.id, id)
+		h.s.oracle.givesUp(h, h.s.camera(id))
 		h.rec.give(h.s.camera(id), rest)
 	}
 	cameras, sentence, alarm := h.failback.Look(now)
@@ -206,7 +208,7 @@ func (h *home) outlook() recording.Outlook {
 		o.Single[c.id] = true
 	}
 	for id, told := range h.covers {
-		if o.Single != nil && h.s.now-told.at <= coverFresh && len(told.crowded) > 0 {
+		if o.Single != nil && h.s.now-told.at <= justTold && len(told.crowded) > 0 {
 			o.Crowded[id] = map[understudy.CameraID]bool{}
 			for _, c := range told.crowded {
 				o.Crowded[id][c] = true

@@ -176,7 +176,7 @@ func (o *oracle) putDown(f *standby, s *session) {
 			return
 		}
 	}
-	if o.wanted(c, o.holder(o.s.leaseOf(c.index).Holder), f) || s.provisional && o.wanted(c, &c.home.machine, f) {
+	if o.wanted(c, o.holder(o.s.leaseOf(c.index).Holder), &f.machine) || s.provisional && o.wanted(c, &c.home.machine, &f.machine) {
 		return // whoever serves it, or does for all that is known here, finds no session left there: this one is given up for it
 	}
 	o.s.fail("%s puts camera %s down, and nobody else has recorded it for 8 s", f.id, c.id)

@@ -68,10 +68,19 @@ func (o *oracle) broken(c *camera) {
 	}
 }
 
-// wanted: a server lacks the session that a standby has, or lacked it until just now.
-func (o *oracle) wanted(c *camera, m *machine, by *standby) bool {
+// givesUp: home gives a session up for who serves the camera and lacks it.
+func (o *oracle) givesUp(h *home, c *camera) {
+	for _, l := range h.leases { // as it knows them
+		if l.Camera == c.id && !o.wanted(c, o.holder(l.Holder), &h.machine) {
+			o.s.fail("%s gives its session with camera %s up for %s, which does not ask for it", h.id, c.id, l.Holder)
+		}
+	}
+}
+
+// wanted: a server lacks the session that another has, or lacked it until just now.
+func (o *oracle) wanted(c *camera, m, of *machine) bool {
 	const told = time.Second
-	return m != &by.machine && (m.rec.sessions[c.index].turnedAway(told) || c.sessions == 1 && o.s.now-m.changed < told)
+	return m != of && (m.rec.sessions[c.index].turnedAway(told) || c.sessions == 1 && o.s.now-m.changed < told)
 }
 
 // turnedAway: the camera has no session left for this server, or had none until
