@@ -15,6 +15,7 @@ type holding struct {
 	home    understudy.ServerID
 	wanted  bool          // by a lease, a verdict or a trial; else only until somebody else surely records it
 	trial   bool          // by a trial only
+	before  bool          // and was recorded here already, for another reason
 	freed   time.Duration // no longer wanted since
 	proof   Proof         // that somebody else records it; looked for in the own store
 	proofAt time.Duration
@@ -157,7 +158,7 @@ func (s *State) takeUp() {
 		if lease.Holder != s.self { // what the claim will be granted
 			material.Epoch, material.Provisional = max(h.camera.Epoch, lease.Epoch+1), true
 		}
-		s.held[camera] = holding{camera: material, home: home, wanted: true, trial: lease.Holder != s.self && !demanded}
+		s.held[camera] = holding{camera: material, home: home, wanted: true, trial: lease.Holder != s.self && !demanded, before: held && (h.before || !h.trial)}
 	}
 	if slices.Sort(ousted); len(ousted) > 0 {
 		s.say(understudy.EventServer, s.self, true, "%s stops recording %s: it has no room, and no other standby has taken over within %s",
@@ -303,7 +304,7 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 		return "the site no longer has it"
 	case s.obstructs(camera, h.home) && s.at-s.watch(holder).heard <= justHeard:
 		return fmt.Sprintf("%s serves it and finds no session left there, so this one is given up for it", holder)
-	case h.trial && !covered:
+	case h.trial && !h.before && !covered:
 		return "it was only tried, and nothing of it could be recorded here"
 	case other == "" && !covered && s.at-h.freed >= idleBound:
 		return fmt.Sprintf("nobody had a frame of it for %s, and %s serves it", seconds(idleBound), holder)
