@@ -3,6 +3,7 @@ package recording
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +29,8 @@ const (
 )
 
 // health is since when each camera has been recorded here without a break, and
-// since when its lease has been elsewhere, as far as this process has seen.
+// since when its lease has been elsewhere, as far as this process has seen; no
+// time where it is not so.
 type health struct {
 	looked  time.Time
 	healthy map[understudy.CameraID]time.Time
@@ -36,37 +38,42 @@ type health struct {
 	away    map[understudy.CameraID]time.Time
 }
 
-// observe returns h after a look at what runs and who holds the leases.
-func (h health) observe(now time.Time, self understudy.ServerID, state understudy.State, leases []understudy.Lease) health {
+// observe takes a look at what runs and who holds the leases.
+func (h *health) observe(now time.Time, self understudy.ServerID, state understudy.State, leases []understudy.Lease) {
 	if now.Sub(h.looked) > blink {
-		h = health{}
+		*h = health{healthy: map[understudy.CameraID]time.Time{}, crowded: map[understudy.CameraID]time.Time{}, away: map[understudy.CameraID]time.Time{}}
 	}
-	next := health{looked: now}
+	h.looked = now
 	for _, c := range state.Cameras {
-		if state.Storage.Writable && c.Receiving && (c.Recording || c.Waiting) {
-			note(&next.healthy, h.healthy, c.Camera, now)
-		} else if state.Storage.Writable && c.Crowded {
-			note(&next.crowded, h.crowded, c.Camera, now)
-		}
+		healthy := state.Storage.Writable && c.Receiving && (c.Recording || c.Waiting)
+		note(h.healthy, c.Camera, healthy, now)
+		note(h.crowded, c.Camera, !healthy && state.Storage.Writable && c.Crowded, now)
 	}
 	for _, l := range leases {
-		if l.Holder != self {
-			note(&next.away, h.away, l.Camera, now)
-		}
+		note(h.away, l.Camera, l.Holder != self, now)
 	}
-	return next
+	if len(h.healthy) > len(state.Cameras) { // some are here no longer
+		gone := func(id understudy.CameraID, _ time.Time) bool {
+			return !slices.ContainsFunc(state.Cameras, func(c understudy.CameraState) bool { return c.Camera == id })
+		}
+		maps.DeleteFunc(h.healthy, gone)
+		maps.DeleteFunc(h.crowded, gone)
+	}
+	if len(h.away) > len(leases) {
+		maps.DeleteFunc(h.away, func(id understudy.CameraID, _ time.Time) bool {
+			return !slices.ContainsFunc(leases, func(l understudy.Lease) bool { return l.Camera == id })
+		})
+	}
 }
 
-// note puts down since when a camera is seen so: as before, or from now on.
-func note(next *map[understudy.CameraID]time.Time, before map[understudy.CameraID]time.Time, c understudy.CameraID, now time.Time) {
-	since, ok := before[c]
-	if !ok {
-		since = now
+// note puts down since when a camera is so: as before, or from now on, or that it is not.
+func note(since map[understudy.CameraID]time.Time, c understudy.CameraID, so bool, now time.Time) {
+	switch {
+	case !so:
+		since[c] = time.Time{}
+	case since[c].IsZero():
+		since[c] = now
 	}
-	if *next == nil {
-		*next = map[understudy.CameraID]time.Time{}
-	}
-	(*next)[c] = since
 }
 
 // Failback decides when a home takes its cameras back, from one look after
@@ -127,14 +134,17 @@ func (f *Failback) gives(s situation) []gift {
 	}
 	s.given = f.given
 	gifts := s.gifts()
+	if len(gifts) > 0 && f.given == nil {
+		f.given = map[understudy.CameraID]time.Time{}
+	}
 	for _, g := range gifts {
-		note(&f.given, nil, g.camera, s.now)
+		f.given[g.camera] = s.now
 	}
 	return gifts
 }
 
 func (f *Failback) look(s situation) decision {
-	f.seen = f.seen.observe(s.now, s.self, s.state, s.leases)
+	f.seen.observe(s.now, s.self, s.state, s.leases)
 	s.health = f.seen
 	return decide(s)
 }
@@ -204,13 +214,11 @@ func decide(s situation) decision {
 	var silent []understudy.CameraID
 	soon, longest := 0, time.Duration(0)
 	for _, l := range away {
-		since, ok := s.health.healthy[l.Camera]
-		wait := hold
-		if !ok {
-			since, ok = s.health.crowded[l.Camera]
-			wait = s.holdCrowded(l.Camera, hold)
+		since, wait := s.health.healthy[l.Camera], hold
+		if since.IsZero() {
+			since, wait = s.health.crowded[l.Camera], s.holdCrowded(l.Camera, hold)
 		}
-		if !ok {
+		if since.IsZero() {
 			silent = append(silent, l.Camera)
 			continue
 		}
@@ -308,7 +316,7 @@ func (s situation) claimSentence(ready []understudy.Lease, steady time.Duration,
 	var recorded, crowded []understudy.CameraID
 	var holders []string
 	for _, l := range ready {
-		if _, ok := s.health.crowded[l.Camera]; ok {
+		if !s.health.crowded[l.Camera].IsZero() {
 			crowded = append(crowded, l.Camera)
 		} else {
 			recorded = append(recorded, l.Camera)

@@ -48,7 +48,7 @@ func play(seconds int, at map[int]look, base situation) string {
 		if now.change != nil {
 			now.change(&s)
 		}
-		seen = seen.observe(s.now, s.self, s.state, s.leases)
+		seen.observe(s.now, s.self, s.state, s.leases)
 		s.health = seen
 		if d := decide(s); d.Sentence != said && (len(d.Cameras) == 0 || !strings.HasPrefix(said, "claims")) {
 			said = d.Sentence
@@ -181,9 +181,9 @@ func TestFailbackDistrustsItsOwnPause(t *testing.T) {
 		Cameras: []understudy.CameraState{{Camera: "lobby", Receiving: true, Recording: true}}}
 	leases := []understudy.Lease{{Camera: "lobby", Holder: "fo-1", Epoch: 2}}
 	var seen health
-	seen = seen.observe(noon, "rec-1", state, leases)
+	seen.observe(noon, "rec-1", state, leases)
 	woken := noon.Add(time.Minute)
-	seen = seen.observe(woken, "rec-1", state, leases)
+	seen.observe(woken, "rec-1", state, leases)
 	s := situation{now: woken, self: "rec-1", state: state, leases: leases, health: seen, holdDown: 10 * time.Second}
 	if d := decide(s); len(d.Cameras) != 0 {
 		t.Errorf("claimed after a pause of a minute: %s", d.Sentence)
@@ -217,7 +217,7 @@ func TestFailbackProperties(t *testing.T) {
 					broken[c] = now
 				}
 			}
-			seen = seen.observe(s.now, s.self, s.state, s.leases)
+			seen.observe(s.now, s.self, s.state, s.leases)
 			s.health = seen
 			d := decide(s)
 			for _, claimed := range d.Cameras {

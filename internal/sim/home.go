@@ -15,6 +15,7 @@ import (
 type home struct {
 	machine
 	cameras  []*camera
+	single   map[understudy.CameraID]bool // those that allow one session; nil: none
 	failback recording.Failback
 	receiver *merge.Receiver
 	site     *understudy.Site
@@ -65,6 +66,17 @@ func newHome(s *story, id understudy.ServerID, place int) *home {
 	h.disk = newDisk(&h.machine)
 	h.begin, h.finish, h.answer = h.run, h.ended, h.polled
 	return h
+}
+
+// add gives a camera its home.
+func (h *home) add(c *camera) {
+	h.cameras = append(h.cameras, c)
+	if c.sessions == 1 {
+		if h.single == nil {
+			h.single = map[understudy.CameraID]bool{}
+		}
+		h.single[c.id] = true
+	}
 }
 
 func (h *home) run() {
@@ -197,18 +209,12 @@ func (h *home) decide() {
 }
 
 func (h *home) outlook() recording.Outlook {
-	o := recording.Outlook{Now: epoch.Add(h.s.now), State: h.state(h.looked), Home: h.server, Leases: h.leases, Planned: h.planning, Past: h.failbacks}
-	for _, c := range h.cameras {
-		if c.sessions != 1 {
-			continue
-		}
-		if o.Single == nil {
-			o.Single, o.Crowded = map[understudy.CameraID]bool{}, map[understudy.ServerID]map[understudy.CameraID]bool{}
-		}
-		o.Single[c.id] = true
-	}
+	o := recording.Outlook{Now: epoch.Add(h.s.now), State: h.state(h.looked), Home: h.server, Leases: h.leases, Planned: h.planning, Past: h.failbacks, Single: h.single}
 	for id, told := range h.covers {
 		if o.Single != nil && h.s.now-told.at <= justTold && len(told.crowded) > 0 {
+			if o.Crowded == nil {
+				o.Crowded = map[understudy.ServerID]map[understudy.CameraID]bool{}
+			}
 			o.Crowded[id] = map[understudy.CameraID]bool{}
 			for _, c := range told.crowded {
 				o.Crowded[id][c] = true

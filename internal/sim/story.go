@@ -105,7 +105,7 @@ func newStory(seed uint64, o options) *story {
 			c.loop = pick(r, 1, c.gop, 7, 40)
 		}
 		s.cameras = append(s.cameras, c)
-		c.home.cameras = append(c.home.cameras, c)
+		c.home.add(c)
 	}
 	for i := range o.Standbys {
 		s.standbys = append(s.standbys, newStandby(s, understudy.ServerID(fmt.Sprint("fo-", i+1)), 1+o.Homes+i))

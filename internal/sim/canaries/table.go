@@ -109,7 +109,7 @@ var canaries = []canary{
 	{"the hold-down does not double", "home is steady for the hold-down", []edit{
 		{failback, "hold = min(2*hold, maxHoldDown)", "hold = min(hold, maxHoldDown)"}}},
 	{"home takes back what it does not record", "home records what it takes back", []edit{
-		{failback, "if state.Storage.Writable && c.Receiving && (c.Recording || c.Waiting) {", "if true {"}}},
+		{failback, "healthy := state.Storage.Writable && c.Receiving && (c.Recording || c.Waiting)", "healthy := true"}}},
 	{"home never takes back", "after healing everything is at home", []edit{
 		{failback, "case len(away) == 0:", "case true:"}}},
 	{"a mirror's ring is trimmed by time", "a mirror loses nothing", []edit{
