@@ -41,12 +41,11 @@ func (c calling) due(at time.Duration) bool {
 
 // callUp settles which cameras are called.
 func (s *State) callUp() {
-	for _, id := range s.watched {
-		w := s.watches[id]
+	for _, w := range s.watched {
 		if w.suspected == 0 || !w.known || w.refusedEnough() || !w.call.due(s.at) {
 			continue
 		}
-		cameras := s.camerasOf(id, w)
+		cameras := s.camerasOf(w)
 		if len(cameras) == 0 {
 			continue
 		}
@@ -62,14 +61,13 @@ func (s *State) callUp() {
 
 // camerasOf are the cameras that a server serves and this one could take, those
 // first that it received.
-func (s *State) camerasOf(id understudy.ServerID, w *watch) []understudy.Camera {
+func (s *State) camerasOf(w *watch) []understudy.Camera {
 	var received, others []understudy.Camera
-	for _, camera := range s.posted {
-		c := s.posts[camera].camera
-		if s.lease(camera, c.Home).Holder != id {
+	for _, p := range s.posted {
+		if s.lease(p.camera, p.home).Holder != w.server {
 			continue
 		}
-		if w.cameras[camera].receiving {
+		if c := s.posts[p.camera].camera; w.cameras[p.camera].receiving {
 			received = append(received, c)
 		} else {
 			others = append(others, c)
@@ -80,7 +78,7 @@ func (s *State) camerasOf(id understudy.ServerID, w *watch) []understudy.Camera 
 
 // observeCalled takes in who answered in a round, also when it was told before.
 func (s *State) observeCalled(round int, answered []understudy.CameraID) {
-	for id, w := range s.watches {
+	for _, w := range s.watched {
 		if w.call.round != round { // it is of a suspicion that is over, or another's
 			continue
 		}
@@ -89,14 +87,14 @@ func (s *State) observeCalled(round int, answered []understudy.CameraID) {
 			w.call.came = s.at
 		}
 		if w.verdict.Condition == Dead && !w.refusedEnough() {
-			w.verdict.Sentence = s.obituary(id, w)
+			w.verdict.Sentence = s.obituary(w.server, w)
 		}
 	}
 }
 
 func (s *State) wantCalls() map[int][]understudy.Camera {
 	var calls map[int][]understudy.Camera
-	for _, w := range s.watches {
+	for _, w := range s.watched {
 		if !w.call.pending() {
 			continue
 		}
@@ -124,8 +122,8 @@ func (s *State) blinded(id understudy.ServerID, w *watch) bool {
 // tellBlinded says, once, that the lease of a silent server is not asked for, and
 // when it is after all.
 func (s *State) tellBlinded() {
-	for _, id := range s.watched {
-		w := s.watches[id]
+	for _, w := range s.watched {
+		id := w.server
 		blinded := s.blinded(id, w)
 		switch {
 		case blinded == w.call.told:

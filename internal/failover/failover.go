@@ -5,6 +5,7 @@
 package failover
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -177,11 +178,11 @@ type State struct {
 	// What follows from site and duties, and is looked up at each step; replaced, never changed.
 	ordered   map[understudy.ServerID]understudy.RecordingServer // homes of which an operator has ordered something
 	addresses map[understudy.ServerID]understudy.Addresses
-	posted    []understudy.CameraID          // keys of posts, by id
+	posted    []posted                       // by camera
 	mirrored  []understudy.CameraID          // those of mirror standby
 	order     []understudy.ServerID          // of duties, by id
 	always    []understudy.ServerID          // whom to watch whoever holds the leases, by id
-	watched   []understudy.ServerID          // keys of watches, by id
+	watched   []*watch                       // watches, by id
 	polled    map[understudy.ServerID]string // whom to poll, and where: all of them
 
 	calm      bool // the last observation said nothing new
@@ -195,6 +196,12 @@ type post struct {
 	standby understudy.Standby
 	rank    int
 	camera  understudy.Camera
+}
+
+// posted is a camera that this server stands by for.
+type posted struct {
+	camera understudy.CameraID
+	home   understudy.ServerID
 }
 
 // Bounds on time. The detectors' own are in watch.go.
@@ -262,10 +269,11 @@ func (s State) clone() State {
 	s.trials, s.claims, s.refused = cloned(s.trials), cloned(s.claims), cloned(s.refused)
 	s.rates, s.subRates, s.shares = cloned(s.rates), cloned(s.subRates), cloned(s.shares)
 	s.told, s.origins, s.crowded = cloned(s.told), cloned(s.origins), cloned(s.crowded)
-	for id, w := range s.watches {
+	s.watched = slices.Clone(s.watched)
+	for i, w := range s.watched {
 		other := *w
 		other.cameras = cloned(w.cameras)
-		s.watches[id] = &other
+		s.watched[i], s.watches[w.server] = &other, &other
 	}
 	return s
 }
@@ -299,7 +307,7 @@ func (s *State) noticePause(at time.Duration) {
 		return
 	}
 	s.awake = at
-	for _, w := range s.watches {
+	for _, w := range s.watched {
 		w.startOver(at)
 	}
 	s.say(understudy.EventServer, s.self, false, "%s was itself paused for %s: it starts all its observations over", s.self, seconds(gap))
@@ -310,7 +318,7 @@ func (s *State) noticePause(at time.Duration) {
 // asked for, and the first sign of life from anyone makes all silences count anew.
 func (s *State) doubtSelf() {
 	silent, known, answered, awaited := 0, 0, false, false
-	for _, w := range s.watches {
+	for _, w := range s.watched {
 		if w.known {
 			known++
 		}
@@ -323,7 +331,7 @@ func (s *State) doubtSelf() {
 	s.unheard = !s.reached && s.untold() && known > 0 && silent == known && !answered
 	isolated := s.unheard && (s.isolated || !awaited)
 	if s.isolated && !isolated {
-		for _, w := range s.watches {
+		for _, w := range s.watched {
 			if !w.refusedEnough() {
 				w.startOver(s.at)
 			}
@@ -420,10 +428,16 @@ func (s *State) lookUp() {
 	}
 	slices.Sort(s.always)
 	s.always = slices.Compact(s.always)
-	s.posted, s.mirrored = sorted(s.posts), nil
-	for _, camera := range s.posted {
-		if s.posts[camera].standby == understudy.StandbyMirror {
-			s.mirrored = append(s.mirrored, camera)
+	s.posted, s.mirrored = nil, nil
+	for home, d := range s.duties {
+		for _, c := range d.Cameras {
+			s.posted = append(s.posted, posted{c.Camera.ID, home})
+		}
+	}
+	slices.SortFunc(s.posted, func(a, b posted) int { return cmp.Compare(a.camera, b.camera) })
+	for _, p := range s.posted {
+		if s.posts[p.camera].standby == understudy.StandbyMirror {
+			s.mirrored = append(s.mirrored, p.camera)
 		}
 	}
 	for camera := range s.origins {
@@ -491,7 +505,7 @@ func (s *State) watchWhoMatters() {
 	}
 	begin := func(id understudy.ServerID) {
 		if _, ok := s.watches[id]; !ok && id != s.self && s.addresses[id].State != "" {
-			s.watches[id], changed = &watch{quiet: s.at}, true
+			s.watches[id], changed = &watch{server: id, quiet: s.at}, true
 		}
 	}
 	note := func(id understudy.ServerID) {
@@ -506,11 +520,9 @@ func (s *State) watchWhoMatters() {
 	for _, id := range s.always {
 		begin(id)
 	}
-	for home, d := range s.duties {
-		for _, c := range d.Cameras {
-			if holder := s.lease(c.Camera.ID, home).Holder; holder != home {
-				note(holder)
-			}
+	for _, p := range s.posted {
+		if holder := s.lease(p.camera, p.home).Holder; holder != p.home {
+			note(holder)
 		}
 	}
 	for _, home := range s.own.Foreign {
@@ -527,18 +539,19 @@ func (s *State) watchWhoMatters() {
 		}
 	}
 	if changed || s.polled == nil {
-		s.watched = sorted(s.watches)
+		s.watched = slices.SortedFunc(maps.Values(s.watches), func(a, b *watch) int { return cmp.Compare(a.server, b.server) })
 		s.polled = make(map[understudy.ServerID]string, len(s.watches))
-		for _, id := range s.watched {
-			s.polled[id] = s.addresses[id].State
+		for _, w := range s.watched {
+			s.polled[w.server] = s.addresses[w.server].State
 		}
 	}
 }
 
 func (s *State) want() Want {
 	w := Want{Watch: s.polled, Record: make([]understudy.AssignedCamera, 0, len(s.held))}
-	for _, id := range s.watched {
-		watch, address := s.watches[id], s.addresses[id]
+	for _, watch := range s.watched {
+		id := watch.server
+		address := s.addresses[id]
 		if watch.suspected > 0 && watch.unheard == 0 && !watch.refusedEnough() {
 			w.Verify = append(w.Verify, id)
 		}

@@ -52,8 +52,7 @@ func (s *State) mirror() {
 // mirrorable reports whether a camera's stream is to be kept open here while
 // nobody needs it, as far as the camera is concerned.
 func (s *State) mirrorable(camera understudy.CameraID) bool {
-	m, loaded := s.material[camera]
-	return s.posts[camera].standby == understudy.StandbyMirror && loaded && m.Record && s.at >= s.crowded[camera]
+	return s.posts[camera].standby == understudy.StandbyMirror && s.material[camera].Record && s.at >= s.crowded[camera]
 }
 
 // mirrors reports whether a camera's stream is kept open here without recording it.

@@ -52,6 +52,9 @@ func (s *State) over(until time.Time) bool {
 
 // withOrders adds to a verdict what an operator has ordered of the server.
 func (s *State) withOrders(id understudy.ServerID, v verdict) verdict {
+	if len(s.ordered) == 0 { // as most often
+		return v
+	}
 	if o, ok := s.handedOver(id); ok && (v.Condition == Well || v.Condition == Restarted || v.Condition == Sick && len(v.Cameras) > 0) {
 		return verdict{Condition: HandedOver, Sentence: fmt.Sprintf("%s was %s", id, o)}
 	}

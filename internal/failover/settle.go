@@ -26,7 +26,7 @@ func (s *State) pace() time.Duration {
 
 // isIdle reports that there is nothing to do here but to watch.
 func (s *State) isIdle() bool {
-	for _, w := range s.watches {
+	for _, w := range s.watched {
 		if w.verdict.Condition != Well || w.suspected > 0 {
 			return false
 		}

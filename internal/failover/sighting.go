@@ -18,9 +18,9 @@ type sighting struct {
 // for other failover servers to know.
 func (s State) Sightings() []understudy.Sighting {
 	all := make([]understudy.Sighting, 0, len(s.watched))
-	for _, id := range s.watched {
-		if w := s.watches[id]; w.verdict.Condition == Well {
-			all = append(all, understudy.Sighting{Server: id, Boot: w.state.Boot, At: w.state.At, Running: w.state.Running, Age: s.at - w.heard})
+	for _, w := range s.watched {
+		if w.verdict.Condition == Well {
+			all = append(all, understudy.Sighting{Server: w.server, Boot: w.state.Boot, At: w.state.At, Running: w.state.Running, Age: s.at - w.heard})
 		}
 	}
 	return all

@@ -32,11 +32,9 @@ func TestSightingsAge(t *testing.T) {
 func TestOnlyWellServersAreTold(t *testing.T) {
 	s := NewState("fo-1", "n", time.Second)
 	s.at = 5 * time.Second
-	s.watches = map[understudy.ServerID]*watch{}
 	for _, c := range []condition{Unknown, Well, Suspect, Blind, Restarted, Leaving, Sick, Dead} {
-		s.watches[understudy.ServerID(c)] = &watch{heard: 4 * time.Second, verdict: verdict{Condition: c}}
+		s.watched = append(s.watched, &watch{server: understudy.ServerID(c), heard: 4 * time.Second, verdict: verdict{Condition: c}})
 	}
-	s.watched = sorted(s.watches)
 	if told := s.Sightings(); len(told) != 1 || told[0].Server != "well" || told[0].Age != time.Second {
 		t.Errorf("told %v", told)
 	}

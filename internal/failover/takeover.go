@@ -113,8 +113,11 @@ func (s *State) homeFails(home understudy.ServerID, camera understudy.CameraID) 
 	if w.verdict.takes(camera) {
 		return demand{why: w.verdict.Sentence, since: w.verdict.Since, planned: w.verdict.Condition == Leaving}, true
 	}
+	if !w.verdict.answers() || s.lease(camera, home).Holder == home {
+		return demand{}, false
+	}
 	p, ok := w.cameras[camera]
-	if !ok || !w.verdict.answers() || s.lease(camera, home).Holder == home || p.steady > 0 || s.at-p.moved < standStill {
+	if !ok || p.steady > 0 || s.at-p.moved < standStill {
 		return demand{}, false
 	}
 	return demand{why: fmt.Sprintf("%s answers, but does not record camera %s", home, camera), since: p.moved + standStill}, true
@@ -132,13 +135,14 @@ func (s *State) lacks(home understudy.ServerID, camera understudy.CameraID) bool
 func (s *State) takeUp() {
 	var ousted []understudy.CameraID
 	for camera, home := range s.candidates {
-		h, held := s.held[camera]
+		_, held := s.held[camera]
 		lease := s.lease(camera, home)
 		_, demanded := s.demanded(home, camera)
 		tried := s.tried(home, camera)
 		if !held && !demanded && !tried && lease.Holder != s.self { // as most are
 			continue
 		}
+		h := s.held[camera]
 		material, ok := s.material[camera]
 		if ok {
 			if material, ok = s.limited(material); !ok && held && (lease.Holder == s.self || demanded) {
@@ -169,11 +173,9 @@ func (s *State) takeUp() {
 // candidates are the cameras that may be recorded here, with their homes, in no
 // order. What is done with one may change whether it is held.
 func (s *State) candidates(yield func(understudy.CameraID, understudy.ServerID) bool) {
-	for home, d := range s.duties {
-		for _, c := range d.Cameras {
-			if !yield(c.Camera.ID, home) {
-				return
-			}
+	for _, p := range s.posted {
+		if !yield(p.camera, p.home) {
+			return
 		}
 	}
 	for camera, lease := range s.leases {
@@ -330,16 +332,13 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 // was granted the lease after this one, or the camera, which is only tried here, is
 // known to allow one session.
 func (s *State) obstructs(camera understudy.CameraID, home understudy.ServerID) bool {
-	h, held := s.held[camera]
 	lease := s.lease(camera, home)
-	if !held || lease.Holder == s.self {
-		return false
-	}
 	w := s.watch(lease.Holder)
-	if !w.verdict.answers() || !w.cameras[camera].crowded {
+	if lease.Holder == s.self || !w.verdict.answers() || !w.cameras[camera].crowded {
 		return false
 	}
-	return h.camera.Epoch < lease.Epoch || h.trial && h.camera.Camera.Sessions == 1
+	h, held := s.held[camera]
+	return held && (h.camera.Epoch < lease.Epoch || h.trial && h.camera.Camera.Sessions == 1)
 }
 
 // recordedBy returns who else is seen recording a camera: the lease's holder,
@@ -400,8 +399,9 @@ func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, s
 	}
 	var cameras []understudy.CameraEpoch
 	why, wait := "", false
-	for _, c := range s.duties[home].Cameras {
-		camera := c.Camera.ID
+	all := s.duties[home].Cameras
+	for i := range all {
+		camera := all[i].Camera.ID
 		d, ok := s.demanded(home, camera)
 		if !ok || s.at < s.refused[camera] || !s.carries(camera) || s.deaf(home) {
 			continue

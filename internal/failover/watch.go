@@ -76,6 +76,7 @@ func (v verdict) answers() bool {
 
 // watch is what is remembered of one watched server.
 type watch struct {
+	server    understudy.ServerID
 	known     bool          // has ever answered
 	heard     time.Duration // last answer
 	quiet     time.Duration // silence counts from here: the last answer, or a later fresh start
@@ -293,7 +294,7 @@ func (s *State) suspect() bool {
 	}
 	s.quietUntil = s.at + silenceMin
 	news := false
-	for _, w := range s.watches {
+	for _, w := range s.watched {
 		bound := s.granted(w)
 		if !w.known {
 			bound = neverHeard
@@ -310,8 +311,8 @@ func (s *State) suspect() bool {
 
 // judge gives each watched server its verdict; a sentence is made when a verdict changes.
 func (s *State) judge() {
-	for _, id := range s.watched {
-		w := s.watches[id]
+	for _, w := range s.watched {
+		id := w.server
 		verdict := s.withOrders(id, s.verdict(id, w))
 		if verdict.Condition == w.verdict.Condition && verdict.Kept == w.verdict.Kept && verdict.Told == w.verdict.Told && slices.Equal(verdict.Cameras, w.verdict.Cameras) {
 			continue
@@ -378,7 +379,8 @@ func (s *State) obituary(id understudy.ServerID, w *watch) string {
 func (s *State) verdictOfAnswer(id understudy.ServerID, w *watch) verdict {
 	recorded, all := 0, 0
 	var sick []understudy.CameraID
-	for _, camera := range s.posted {
+	for _, posted := range s.posted {
+		camera := posted.camera
 		if s.leases[camera].Holder != id || slices.Contains(w.state.Short, camera) {
 			continue
 		}

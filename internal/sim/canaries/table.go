@@ -152,7 +152,7 @@ var canaries = []canary{
 	{"a session that was given up is asked for again at once", "a camera of one session moves both ways", []edit{
 		{single, "lent = 5 * time.Second", "lent = 5 * time.Nanosecond"}}},
 	{"a session in the way of home is kept", "a camera of one session moves both ways", []edit{
-		{takeover, "return h.camera.Epoch < lease.Epoch || h.trial", "return s.at < 0 || s.at < 0 && h.trial"}}},
+		{takeover, "(h.camera.Epoch < lease.Epoch || h.trial", "(s.at < 0 || s.at < 0 && h.trial"}}},
 	{"a camera of one session is asked while home holds it", "a camera of one session is recorded", []edit{
 		{vocabulary, "return c.Sessions != 1 && c.Failover", "return c.Failover"}}},
 	{"home is not left its turn", "a camera of one session moves both ways", []edit{
