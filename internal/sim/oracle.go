@@ -176,8 +176,14 @@ func (o *oracle) putDown(f *standby, s *session) {
 			return
 		}
 	}
-	if o.wanted(c, o.holder(o.s.leaseOf(c.index).Holder), &f.machine) || s.provisional && o.wanted(c, &c.home.machine, &f.machine) {
-		return // whoever serves it, or does for all that is known here, finds no session left there: this one is given up for it
+	last := o.holders[c.index][o.highest[c.index]] // a database that was restored just now may know of an earlier one
+	for _, id := range []understudy.ServerID{o.s.leaseOf(c.index).Holder, last} {
+		if o.wanted(c, o.holder(id), &f.machine) {
+			return // whoever serves it finds no session left there: this one is given up for it
+		}
+	}
+	if s.provisional && o.wanted(c, &c.home.machine, &f.machine) {
+		return // or does for all that is known here
 	}
 	o.s.fail("%s puts camera %s down, and nobody else has recorded it for 8 s", f.id, c.id)
 }
