@@ -110,7 +110,7 @@ func (s *State) wantCalls() map[int][]understudy.Camera {
 // here either: no lease is asked for of what could not be recorded, and another
 // standby may reach them. What is recorded here of one of them proves the contrary.
 func (s *State) blinded(id understudy.ServerID, w *watch) bool {
-	if w.verdict.Condition != Dead || w.refusedEnough() || !w.call.failed() {
+	if !w.verdict.unheard() || w.refusedEnough() || !w.call.failed() {
 		return false
 	}
 	return !slices.ContainsFunc(s.own.Covered, func(camera understudy.CameraID) bool {
@@ -130,7 +130,7 @@ func (s *State) tellBlinded() {
 			continue
 		case blinded:
 			s.say(understudy.EventServer, id, true, "%s, which asks for none of the leases until one does, and calls others", w.verdict.Sentence)
-		case w.verdict.Condition == Dead:
+		case w.verdict.unheard():
 			s.say(understudy.EventServer, id, true, "%s reaches cameras of %s, and asks for the leases", s.self, id)
 		}
 		w.call.told = blinded

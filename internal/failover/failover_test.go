@@ -121,10 +121,14 @@ func (s *story) do(words []string) {
 		s.wall, s.ahead = true, parseSeconds(s.t, args[0])
 	case "clock": // the wall clocks of the watched servers are set to that much later
 		s.set = parseSeconds(s.t, args[0])
-	case "status": // status rec-1 2.5 stops: as the management server saw it then, about to stop
+	case "status": // status rec-1 2.5 stops | unwritable: as the management server saw it then, about to stop or not able to write
 		seen := parseSeconds(s.t, args[1])
 		state := understudy.State{Boot: "1", At: at(seen + s.set), Running: seen + time.Minute, Storage: understudy.StorageState{Writable: true}}
-		if len(args) > 2 {
+		switch {
+		case len(args) < 3:
+		case args[2] == "unwritable":
+			state.Storage = understudy.StorageState{Sentence: "disk full"}
+		default:
 			state.Leaving = args[2]
 		}
 		s.step(Observation{Status: []understudy.ServerStatus{{Server: understudy.ServerID(args[0]), Reachable: true, State: &state}}})

@@ -339,7 +339,7 @@ func TestWhatCamerasSayHoldsBackClaimsOnly(t *testing.T) {
 			for _, claim := range w.want.Claims {
 				for _, c := range claim.Cameras {
 					holder := w.state.leases[c.Camera].Holder
-					if v := w.state.watch(holder); v.verdict.Condition == Dead && !v.refusedEnough() && v.call.failed() {
+					if v := w.state.watch(holder); v.verdict.unheard() && !v.refusedEnough() && v.call.failed() {
 						t.Fatalf("camera %s is asked for at %s, and no camera of %s answers: %+v", c.Camera, w.now, holder, v.call)
 					}
 				}

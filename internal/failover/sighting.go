@@ -71,16 +71,6 @@ func (w *watch) outruns(state understudy.State) bool {
 	return later(state, w.state) >= ahead
 }
 
-// goodbye is why a server that does not answer here is about to stop, as it told
-// the management server; empty if it did not. Who comes first waits for the
-// pictures then, and the others for it.
-func (w *watch) goodbye(at time.Duration) string {
-	if state := w.told(at); state != nil {
-		return state.Leaving
-	}
-	return ""
-}
-
 // sightings are what State.Sightings returned, and when.
 type sightings struct {
 	list []understudy.Sighting

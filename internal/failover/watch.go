@@ -70,9 +70,12 @@ func (v verdict) takes(camera understudy.CameraID) bool {
 }
 
 func (v verdict) answers() bool {
-	return v.Condition == Well || v.Condition == Restarted || v.Condition == Sick || v.Condition == Leaving && !v.Told ||
-		v.Condition == HandedOver
+	return !v.Told && (v.Condition == Well || v.Condition == Restarted || v.Condition == Sick || v.Condition == Leaving ||
+		v.Condition == HandedOver)
 }
+
+// unheard reports a server that is not heard here any more, and is no case of this server's own blindness.
+func (v verdict) unheard() bool { return v.Condition == Dead || v.Told }
 
 // watch is what is remembered of one watched server.
 type watch struct {
@@ -338,9 +341,8 @@ func (s *State) verdict(id understudy.ServerID, w *watch) verdict {
 		return verdict{Condition: Blind, Sentence: fmt.Sprintf(
 			"%s has not answered %s for %s, but %s saw it at work later than that: "+
 				"%s is blind, %s is not dead, nothing is taken over", id, s.self, seconds(s.at-w.quiet), w.witness(s.at), s.self, id)}
-	case lost && w.goodbye(s.at) != "":
-		return verdict{Condition: Leaving, Told: true, Sentence: fmt.Sprintf("%s has not answered %s for %s, and told the management server later than that that it is about to stop on purpose (%.200s)",
-			id, s.self, seconds(s.at-w.quiet), w.goodbye(s.at))}
+	case lost && w.told(s.at) != nil: // others hear it, and have the time for it that they have then
+		return s.hearsay(id, w, w.told(s.at))
 	case lost && w.verdict.Condition == Dead && !w.verdict.Kept: // nothing new is said of it
 		return w.verdict
 	case lost:
@@ -360,6 +362,18 @@ func (s *State) verdict(id understudy.ServerID, w *watch) verdict {
 			id, seconds(s.at-w.broken), w.state.Storage.Sentence)}
 	}
 	return s.verdictOfAnswer(id, w)
+}
+
+// hearsay is the verdict on a server that is not heard here, and that the
+// management server has seen since, though not at work.
+func (s *State) hearsay(id understudy.ServerID, w *watch, seen *understudy.State) verdict {
+	v := verdict{Condition: Leaving, Told: true}
+	what := fmt.Sprintf("is about to stop on purpose (%.200s)", seen.Leaving)
+	if seen.Leaving == "" {
+		v.Condition, what = Sick, fmt.Sprintf("cannot write recordings (%.300s)", seen.Storage.Sentence)
+	}
+	v.Sentence = fmt.Sprintf("%s has not answered %s for %s, and told the management server later than that that it %s", id, s.self, seconds(s.at-w.quiet), what)
+	return v
 }
 
 // obituary says of what a server died.
