@@ -40,14 +40,15 @@ func (m *managementServer) stateAddresses() (map[understudy.ServerID]string, boo
 	return addresses, known
 }
 
-// tendOrders ends an operator's orders when their time is over.
+// tendOrders ends an operator's orders when their time is over: who hears this
+// server goes by its word and not by a clock of its own.
 func (m *managementServer) tendOrders(ctx context.Context) error {
-	const every = 5 * time.Second
+	const every = time.Second
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		if err := m.service.TendOrders(ctx); err != nil && ctx.Err() == nil {
-			m.log.Error("the orders whose time is over could not be ended; servers end them by themselves", "error", err)
+			m.log.Error("the orders whose time is over could not be ended; servers that hear nothing of this one end them by themselves", "error", err)
 		}
 		select {
 		case <-ctx.Done():
