@@ -92,7 +92,9 @@ func (o *oracle) restored() {
 // than it knows, and that nobody who can be asked has seen it: what is granted
 // then cannot be avoided, and the epochs of this story prove nothing.
 func (o *oracle) unknowing() bool {
-	const looked = 2 * time.Second // a server that came back since may not have been asked yet
+	// A server that came back is asked when the question before has waited for its 2 s,
+	// and what it answers counts with the next look.
+	const looked = watchPatience + watchEvery + watchSettle + 350*time.Millisecond
 	a := o.s.authority
 	if o.old == "" || a.m.Stream() != o.old {
 		return false
