@@ -136,6 +136,7 @@ const (
 	ofQuiet
 	ofMirrors
 	ofAimed
+	ofCables
 )
 
 func dice(seed, subsystem uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, subsystem)) }

@@ -1,6 +1,11 @@
 package sim
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"understudy"
+)
 
 // aimed are an operator's orders, and faults that seldom come about by chance:
 // several things in a row, or for longer than most. A story has one at most.
@@ -113,6 +118,10 @@ func (f *faults) alone() {
 // loseSight: while a failover server does not see a home, that one records again
 // for a moment and loses its cameras.
 func (f *faults) loseSight() {
+	if chance(dice(f.s.seed, ofCables), 0.5) {
+		f.moveCables()
+		return
+	}
 	h, m := f.home(), f.standby()
 	sight := func(cut bool) {
 		f.s.say("%s and %s see each other: %v", h.id, m.id, !cut)
@@ -131,5 +140,73 @@ func (f *faults) loseSight() {
 				f.s.after(between(f.dice, 0, 5*time.Second), func() { sight(false) })
 			})
 		})
+	})
+}
+
+// moveCables: an operator puts a home that has just begun to record again under
+// maintenance and moves its cables, first those to the failover servers. It takes its
+// cameras back meanwhile, and loses them. When it is seen again, it has come further than it
+// was last seen, and does not go on; and nobody takes over from it.
+func (f *faults) moveCables() {
+	h, a := f.home(), f.s.authority
+	sight := func(cut bool) {
+		f.s.say("%s is out of the sight of all failover servers: %v", h.id, cut)
+		for _, m := range f.s.standbys {
+			f.s.net.set(h.place, m.place, cut)
+			f.s.net.set(m.place, h.place, cut)
+		}
+	}
+	h.kill()
+	f.s.after(between(f.dice, 3*time.Second, 6*time.Second), h.start)
+	f.when(h.records, func() {
+		if !a.alive() {
+			return
+		}
+		f.s.say("%s is under maintenance", h.id)
+		h.promised = a.wall().Add(time.Hour)
+		a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: h.promised}))
+		f.s.after(between(f.dice, 25*time.Second, 35*time.Second), func() { f.s.endMaintenance(h) })
+		f.later(between(f.dice, 250*time.Millisecond, time.Second), func() { sight(true) })
+		f.when(h.serves, func() {
+			f.later(between(f.dice, time.Second, 3*time.Second), func() {
+				for _, c := range h.cameras {
+					f.cutCameraOf(&h.machine, c, between(f.dice, 14*time.Second, 20*time.Second))
+				}
+				f.later(between(f.dice, 9*time.Second, 12*time.Second), func() { sight(false) })
+			})
+		})
+	})
+}
+
+// records reports whether a home runs and has recorded something of each of its cameras.
+func (h *home) records() bool {
+	return h.alive() && !slices.ContainsFunc(h.cameras, func(c *camera) bool {
+		s := h.rec.sessions[c.index]
+		return s == nil || s.moved == 0
+	})
+}
+
+// serves reports whether a home has the leases of all its cameras.
+func (h *home) serves() bool {
+	return !slices.ContainsFunc(h.cameras, func(c *camera) bool { return h.s.leaseOf(c.index).Holder != h.id })
+}
+
+// later does something after a while, unless everything is mended then.
+func (f *faults) later(after time.Duration, do func()) {
+	f.s.after(after, func() {
+		if !f.s.faults.over {
+			do()
+		}
+	})
+}
+
+// when does something as soon as something holds.
+func (f *faults) when(holds func() bool, do func()) {
+	f.later(250*time.Millisecond, func() {
+		if holds() {
+			do()
+		} else {
+			f.when(holds, do)
+		}
 	})
 }
