@@ -101,7 +101,7 @@ func (f *faults) alone() {
 	if chance(f.dice, 0.3) && a.backup == nil {
 		a.backup = a.store.Copy()
 		f.s.after(between(f.dice, 41*time.Second, 42*time.Second), func() {
-			if !f.over && a.up {
+			if a.up {
 				a.restore()
 			}
 		})
