@@ -146,6 +146,7 @@ type State struct {
 	reached   bool          // the management server answers
 	reachedAt time.Duration // since when, if it does
 	toldAt    time.Duration // when it last told what it sees of all servers
+	toldSince time.Duration // since when it does so without a longer pause
 	unheard   bool          // nobody answers now, no camera either
 	isolated  bool          // nobody answers: it may be this server that is cut off
 	// quietUntil: nobody needs to be suspected of silence before this.

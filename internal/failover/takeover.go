@@ -438,12 +438,13 @@ func (s *State) asked(camera understudy.CameraID, home understudy.ServerID) unde
 }
 
 // deaf reports that a home is only silent, and that the management server, which
-// tells of everybody each second, has been silent too: it may be this server that
-// is cut off, also before that is certain. A claim would be granted the moment
-// the cut ends. What the management server tells then says how the home is.
+// tells of everybody each second, has been silent too, or was until just now: it may
+// be this server that is cut off, also before that is certain. A claim would be
+// granted the moment the cut ends. What the management server tells then says how
+// the home is, and the home itself answers again.
 func (s *State) deaf(home understudy.ServerID) bool {
 	w := s.watch(home)
-	return w.verdict.Condition == Dead && !w.refusedEnough() && s.untold()
+	return w.verdict.Condition == Dead && !w.refusedEnough() && (s.untold() || s.at-s.toldSince < hearAgain)
 }
 
 // untold reports that the management server, which tells of everybody each second,

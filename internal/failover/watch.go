@@ -26,6 +26,7 @@ const (
 	unwritable   = 1500 * time.Millisecond
 	statusFresh  = 2500 * time.Millisecond // age of what the management server saw
 	statusLate   = 1400 * time.Millisecond // since the management server last told, each second
+	hearAgain    = 1500 * time.Millisecond // since it tells again: a server that the same cut hid has answered by then
 	statusAhead  = 400 * time.Millisecond  // that it must have seen later than this server did
 	refusedAhead = 750 * time.Millisecond  // the same, against connections that were refused
 )
@@ -271,6 +272,9 @@ func (s *State) observeFailure(f Failure) {
 }
 
 func (s *State) observeStatus(statuses []understudy.ServerStatus) {
+	if s.untold() {
+		s.toldSince = s.at
+	}
 	s.toldAt = s.at
 	for _, status := range statuses {
 		if w, ok := s.watches[status.Server]; ok {

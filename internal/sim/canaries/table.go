@@ -59,7 +59,7 @@ var canaries = []canary{
 	{"cameras that are not recorded are ignored", "a reachable camera is recorded", []edit{
 		{watch, "if ok && s.own.Writable && s.neglected(w, camera, p) {", "if ok && camera == \"\" {"}}},
 	{"claim while cut off", "no takeover by a server that was cut off", []edit{
-		{takeover, "&& !w.refusedEnough() && s.untold()", "&& !w.refusedEnough() && s.at < 0"}}},
+		{takeover, "(s.untold() || s.at-s.toldSince < hearAgain)", "s.at < 0"}}},
 	{"the rank's delay is ignored", "those that come first are left the time", []edit{
 		{takeover, "wait := time.Duration(duty.rank) * s.rankDelay", "wait := time.Duration(0)"}}},
 	{"in a planned stop the second does not wait for the first", "those that come first are left the time", []edit{
