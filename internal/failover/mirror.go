@@ -69,19 +69,33 @@ func (s *State) origin(camera understudy.CameraID) (origin, understudy.Watermark
 	return origin{server: holder, boot: w.state.Boot, run: p.run}, p.mark, ok
 }
 
-// noticeCrowded takes note of cameras that refuse a mirror's session while their
-// own server has one. Asking again would take the place of somebody else.
+// noticeCrowded takes note of cameras that have no session for a mirror beside the
+// one that records: they refuse it here while their own server has one, or they
+// refuse one to who serves them while it is open here, since this server was
+// there first. Asking again would take the place of somebody else.
 func (s *State) noticeCrowded() {
-	var crowded []understudy.CameraID
+	var refused, taken []understudy.CameraID
 	for _, camera := range s.own.Crowded {
 		w := s.watch(s.material[camera].Camera.Home)
 		if s.mirrors(camera) && w.cameras[camera].receiving {
-			crowded = append(crowded, camera)
+			refused = append(refused, camera)
 		}
 	}
-	slices.Sort(crowded)
+	for _, camera := range s.mirrored {
+		w := s.watch(s.lease(camera, s.posts[camera].camera.Home).Holder)
+		if w.cameras[camera].crowded && w.verdict.answers() && s.mirrors(camera) {
+			taken = append(taken, camera)
+		}
+	}
+	slices.Sort(refused)
+	s.leaveAlone(refused, "cannot mirror %s: no session is left there beside the one that records")
+	s.leaveAlone(taken, "stops mirroring %s: no session is left there for the one that is to record")
+}
+
+// leaveAlone ends the mirroring of cameras for a while, and tells of those of which it is news.
+func (s *State) leaveAlone(cameras []understudy.CameraID, why string) {
 	var news []understudy.CameraID
-	for _, camera := range crowded {
+	for _, camera := range cameras {
 		if _, before := s.crowded[camera]; !before {
 			news = append(news, camera)
 		}
@@ -89,8 +103,8 @@ func (s *State) noticeCrowded() {
 	}
 	if len(news) > 0 {
 		s.say(understudy.EventCamera, s.material[news[0]].Camera.Home, true,
-			"%s cannot mirror %s: no session is left there beside the one that records; it stands by hot instead, and tries again each %s; "+
-				"allow more sessions on the camera, or set how many it has", s.self, naming(news), crowdedPause)
+			"%s "+why+"; it stands by hot instead, and tries again each %s; allow more sessions on the camera, or set how many it has",
+			s.self, naming(news), crowdedPause)
 	}
 }
 
