@@ -68,10 +68,12 @@ func (o *oracle) broken(c *camera) {
 	}
 }
 
-// givesUp: home gives a session up for who serves the camera and lacks it.
+// givesUp: home gives a session up for who serves the camera and lacks it, or has
+// just got it when the camera itself ended that of home.
 func (o *oracle) givesUp(h *home, c *camera) {
 	for _, l := range h.leases { // as it knows them
-		if l.Camera == c.id && !o.wanted(c, o.holder(l.Holder), &h.machine) {
+		to := o.holder(l.Holder)
+		if s := to.rec.sessions[c.index]; l.Camera == c.id && !o.wanted(c, to, &h.machine) && (s == nil || s.slot == nil) {
 			o.s.fail("%s gives its session with camera %s up for %s, which does not ask for it", h.id, c.id, l.Holder)
 		}
 	}
