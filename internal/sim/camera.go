@@ -19,6 +19,7 @@ type camera struct {
 	loop     int // frames after which the same bytes come again; 0 never
 	onPlay   bool
 	sessions int // at a time; 0 is any number
+	said     int // the same, as an administrator has said; 0 if nobody has
 	slotLife time.Duration
 
 	on     bool

@@ -137,6 +137,7 @@ const (
 	ofMirrors
 	ofAimed
 	ofCables
+	ofSessions
 )
 
 func dice(seed, subsystem uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, subsystem)) }

@@ -15,7 +15,7 @@ import (
 type home struct {
 	machine
 	cameras  []*camera
-	single   map[understudy.CameraID]bool // those that allow one session; nil: none
+	single   map[understudy.CameraID]bool // those that are known to allow one session; nil: none
 	failback recording.Failback
 	receiver *merge.Receiver
 	site     *understudy.Site
@@ -71,7 +71,7 @@ func newHome(s *story, id understudy.ServerID, place int) *home {
 // add gives a camera its home.
 func (h *home) add(c *camera) {
 	h.cameras = append(h.cameras, c)
-	if c.sessions == 1 {
+	if c.said == 1 {
 		if h.single == nil {
 			h.single = map[understudy.CameraID]bool{}
 		}
@@ -211,7 +211,7 @@ func (h *home) decide() {
 func (h *home) outlook() recording.Outlook {
 	o := recording.Outlook{Now: epoch.Add(h.s.now), State: h.state(h.looked), Home: h.server, Leases: h.leases, Planned: h.planning, Past: h.failbacks, Single: h.single}
 	for id, told := range h.covers {
-		if o.Single != nil && h.s.now-told.at <= justTold && len(told.crowded) > 0 {
+		if h.s.now-told.at <= justTold && len(told.crowded) > 0 {
 			if o.Crowded == nil {
 				o.Crowded = map[understudy.ServerID]map[understudy.CameraID]bool{}
 			}

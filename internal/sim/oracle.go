@@ -392,7 +392,10 @@ func (o *oracle) patience() time.Duration {
 		longest = max(longest, hold)
 	}
 	for _, c := range o.s.cameras {
-		if c.sessions > 0 {
+		switch {
+		case c.said != c.sessions: // home waits for as long as its own may linger
+			longest = max(longest, lingering)
+		case c.sessions > 0:
 			longest = max(longest, c.slotLife)
 		}
 	}

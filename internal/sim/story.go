@@ -96,13 +96,16 @@ func newStory(seed uint64, o options) *story {
 	for i := range o.Homes {
 		s.homes = append(s.homes, newHome(s, understudy.ServerID(fmt.Sprint("rec-", i+1)), 1+i))
 	}
-	r := dice(seed, ofCameras)
+	r, said := dice(seed, ofCameras), dice(seed, ofSessions)
 	for i := range o.Cameras {
 		c := &camera{s: s, id: understudy.CameraID([]string{"a", "b", "c", "d"}[i]), index: i, place: 1 + o.Homes + o.Standbys + i,
 			home: s.homes[i%o.Homes], interval: between(r, 125*time.Millisecond, 400*time.Millisecond), gop: 2 + r.IntN(8),
 			onPlay: chance(r, 0.5), sessions: pick(r, 0, 0, 0, 1, 3), slotLife: between(r, 10*time.Second, 60*time.Second), on: true}
 		if chance(r, 0.4) {
 			c.loop = pick(r, 1, c.gop, 7, 40)
+		}
+		if chance(said, 0.7) {
+			c.said = c.sessions
 		}
 		s.cameras = append(s.cameras, c)
 		c.home.add(c)
@@ -158,7 +161,7 @@ func (s *story) configure() {
 		must(m.PutRecordingServer(background, r))
 	}
 	for _, c := range s.cameras {
-		must(m.PutCamera(background, understudy.Camera{ID: c.id, Home: c.home.id, URL: "rtsp://" + string(c.id) + "/", Sessions: c.sessions}, nil))
+		must(m.PutCamera(background, understudy.Camera{ID: c.id, Home: c.home.id, URL: "rtsp://" + string(c.id) + "/", Sessions: c.said}, nil))
 	}
 	s.authority.refresh()
 }

@@ -154,9 +154,12 @@ var canaries = []canary{
 	{"a session in the way of home is kept", "a camera of one session moves both ways", []edit{
 		{takeover, "(h.camera.Epoch < lease.Epoch || h.trial", "(s.at < 0 || s.at < 0 && h.trial"}}},
 	{"a camera of one session is asked while home holds it", "a camera of one session is recorded", []edit{
-		{vocabulary, "return c.Sessions != 1 && c.Failover", "return c.Failover"}}},
+		{vocabulary, "return c.Sessions != 1 && c.Failover", "return c.Failover"},
+		{mirroring, "if w.cameras[camera].crowded && w", "if s.at < 0 && w"}}}, // it would leave it to home again
 	{"home is not left its turn", "a camera of one session moves both ways", []edit{
 		{takeover, "t.turn > 0 && s.at-t.turn < sessionTurn {", "t.turn > 0 && s.at-t.turn < 0 {"}}},
+	{"a mirror keeps the session that is needed to record", "a camera of one session is recorded", []edit{
+		{mirroring, "if w.cameras[camera].crowded && w", "if s.at < 0 && w"}}},
 	{"a maintenance does not end by its own time", "an order ends by its own time", []edit{
 		{handover, "case !kept.Until.IsZero() && !kept.Stands(now):", "case now.IsZero():"}}},
 	{"an order that is over stands while a claim is decided", "no takeover from a healthy server", []edit{
