@@ -222,7 +222,7 @@ func (s *State) tried(home understudy.ServerID, camera understudy.CameraID) bool
 		return true
 	}
 	t, trying := s.trials[camera]
-	if t.turn == 0 && s.obstructs(camera, home) {
+	if _, held := s.held[camera]; t.turn == 0 && p.crowded && (!held || s.obstructs(camera, home)) {
 		t = trial{began: s.at - trialPause, turn: s.at}
 		s.trials[camera], trying = t, true
 	}
