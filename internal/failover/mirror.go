@@ -70,13 +70,13 @@ func (s *State) origin(camera understudy.CameraID) (origin, understudy.Watermark
 }
 
 // noticeCrowded takes note of cameras that have no session for a mirror beside the
-// one that records: they refuse it here while their own server has one, or they
+// one that records: they refuse it here while who serves them has one, or they
 // refuse one to who serves them while it is open here, since this server was
 // there first. Asking again would take the place of somebody else.
 func (s *State) noticeCrowded() {
 	var refused, taken []understudy.CameraID
 	for _, camera := range s.own.Crowded {
-		w := s.watch(s.material[camera].Camera.Home)
+		w := s.watch(s.lease(camera, s.material[camera].Camera.Home).Holder)
 		if s.mirrors(camera) && w.cameras[camera].receiving {
 			refused = append(refused, camera)
 		}

@@ -394,7 +394,7 @@ func (o *oracle) patience() time.Duration {
 	for _, c := range o.s.cameras {
 		switch {
 		case c.said != c.sessions: // home waits for as long as its own may linger
-			longest = max(longest, lingering)
+			longest = max(longest, c.slotLife+lingering)
 		case c.sessions > 0:
 			longest = max(longest, c.slotLife)
 		}
