@@ -26,6 +26,9 @@ const (
 	// blink is how long the observer may have looked away. A process that was
 	// stopped for longer does not know what happened meanwhile.
 	blink = 3 * time.Second
+	// lapse is for how long a camera with no session left may not answer, and goes on
+	// counting as one: a lost packet or two make a question fail.
+	lapse = 8 * time.Second
 )
 
 // health is since when each camera has been recorded here without a break, and
@@ -35,19 +38,27 @@ type health struct {
 	looked  time.Time
 	healthy map[understudy.CameraID]time.Time
 	crowded map[understudy.CameraID]time.Time // instead, since when it has had no session left for this server
+	refused map[understudy.CameraID]time.Time // when that was last so
 	away    map[understudy.CameraID]time.Time
 }
 
 // observe takes a look at what runs and who holds the leases.
 func (h *health) observe(now time.Time, self understudy.ServerID, state understudy.State, leases []understudy.Lease) {
 	if now.Sub(h.looked) > blink {
-		*h = health{healthy: map[understudy.CameraID]time.Time{}, crowded: map[understudy.CameraID]time.Time{}, away: map[understudy.CameraID]time.Time{}}
+		*h = health{healthy: map[understudy.CameraID]time.Time{}, crowded: map[understudy.CameraID]time.Time{},
+			refused: map[understudy.CameraID]time.Time{}, away: map[understudy.CameraID]time.Time{}}
 	}
 	h.looked = now
 	for _, c := range state.Cameras {
 		healthy := state.Storage.Writable && c.Receiving && (c.Recording || c.Waiting)
 		note(h.healthy, c.Camera, healthy, now)
-		note(h.crowded, c.Camera, !healthy && state.Storage.Writable && c.Crowded, now)
+		switch {
+		case healthy:
+			delete(h.refused, c.Camera)
+		case c.Crowded:
+			h.refused[c.Camera] = now
+		}
+		note(h.crowded, c.Camera, !healthy && state.Storage.Writable && now.Sub(h.refused[c.Camera]) <= lapse, now)
 	}
 	for _, l := range leases {
 		note(h.away, l.Camera, l.Holder != self, now)
@@ -58,6 +69,7 @@ func (h *health) observe(now time.Time, self understudy.ServerID, state understu
 		}
 		maps.DeleteFunc(h.healthy, gone)
 		maps.DeleteFunc(h.crowded, gone)
+		maps.DeleteFunc(h.refused, gone)
 	}
 	if len(h.away) > len(leases) {
 		maps.DeleteFunc(h.away, func(id understudy.CameraID, _ time.Time) bool {
@@ -214,9 +226,10 @@ func decide(s situation) decision {
 	var silent []understudy.CameraID
 	soon, longest := 0, time.Duration(0)
 	for _, l := range away {
-		since, wait := s.health.healthy[l.Camera], hold
+		since, wait, answers := s.health.healthy[l.Camera], hold, true
 		if since.IsZero() {
 			since, wait = s.health.crowded[l.Camera], s.holdCrowded(l.Camera, hold)
+			answers = s.health.refused[l.Camera].Equal(s.now)
 		}
 		if since.IsZero() {
 			silent = append(silent, l.Camera)
@@ -225,7 +238,7 @@ func decide(s situation) decision {
 		if taken := s.health.away[l.Camera]; taken.After(since) {
 			since = taken
 		}
-		if steady := s.now.Sub(since); steady >= wait {
+		if steady := s.now.Sub(since); steady >= wait && answers {
 			ready, longest = append(ready, l), max(longest, steady)
 		} else {
 			soon++

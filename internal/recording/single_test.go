@@ -94,3 +94,34 @@ func TestTheWordForASessionIsFresh(t *testing.T) {
 		t.Error("that it watches is known for longer")
 	}
 }
+
+// A camera with no session left that does not answer once in a while is waited for as
+// long as one that always does, and is claimed while it answers.
+func TestACrowdedCameraMayMissAnAnswer(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name      string
+		from, to  time.Duration // it does not answer
+		claimedAt time.Duration
+	}{
+		{"it always answers", 0, 0, ownSession},
+		{"not for a moment", 20 * time.Second, 20*time.Second + lapse, ownSession},
+		{"not when it is due", ownSession - time.Second, ownSession + time.Second, ownSession + time.Second},
+		{"not for long", 20 * time.Second, 21*time.Second + lapse, 21*time.Second + lapse + ownSession},
+	} {
+		f := Failback{Self: "rec1", HoldDown: time.Second}
+		claimed := time.Duration(-1)
+		for at := time.Duration(0); claimed < 0 && at < 3*time.Minute; at += time.Second {
+			state := understudy.CameraState{Camera: "a", Crowded: at < c.from || at >= c.to}
+			cameras, _, _ := f.Look(Outlook{Now: start.Add(at), Home: understudy.RecordingServer{ID: "rec1"},
+				Leases: []understudy.Lease{{Camera: "a", Holder: "fo1", Epoch: 2}},
+				State:  understudy.State{Storage: understudy.StorageState{Writable: true}, Cameras: []understudy.CameraState{state}}})
+			if len(cameras) > 0 {
+				claimed = at
+			}
+		}
+		if claimed != c.claimedAt {
+			t.Errorf("%s: claimed after %s, want %s", c.name, claimed, c.claimedAt)
+		}
+	}
+}
