@@ -105,7 +105,7 @@ var canaries = []canary{
 		{leases, "Epoch: highest + 1", "Epoch: lease.Epoch"},
 		{memory, "c.Lease.Epoch <= had", "c.Lease.Epoch < had"}}},
 	{"failback without hold-down", "home is steady for the hold-down", []edit{
-		{failback, "steady >= wait {", "steady >= 0 {"}}},
+		{failback, "steady >= wait && answers {", "steady >= min(wait, 0) && answers {"}}},
 	{"the hold-down does not double", "home is steady for the hold-down", []edit{
 		{failback, "hold = min(2*hold, maxHoldDown)", "hold = min(hold, maxHoldDown)"}}},
 	{"home takes back what it does not record", "home records what it takes back", []edit{
