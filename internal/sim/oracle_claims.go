@@ -129,6 +129,9 @@ func (o *oracle) ranked(h *home, f *standby, id understudy.CameraID) {
 		if kind, _, _ := a.site.Standby(understudy.Camera{ID: id, Home: h.id}, before); kind == understudy.StandbyCold && h.alive() {
 			continue // it has not what it needs to try a camera of a home that lives
 		}
+		if b.rec.sessions[o.s.camera(id).index].turnedAway(0) {
+			continue // the camera has no session left for it
+		}
 		if o.reaches(b, h, long) && b.alive() && o.s.now-b.changed > long && !b.disk.broken && o.s.now-b.disk.since > long && o.s.net.whole(b.place, a.place, long) &&
 			o.s.net.whole(b.place, h.place, long) && a.alive() && o.s.now-a.changed > long && o.s.now-f.changed > long {
 			o.s.fail("%s took camera %s of %s, and %s comes before it and is well", f.id, id, h.id, before)
