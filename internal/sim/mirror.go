@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"time"
+
 	"understudy"
 	"understudy/internal/recording"
 )
@@ -9,11 +11,12 @@ import (
 // records; recording.Mirror says how much of it that one may still lose.
 type reflection struct {
 	mirror  recording.Mirror
-	wanted  bool // another server records the camera
-	mirrors bool // as it was wanted when the last frame came
-	writing bool // frames are written meanwhile: the ring is full, or it was being recorded
-	spilled bool // the ring was full
-	carried bool // a takeover from a ring that had all
+	wanted  bool          // another server records the camera
+	mirrors bool          // as it was wanted when the last frame came
+	writing bool          // frames are written meanwhile: the ring is full, or it was being recorded
+	spilled bool          // the ring was full
+	full    time.Duration // it was, the last time; 0 never
+	carried bool          // a takeover from a ring that had all
 	ring    []*understudy.Sample
 	numbers []int // of its frames
 }
@@ -51,7 +54,7 @@ func (s *session) reflect(n int, key bool) {
 	if len(s.ring) > s.m.s.o.Ring {
 		s.m.s.say("the ring of %s for camera %s is full", s.m.id, s.cam.id)
 		s.m.s.tally.Spills++
-		s.writing, s.spilled = true, true
+		s.writing, s.spilled, s.full = true, true, s.m.s.now
 		s.save()
 	}
 }
