@@ -35,6 +35,13 @@ func (l *eventLog) report(_ context.Context, server understudy.ServerID, r under
 	return nil
 }
 
+// arrived returns what the log has.
+func (l *eventLog) arrived() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.got)
+}
+
 // vault keeps files in memory; while it hangs, nothing comes back from it.
 type vault struct {
 	files sync.Map
@@ -86,8 +93,8 @@ func TestOutlastsAnAbsentLog(t *testing.T) {
 		l.away.Store(false)
 		time.Sleep(time.Minute)
 		stop()
-		if len(l.got) != most/2 || !slices.Equal(l.got[:2], []string{"rec-1 0", "rec-1 2"}) {
-			t.Errorf("%d arrived, beginning with %v", len(l.got), l.got[:min(2, len(l.got))])
+		if got := l.arrived(); len(got) != most/2 || !slices.Equal(got[:2], []string{"rec-1 0", "rec-1 2"}) {
+			t.Errorf("%d arrived, beginning with %v", len(got), got[:min(2, len(got))])
 		}
 	})
 }
@@ -118,8 +125,8 @@ func TestOutlivesItsServer(t *testing.T) {
 		_, stop = run(t, &l, &v)
 		time.Sleep(5 * time.Second)
 		stop()
-		if want := []string{"rec-1 told at once", "rec-1 suspected", "rec-1 decided", "rec-1 started", "rec-1 ended"}; !slices.Equal(l.got, want) {
-			t.Errorf("arrived: %q, want %q", l.got, want)
+		if got, want := l.arrived(), []string{"rec-1 told at once", "rec-1 suspected", "rec-1 decided", "rec-1 started", "rec-1 ended"}; !slices.Equal(got, want) {
+			t.Errorf("arrived: %q, want %q", got, want)
 		}
 	})
 }
@@ -135,8 +142,8 @@ func TestTellsBesideADiskThatHangs(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		l.away.Store(false)
 		time.Sleep(5 * time.Second)
-		if want := []string{"rec-1 storage failed"}; !slices.Equal(l.got, want) {
-			t.Errorf("arrived: %q, want %q", l.got, want)
+		if got, want := l.arrived(), []string{"rec-1 storage failed"}; !slices.Equal(got, want) {
+			t.Errorf("arrived: %q, want %q", got, want)
 		}
 		close(v.hangs)
 		stop()
@@ -153,8 +160,8 @@ func TestBeginsAnewAfterDamage(t *testing.T) {
 		o.Report(understudy.Report{Sentence: "started"})
 		time.Sleep(time.Second)
 		stop()
-		if want := []string{"rec-1 started"}; !slices.Equal(l.got, want) {
-			t.Errorf("arrived: %q, want %q", l.got, want)
+		if got, want := l.arrived(), []string{"rec-1 started"}; !slices.Equal(got, want) {
+			t.Errorf("arrived: %q, want %q", got, want)
 		}
 	})
 }
