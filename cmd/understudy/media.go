@@ -105,9 +105,10 @@ func (m *mediaServer) run(ctx context.Context, role func(context.Context) error,
 	}
 	g.Go(func() error { return keepMembership(running, m.node, m.site, m.log) })
 	err := g.Wait()
-	m.outbox.Keep()
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	return errors.Join(err, m.store.Close(), m.lock.Close())
+	err = errors.Join(err, m.store.Close())
+	m.outbox.Keep() // what the store said last, too
+	return errors.Join(err, m.lock.Close())
 }
