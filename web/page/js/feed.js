@@ -5,7 +5,7 @@ import { applyEvent, emptySite, wholeSite } from "./site.js";
 
 const silence = 12_000; // the channel tells of all servers every second
 const kept = 300; // events
-const settled = 1000; // without a change, the site is remembered
+const remember = 1000; // after a change, the site is
 
 /** Feed follows the channel and tells listeners: "site", "status", "events", "connection", "signed-out". */
 export class Feed extends EventTarget {
@@ -79,8 +79,10 @@ export class Feed extends EventTarget {
 
   #changed() {
     this.#tell("site");
-    clearTimeout(this.#remembering);
-    this.#remembering = setTimeout(() => this.#memory.keep({ site: this.site }), settled);
+    this.#remembering ??= setTimeout(() => {
+      this.#remembering = null;
+      this.#memory.keep({ site: this.site });
+    }, remember);
   }
 
   #reopen() {
