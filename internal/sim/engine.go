@@ -37,10 +37,13 @@ func (e event) before(o event) bool { return e.at < o.at || e.at == o.at && e.se
 func (e *engine) after(d time.Duration, f func()) { e.plan(e.now+d, deed{do: f}) }
 
 // every does f now, and each d.
-func (e *engine) every(d time.Duration, f func()) {
+func (e *engine) every(d time.Duration, f func()) { repeat(e.after, d, f) }
+
+// repeat does f now, and each d as long as after does what it was given.
+func repeat(after func(time.Duration, func()), d time.Duration, f func()) {
 	var again func()
 	again = func() {
-		e.after(d, again)
+		after(d, again)
 		f()
 	}
 	again()

@@ -3,8 +3,6 @@ package sim
 import (
 	"slices"
 	"time"
-
-	"understudy"
 )
 
 // aimed are an operator's orders, and faults that seldom come about by chance:
@@ -162,9 +160,7 @@ func (f *faults) moveCables() {
 		if !a.alive() {
 			return
 		}
-		f.s.say("%s is under maintenance", h.id)
-		h.promised = a.wall().Add(time.Hour)
-		a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: h.promised}))
+		f.s.beginMaintenance(h, time.Hour)
 		f.s.after(between(f.dice, 25*time.Second, 35*time.Second), func() { f.s.endMaintenance(h) })
 		f.later(between(f.dice, 250*time.Millisecond, time.Second), func() { sight(true) })
 		f.when(h.serves, func() {

@@ -60,14 +60,7 @@ func (m *machine) after(d time.Duration, f func()) {
 }
 
 // every does f now, and each d for as long as this process runs.
-func (m *machine) every(d time.Duration, f func()) {
-	var again func()
-	again = func() {
-		m.after(d, again)
-		f()
-	}
-	again()
-}
+func (m *machine) every(d time.Duration, f func()) { repeat(m.after, d, f) }
 
 func (m *machine) start() {
 	if m.up {

@@ -51,9 +51,7 @@ func (f *faults) maintain() {
 		f.overrun(h)
 		return
 	}
-	f.s.say("%s is under maintenance", h.id)
-	h.promised = a.wall().Add(time.Hour)
-	a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: h.promised}))
+	f.s.beginMaintenance(h, time.Hour)
 	f.s.after(between(f.dice, time.Second, 4*time.Second), h.kill)
 	f.s.after(between(f.dice, 8*time.Second, 20*time.Second), h.start)
 	f.s.after(between(f.dice, 20*time.Second, 30*time.Second), func() { f.s.endMaintenance(h) })
@@ -62,16 +60,22 @@ func (f *faults) maintain() {
 // overrun is a maintenance that takes longer than was said, perhaps while the
 // management server is away.
 func (f *faults) overrun(h *home) {
-	a, length := f.s.authority, between(f.dice, 6*time.Second, 15*time.Second)
-	f.s.say("%s is under maintenance for %.1f s", h.id, length.Seconds())
-	h.promised = a.wall().Add(length)
-	a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: h.promised}))
+	length := between(f.dice, 6*time.Second, 15*time.Second)
+	f.s.beginMaintenance(h, length)
 	h.until = f.s.now + length
 	f.s.after(between(f.dice, time.Second, 4*time.Second), h.kill)
 	f.s.after(length+between(f.dice, -2*time.Second, 30*time.Second), h.start)
 	if chance(f.dice, 0.4) {
 		f.withoutManagement()
 	}
+}
+
+// beginMaintenance is an operator who says for how long a home is worked on.
+func (s *story) beginMaintenance(h *home, length time.Duration) {
+	a := s.authority
+	s.say("%s is under maintenance for %.1f s", h.id, length.Seconds())
+	h.promised = a.wall().Add(length)
+	a.order(a.m.Maintain(background, h.id, understudy.Maintenance{Until: h.promised}))
 }
 
 func (s *story) endMaintenance(h *home) {
