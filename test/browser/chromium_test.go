@@ -58,6 +58,14 @@ func enableLog(ctx context.Context, target *chromedp.Target) (chromedp.Void, err
 	return chromedp.Void{}, err
 }
 
+// openTrusting starts a browser that trusts the site's CA.
+func openTrusting(t *testing.T, s *site.Site) *page {
+	t.Helper()
+	home := t.TempDir()
+	trust(t, home, s.CA)
+	return open(t, chromedp.Env("HOME="+home))
+}
+
 // trust makes a browser with that home trust the CA, as a user does by importing it.
 func trust(t *testing.T, home string, ca []byte) {
 	t.Helper()

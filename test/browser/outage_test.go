@@ -18,9 +18,7 @@ import (
 // page says what is going on, and goes on by itself when somebody can.
 func TestPageThatIsOpenedDuringAnOutage(t *testing.T) {
 	s := up(t)
-	home := t.TempDir()
-	trust(t, home, s.CA)
-	p := open(t, chromedp.Env("HOME="+home))
+	p := openTrusting(t, s)
 	p.do(unanswered("*://*:*/api/*"), chromedp.Navigate(s.URL), chromedp.WaitVisible(".waiting"))
 	p.shot("waiting")
 	p.do(unanswered(), chromedp.WaitVisible("input[name=password]"))
@@ -32,9 +30,7 @@ func TestPageThatIsOpenedDuringAnOutage(t *testing.T) {
 // shows them, and follows a takeover.
 func TestPageThatIsOpenedAgainDuringAnOutage(t *testing.T) {
 	s := up(t)
-	home := t.TempDir()
-	trust(t, home, s.CA)
-	p := open(t, chromedp.Env("HOME="+home))
+	p := openTrusting(t, s)
 	p.signIn(s)
 	shown := func(server string) func(map[string]tile) bool {
 		return func(all map[string]tile) bool {

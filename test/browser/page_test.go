@@ -42,9 +42,7 @@ func layout() site.Layout {
 // straight from the servers, and goes on by itself when one is killed.
 func TestPageDirect(t *testing.T) {
 	s := up(t)
-	home := t.TempDir()
-	trust(t, home, s.CA)
-	p := open(t, chromedp.Env("HOME="+home))
+	p := openTrusting(t, s)
 	takeover(t, s, p, "direct")
 	evidence(t, s, p)
 	incident(t, p)
@@ -64,9 +62,7 @@ func TestPageRelayed(t *testing.T) {
 // the cameras down.
 func TestPageWithoutManagement(t *testing.T) {
 	s := up(t)
-	home := t.TempDir()
-	trust(t, home, s.CA)
-	p := open(t, chromedp.Env("HOME="+home))
+	p := openTrusting(t, s)
 	p.signIn(s)
 	p.until("all cameras show pictures", func(all map[string]tile) bool {
 		return moved(nil, all, "north", "rec1") && moved(nil, all, "south", "rec1")
