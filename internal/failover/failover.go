@@ -448,10 +448,20 @@ func (s *State) lookUp() {
 	}
 }
 
-// noticeLife: a server that has just been granted a lease was alive to ask for it.
+// noticeLife: a server that has just been granted a lease was alive to ask for it,
+// and well enough. What it said before that is older.
 func (s *State) noticeLife(l understudy.Lease) {
 	old, known := s.leases[l.Camera]
-	if w, ok := s.watches[l.Holder]; ok && !w.verdict.answers() && known && l.Epoch > old.Epoch && l.Holder != old.Holder {
+	w, ok := s.watches[l.Holder]
+	switch {
+	case !ok || !known || l.Epoch <= old.Epoch || l.Holder == old.Holder:
+	case w.verdict.answers():
+		w.broken = 0
+		if p, seen := w.cameras[l.Camera]; seen {
+			p.moved = s.at
+			w.cameras[l.Camera] = p
+		}
+	default:
 		w.startOver(s.at)
 	}
 }
