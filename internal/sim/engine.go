@@ -141,6 +141,7 @@ const (
 	ofAimed
 	ofCables
 	ofSessions
+	ofNarrow
 )
 
 func dice(seed, subsystem uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, subsystem)) }

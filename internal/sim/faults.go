@@ -53,6 +53,9 @@ func (f *faults) begin() {
 		f.single()
 		return
 	}
+	if f.narrowly() {
+		return
+	}
 	f.next()
 	f.aim()
 }

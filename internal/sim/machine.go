@@ -131,11 +131,12 @@ func (m *machine) hang(hung bool) {
 
 // conn is a connection to a server's state port, for one question at a time.
 type conn struct {
-	from, to *machine
-	asker    int // boot of from
-	boot     int // of to
-	ended    bool
-	broken   func() // told once
+	from, to  *machine
+	asker     int // boot of from
+	boot      int // of to
+	ended     bool
+	forgotten bool   // by what lies between: nothing comes of it any more
+	broken    func() // told once
 
 	poll     understudy.Poll
 	answered func(*understudy.State)
@@ -211,6 +212,9 @@ func (m *machine) connect(to *machine, patience time.Duration, done func(result 
 // ask polls over a connection; answered is called if an answer comes, broken if the other end says that it knows no such connection.
 func (c *conn) ask(poll understudy.Poll, answered func(*understudy.State)) {
 	c.poll, c.answered = poll, answered
+	if c.forgotten {
+		return
+	}
 	c.from.s.net.send(c.from.place, c.to.place, c.arrive)
 }
 
