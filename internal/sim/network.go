@@ -67,3 +67,9 @@ func (n *network) set(from, to int, cut bool) {
 		n.cut[from][to], n.since[from][to] = cut, n.s.now
 	}
 }
+
+// uneven reports a network that loses some, or takes longer for some than for others:
+// a word that is due may be late there.
+func (n *network) uneven() bool {
+	return n.loss > 0 || n.s.o.Loss > 0 || n.jitter > 20*time.Millisecond
+}

@@ -272,7 +272,7 @@ func (o *oracle) reachable(c *camera) {
 		}
 	}
 	bound += 5*time.Second + time.Duration(c.gop)*c.interval
-	if o.s.net.loss > 0 || o.s.o.Loss > 0 || o.s.net.jitter > 20*time.Millisecond {
+	if o.s.net.uneven() {
 		bound += 4 * time.Second
 	}
 	if c.sessions > 0 {

@@ -101,11 +101,22 @@ func (o *oracle) takenOver(h *home, f *standby, old understudy.Lease, why string
 		if direct || witness {
 			o.s.fail("%s took over from %s, which was healthy and seen (directly: %v, by the management server: %v): %s", f.id, h.id, direct, witness, why)
 		}
+		if o.regained(h, f) {
+			o.s.fail("%s took over from %s, which was well and could be reached again no later than the management server: %s", f.id, h.id, why)
+		}
 		if seen && f.joined > 0 && now-f.joined < seenFor {
 			o.s.fail("%s was cut off from everybody until %.1f s ago and took over from %s, which was well: %s", f.id, (now - f.joined).Seconds(), h.id, why)
 		}
 	}
 	o.ranked(h, f, old.Camera)
+}
+
+// regained: a standby has just been cut off from the management server, and the way
+// to a home was whole again before that one's. When everything is mended all are at once.
+func (o *oracle) regained(h *home, f *standby) bool {
+	net, a := o.s.net, o.s.authority
+	back := func(m *machine) time.Duration { return max(net.since[f.place][m.place], net.since[m.place][f.place]) }
+	return !o.s.faults.over && net.both(f.place, h.place) && net.both(f.place, a.place) && o.s.now-back(&a.machine) < seenFor && back(&h.machine) <= back(&a.machine)
 }
 
 // standsIn: the standby has recorded the camera for a while, and nothing was wrong with it.
@@ -117,7 +128,7 @@ func (o *oracle) standsIn(f *standby, id understudy.CameraID) bool {
 
 // ranked: those that come first are left the time to claim.
 func (o *oracle) ranked(h *home, f *standby, id understudy.CameraID) {
-	if o.s.net.loss > 0 || o.s.o.Loss > 0 || o.s.net.jitter > 20*time.Millisecond {
+	if o.s.net.uneven() {
 		return
 	}
 	order := o.s.authority.site.Standbys(understudy.Camera{ID: id, Home: h.id})
@@ -132,7 +143,7 @@ func (o *oracle) ranked(h *home, f *standby, id understudy.CameraID) {
 		if b.rec.sessions[o.s.camera(id).index].turnedAway(0) {
 			continue // the camera has no session left for it
 		}
-		if o.reaches(b, h, long) && b.alive() && o.s.now-b.changed > long && !b.disk.broken && o.s.now-b.disk.since > long && o.s.net.whole(b.place, a.place, long) &&
+		if o.reaches(&b.machine, h, long) && b.alive() && o.s.now-b.changed > long && !b.disk.broken && o.s.now-b.disk.since > long && o.s.net.whole(b.place, a.place, long) &&
 			o.s.net.whole(b.place, h.place, long) && a.alive() && o.s.now-a.changed > long && o.s.now-f.changed > long {
 			o.s.fail("%s took camera %s of %s, and %s comes before it and is well", f.id, id, h.id, before)
 			return
@@ -140,10 +151,10 @@ func (o *oracle) ranked(h *home, f *standby, id understudy.CameraID) {
 	}
 }
 
-// reaches reports whether a standby has reached all cameras of a home for a while.
-func (o *oracle) reaches(f *standby, h *home, while time.Duration) bool {
+// reaches reports whether a server has reached all cameras of a home for a while.
+func (o *oracle) reaches(m *machine, h *home, while time.Duration) bool {
 	return !slices.ContainsFunc(h.cameras, func(c *camera) bool {
-		return !c.on || o.s.now-c.turned < while || !o.s.net.whole(f.place, c.place, while)
+		return !c.on || o.s.now-c.turned < while || !o.s.net.whole(m.place, c.place, while)
 	})
 }
 

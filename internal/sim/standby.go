@@ -205,6 +205,9 @@ func (f *standby) record() bool {
 		c := f.s.camera(a.Camera.ID)
 		wanted[c.index] = true
 		f.granted(a)
+		if a.Provisional {
+			f.s.oracle.begins(f, c)
+		}
 		f.rec.apply(c, a, false)
 	}
 	for _, a := range f.want.Mirror {
