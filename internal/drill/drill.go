@@ -252,7 +252,6 @@ func (r *rehearsal) acts(watching context.Context) []act {
 	}
 	if r.options.Others > 0 {
 		acts = slices.Insert(acts, 0, act{"letting the standby stand in for another server first", r.loseNeighbour})
-		acts = append(acts, act{"bringing the other server back", r.returnNeighbour})
 	}
 	if r.options.CutMerge {
 		acts = slices.Insert(acts, 5, act{"cutting the merge again and again", r.cutMerge})

@@ -133,8 +133,9 @@ func (r *rehearsal) exportRange(ctx context.Context, camera understudy.CameraID,
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(exported.Missing) > 0 || len(exported.Skipped) > 0 {
-		return nil, nil, understudy.Errorf(understudy.CodeUnavailable, "servers %v did not answer, and %d pieces could not be fetched", exported.Missing, len(exported.Skipped))
+	missing := slices.DeleteFunc(exported.Missing, func(id understudy.ServerID) bool { return id == neighbour }) // it is dead, and has nothing of the range
+	if len(missing) > 0 || len(exported.Skipped) > 0 {
+		return nil, nil, understudy.Errorf(understudy.CodeUnavailable, "servers %v did not answer, and %d pieces could not be fetched", missing, len(exported.Skipped))
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return nil, nil, understudy.Errorf(understudy.CodeUnavailable, "the export could not be read again: %w", err)

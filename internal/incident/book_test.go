@@ -1,0 +1,116 @@
+package incident
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"understudy"
+)
+
+// shelf is a log, a site and its footage, some servers of which do not answer.
+type shelf struct {
+	site understudy.Site
+
+	mu sync.Mutex
+	teller
+	missing []understudy.ServerID
+}
+
+func (s *shelf) Site(context.Context) (understudy.Site, error) { return s.site, nil }
+
+func (s *shelf) Events(_ context.Context, q understudy.EventQuery) ([]understudy.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []understudy.Event
+	for _, e := range s.events {
+		if e.Seq > q.After && (q.Kind == "" || e.Kind == q.Kind) {
+			found = append(found, e)
+		}
+	}
+	return found, nil
+}
+
+func (s *shelf) Conclude(_ context.Context, home understudy.ServerID, _ uint64, sentence string, accounts []understudy.CameraAccount) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := understudy.Event{Kind: understudy.EventIncident, Server: home, Sentence: sentence}
+	for _, a := range accounts {
+		e.Changes = append(e.Changes, understudy.Change{Account: &a})
+	}
+	s.add(e)
+	return nil
+}
+
+func (s *shelf) Timeline(_ context.Context, camera understudy.CameraID, from, to time.Time) (understudy.Timeline, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return understudy.Timeline{Camera: camera, From: from, To: to, Missing: s.missing,
+		Spans: []understudy.Span{{From: from, To: to, Holder: "rec1"}}}, nil
+}
+
+func (s *shelf) silent(servers ...understudy.ServerID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.missing = servers
+}
+
+func (s *shelf) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.events, func(e understudy.Event) bool { return e.Kind == understudy.EventIncident })
+}
+
+func (s *shelf) status() []understudy.ServerStatus {
+	return []understudy.ServerStatus{{Server: "fo1", Reachable: true, State: &understudy.State{Server: "fo1", At: noon.Add(time.Hour)}}}
+}
+
+// An incident is concluded as soon as all have answered that may hold footage of it, and not before.
+func TestAnIncidentWaitsForThoseWhoMayHoldFootage(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		now     understudy.ServerID // the camera's home
+		missing understudy.ServerID
+		waits   bool
+	}{
+		{"everybody answers", "rec1", "", false},
+		{"home does not", "rec1", "rec1", true},
+		{"who stood in does not", "rec1", "fo1", true},
+		{"a failover server does not that may have recorded and told nobody", "rec1", "fo2", true},
+		{"a recording server does not that never had the camera", "rec1", "rec2", false},
+		{"the server that the camera was moved to does not", "rec2", "rec2", true},
+		{"the server that the camera was moved from does not", "rec2", "rec1", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &shelf{site: understudy.Site{
+					Cameras:          []understudy.Camera{{ID: "a", Home: c.now}},
+					RecordingServers: []understudy.RecordingServer{{ID: "rec1"}, {ID: "rec2"}},
+					FailoverServers:  []understudy.FailoverServer{{ID: "fo1"}, {ID: "fo2"}},
+					Leases:           []understudy.Lease{{Camera: "a", Holder: c.now, Epoch: 2}},
+				}}
+				if c.missing != "" {
+					s.silent(c.missing)
+				}
+				s.take("rec1", "fo1", "a")
+				s.back("rec1", "a")
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- NewBook(Config{Site: s, Timelines: s, Status: s.status}).Run(ctx) }()
+				defer func() { cancel(); <-done }()
+				time.Sleep(time.Minute)
+				if s.over() == c.waits {
+					t.Fatalf("with %q not answering, the incident is over: %t", c.missing, s.over())
+				}
+				s.silent()
+				time.Sleep(time.Minute)
+				if !s.over() {
+					t.Error("everybody answers, and the incident is not over")
+				}
+			})
+		})
+	}
+}
