@@ -15,9 +15,14 @@ import (
 	"understudy/internal/testcam"
 )
 
-// tailTolerance is how much of the newest footage an export may lack: what was
-// not durable yet when it began.
-const tailTolerance = 3 * time.Second
+const (
+	// tailTolerance is how much of the newest footage an export may lack: what was
+	// not durable yet when it began.
+	tailTolerance = 3 * time.Second
+	// tailPatience is how long after its end a range may take to be durable up to
+	// that: hundreds of cameras wait for one another on the disk of a machine that is short of everything.
+	tailPatience = 20 * time.Second
+)
 
 // measure turns the noted moments into figures.
 func (r *rehearsal) measure() Result {
@@ -147,13 +152,21 @@ func (r *rehearsal) exportRange(ctx context.Context, camera understudy.CameraID,
 func (r *rehearsal) exportCamera(ctx context.Context, camera understudy.Camera, path string) (picture, error) {
 	to := time.Now()
 	p := picture{camera: camera.ID, from: r.from, to: to, fault: r.fault, home: home}
-	frames, pieces, err := r.exportRange(ctx, camera.ID, r.from, to, path)
-	if err != nil {
-		return p, err
-	}
-	p.pieces = pieces
-	if len(frames) == 0 || to.Sub(frames[len(frames)-1].At) > r.options.GOP+tailTolerance {
-		return p, understudy.Errorf(understudy.CodeInternal, "the export of %d frames does not reach the end of its range", len(frames))
+	var frames []frame
+	for {
+		var err error
+		if frames, p.pieces, err = r.exportRange(ctx, camera.ID, r.from, to, path); err != nil {
+			return p, err
+		}
+		if len(frames) > 0 && to.Sub(frames[len(frames)-1].At) <= r.options.GOP+tailTolerance {
+			break
+		}
+		if time.Since(to) > tailPatience {
+			return p, understudy.Errorf(understudy.CodeInternal, "the export of %d frames does not reach the end of its range", len(frames))
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return p, err
+		}
 	}
 	if t, ok := r.truths[camera.ID]; ok {
 		p.account = accountHashed(t.seen(), frames)

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -100,7 +101,12 @@ func TestAnIncidentWaitsForThoseWhoMayHoldFootage(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() { done <- NewBook(Config{Site: s, Timelines: s, Status: s.status}).Run(ctx) }()
-				defer func() { cancel(); <-done }()
+				defer func() {
+					cancel()
+					if err := <-done; !errors.Is(err, context.Canceled) {
+						t.Error(err)
+					}
+				}()
 				time.Sleep(time.Minute)
 				if s.over() == c.waits {
 					t.Fatalf("with %q not answering, the incident is over: %t", c.missing, s.over())
