@@ -101,9 +101,25 @@ func (f *faults) overload() {
 }
 
 // aloneForLong: a home dies after the management server, and both are away until
-// everything is mended.
+// everything is mended. The failover servers may not see each other at first.
 func (f *faults) aloneForLong() {
 	f.s.tally.Faults += 2
 	f.later(between(f.dice, 0, 2*time.Second), f.s.authority.kill)
 	f.later(between(f.dice, 2*time.Second, 5*time.Second), f.home().kill)
+	if chance(f.dice, 0.4) {
+		f.partStandbys(true)
+		f.later(between(f.dice, 8*time.Second, 10*time.Second), func() { f.partStandbys(false) })
+	}
+}
+
+// partStandbys cuts the ways between failover servers, or makes them whole.
+func (f *faults) partStandbys(cut bool) {
+	f.s.say("the failover servers see each other: %v", !cut)
+	for _, a := range f.s.standbys {
+		for _, b := range f.s.standbys {
+			if a != b {
+				f.s.net.set(a.place, b.place, cut)
+			}
+		}
+	}
 }
