@@ -62,6 +62,7 @@ type Change struct {
 	Lease           *Lease           `json:"lease,omitempty"`
 	Trigger         *Trigger         `json:"trigger,omitempty"` // told to those who record; the site stays as it is
 	Lock            *Lock            `json:"lock,omitempty"`
+	Moved           *MovedCamera     `json:"moved,omitempty"`
 	Milestone       *Milestone       `json:"milestone,omitempty"` // of a failover; the site stays as it is
 	Account         *CameraAccount   `json:"account,omitempty"`   // of an incident that is over
 	GoneCamera      CameraID         `json:"gone_camera,omitempty"`

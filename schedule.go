@@ -8,15 +8,15 @@ import (
 )
 
 // Schedule is weekly windows.
-type Schedule []Window
+type Schedule []window
 
-// Window is a stretch of some days of the week, by the clock on a wall.
-type Window struct {
-	Name string
-	Days [7]bool       // by time.Weekday, of its beginning
-	From time.Duration // after midnight
-	To   time.Duration // not later than From: of the next day
-	Zone *time.Location
+// window is a stretch of some days of the week, by the clock on a wall.
+type window struct {
+	name string
+	days [7]bool       // by time.Weekday, of its beginning
+	from time.Duration // after midnight
+	to   time.Duration // not later than From: of the next day
+	zone *time.Location
 }
 
 // Occurrence is a window as it comes once.
@@ -51,21 +51,21 @@ func ParseSchedule(text string) (Schedule, error) {
 	return all, nil
 }
 
-func parseWindow(text string) (w Window, ok bool) {
+func parseWindow(text string) (w window, ok bool) {
 	name, rest, _ := strings.Cut(text, "=")
 	fields := strings.Fields(rest)
-	w = Window{Name: strings.TrimSpace(name), Zone: time.UTC}
-	if w.Name == "" || len(w.Name) > maxNoteName || len(fields) < 2 || len(fields) > 3 {
+	w = window{name: strings.TrimSpace(name), zone: time.UTC}
+	if w.name == "" || len(w.name) > maxNoteName || len(fields) < 2 || len(fields) > 3 {
 		return w, false
 	}
-	if w.Days, ok = parseDays(fields[0]); !ok {
+	if w.days, ok = parseDays(fields[0]); !ok {
 		return w, false
 	}
 	from, to, found := strings.Cut(fields[1], "-")
 	var fromOK, toOK bool
-	w.From, fromOK = parseClock(from)
-	w.To, toOK = parseClock(to)
-	if !found || !fromOK || !toOK || w.From == 24*time.Hour {
+	w.from, fromOK = parseClock(from)
+	w.to, toOK = parseClock(to)
+	if !found || !fromOK || !toOK || w.from == 24*time.Hour {
 		return w, false
 	}
 	if len(fields) == 3 {
@@ -73,7 +73,7 @@ func parseWindow(text string) (w Window, ok bool) {
 		if err != nil || fields[2] == "Local" {
 			return w, false
 		}
-		w.Zone = zone
+		w.zone = zone
 	}
 	return w, true
 }
@@ -117,17 +117,17 @@ func parseClock(text string) (time.Duration, bool) {
 func (s Schedule) Between(from, to time.Time) []Occurrence {
 	var found []Occurrence
 	for _, w := range s {
-		local := from.In(w.Zone)
+		local := from.In(w.zone)
 		for day := -1; ; day++ {
-			begin := time.Date(local.Year(), local.Month(), local.Day()+day, 0, 0, 0, 0, w.Zone)
-			o := Occurrence{Name: w.Name, From: w.on(begin, w.From, 0), To: w.on(begin, w.To, 0)}
-			if w.To <= w.From {
-				o.To = w.on(begin, w.To, 1)
+			begin := time.Date(local.Year(), local.Month(), local.Day()+day, 0, 0, 0, 0, w.zone)
+			o := Occurrence{Name: w.name, From: w.on(begin, w.from, 0), To: w.on(begin, w.to, 0)}
+			if w.to <= w.from {
+				o.To = w.on(begin, w.to, 1)
 			}
 			if day > 0 && !o.From.Before(to) {
 				break
 			}
-			if w.Days[begin.Weekday()] && o.From.Before(to) && o.To.After(from) {
+			if w.days[begin.Weekday()] && o.From.Before(to) && o.To.After(from) {
 				found = append(found, o)
 			}
 		}
@@ -137,6 +137,6 @@ func (s Schedule) Between(from, to time.Time) []Occurrence {
 }
 
 // on returns a time of the clock on a day, or so many days later.
-func (w Window) on(day time.Time, clock time.Duration, later int) time.Time {
-	return time.Date(day.Year(), day.Month(), day.Day()+later, int(clock/time.Hour), int(clock%time.Hour/time.Minute), 0, 0, w.Zone)
+func (w window) on(day time.Time, clock time.Duration, later int) time.Time {
+	return time.Date(day.Year(), day.Month(), day.Day()+later, int(clock/time.Hour), int(clock%time.Hour/time.Minute), 0, 0, w.zone)
 }

@@ -18,6 +18,13 @@ type Site struct {
 	Groups           []FailoverGroup   `json:"groups"`
 	Leases           []Lease           `json:"leases"`
 	Locks            []Lock            `json:"locks,omitempty"`
+	Moved            []MovedCamera     `json:"moved,omitempty"`
+}
+
+// MovedCamera is a camera that had another home before. Footage of that time stays there.
+type MovedCamera struct {
+	Camera CameraID   `json:"camera"`
+	From   []ServerID `json:"from" doc:"Recording servers that were its home before, by id"`
 }
 
 // Apply returns the site after e. An event that is already in it changes nothing.
@@ -42,11 +49,14 @@ func (s Site) Apply(e Event) Site {
 		case c.GoneCamera != "":
 			remove(&s.Cameras, &own.cameras, c.GoneCamera, cameraID)
 			remove(&s.Leases, &own.leases, c.GoneCamera, leaseCamera)
+			remove(&s.Moved, &own.moved, c.GoneCamera, movedCamera)
 		case c.GoneServer != "":
 			remove(&s.RecordingServers, &own.recordingServers, c.GoneServer, recordingServerID)
 			remove(&s.FailoverServers, &own.failoverServers, c.GoneServer, failoverServerID)
 		case c.GoneGroup != "":
 			remove(&s.Groups, &own.groups, c.GoneGroup, groupID)
+		case c.Moved != nil:
+			put(&s.Moved, &own.moved, *c.Moved, movedCamera)
 		case c.Lock != nil:
 			put(&s.Locks, &own.locks, *c.Lock, lockID)
 		case c.GoneLock != "":
@@ -58,7 +68,7 @@ func (s Site) Apply(e Event) Site {
 
 // copied says which lists Apply has copied already: each is copied once an
 // event, however many leases a claim moves.
-type copied struct{ cameras, recordingServers, failoverServers, groups, leases, locks bool }
+type copied struct{ cameras, recordingServers, failoverServers, groups, leases, locks, moved bool }
 
 // Camera returns the camera of that id.
 func (s Site) Camera(id CameraID) (Camera, bool) { return find(s.Cameras, id, cameraID) }
@@ -99,6 +109,24 @@ func (s Site) MediaServers() map[ServerID]Addresses {
 	}
 	for _, f := range s.FailoverServers {
 		all[f.ID] = f.Addresses
+	}
+	return all
+}
+
+// FootageServers returns the servers that may hold footage of a camera: its home,
+// those that were its home before, and every failover server, since groups
+// change; all servers for a camera that the site does not have.
+func (s Site) FootageServers(camera CameraID) map[ServerID]Addresses {
+	all := s.MediaServers()
+	c, known := s.Camera(camera)
+	if !known {
+		return all
+	}
+	moved, _ := find(s.Moved, camera, movedCamera)
+	for _, r := range s.RecordingServers {
+		if r.ID != c.Home && !slices.Contains(moved.From, r.ID) {
+			delete(all, r.ID)
+		}
 	}
 	return all
 }
@@ -162,6 +190,7 @@ func (s Site) Only(visible func(CameraID) bool) Site {
 	s.Cameras = slices.DeleteFunc(slices.Clone(s.Cameras), func(c Camera) bool { return !visible(c.ID) })
 	s.Leases = slices.DeleteFunc(slices.Clone(s.Leases), func(l Lease) bool { return !visible(l.Camera) })
 	s.Locks = slices.DeleteFunc(slices.Clone(s.Locks), func(l Lock) bool { return !visible(l.Camera) })
+	s.Moved = slices.DeleteFunc(slices.Clone(s.Moved), func(m MovedCamera) bool { return !visible(m.Camera) })
 	return s
 }
 
@@ -183,6 +212,7 @@ func failoverServerID(f *FailoverServer) ServerID   { return f.ID }
 func groupID(g *FailoverGroup) GroupID              { return g.ID }
 func leaseCamera(l *Lease) CameraID                 { return l.Camera }
 func lockID(l *Lock) string                         { return l.ID }
+func movedCamera(m *MovedCamera) CameraID           { return m.Camera }
 
 // The lists of a site are sorted by id, so that two equal sites are equal bytes.
 

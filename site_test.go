@@ -1,7 +1,9 @@
 package understudy_test
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"testing"
 
 	us "understudy"
@@ -57,12 +59,31 @@ func TestSiteOnlyHidesCamerasAndTheirLeases(t *testing.T) {
 	site := us.Site{
 		Cameras: []us.Camera{{ID: "a"}, {ID: "b"}},
 		Leases:  []us.Lease{{Camera: "a"}, {Camera: "b"}},
+		Moved:   []us.MovedCamera{{Camera: "a", From: []us.ServerID{"rec1"}}, {Camera: "b", From: []us.ServerID{"rec2"}}},
 	}
 	seen := site.Only(func(id us.CameraID) bool { return id == "b" })
-	if len(seen.Cameras) != 1 || len(seen.Leases) != 1 || seen.Leases[0].Camera != "b" {
+	if len(seen.Cameras) != 1 || len(seen.Leases) != 1 || seen.Leases[0].Camera != "b" || len(seen.Moved) != 1 || seen.Moved[0].Camera != "b" {
 		t.Errorf("seen %+v, want b only", seen)
 	}
 	if len(site.Cameras) != 2 {
 		t.Error("Only changed the site it was called on")
+	}
+}
+
+func TestFootageLiesAtHomesAndFailoverServers(t *testing.T) {
+	site := us.Site{
+		Cameras:          []us.Camera{{ID: "a", Home: "rec1"}, {ID: "b", Home: "rec3"}},
+		RecordingServers: []us.RecordingServer{{ID: "rec1"}, {ID: "rec2"}, {ID: "rec3"}},
+		FailoverServers:  []us.FailoverServer{{ID: "fo1"}},
+		Moved:            []us.MovedCamera{{Camera: "b", From: []us.ServerID{"gone", "rec1"}}},
+	}
+	for camera, want := range map[us.CameraID][]us.ServerID{
+		"a":       {"fo1", "rec1"},
+		"b":       {"fo1", "rec1", "rec3"},
+		"unknown": {"fo1", "rec1", "rec2", "rec3"},
+	} {
+		if got := slices.Sorted(maps.Keys(site.FootageServers(camera))); !slices.Equal(got, want) {
+			t.Errorf("footage of camera %s is looked for at %v, want %v", camera, got, want)
+		}
 	}
 }

@@ -36,9 +36,9 @@ const (
 // understudy.RecordingService.
 type footage struct {
 	client   *Client
-	servers  func() map[understudy.ServerID]understudy.Addresses
-	home     func(understudy.CameraID) understudy.ServerID
-	patience time.Duration // for one answer
+	site     func() understudy.Site
+	self     understudy.ServerID // is not asked; empty for a client
+	patience time.Duration       // for one answer
 
 	mu      sync.Mutex
 	away    map[understudy.ServerID]time.Time
@@ -57,19 +57,26 @@ type stretch struct {
 const maxCopies = 1 << 16
 
 func (c *Client) footage(site understudy.Site) *footage {
-	all := site.MediaServers()
 	return &footage{
 		client: c, patience: listTimeout,
-		servers: func() map[understudy.ServerID]understudy.Addresses { return all },
-		home: func(camera understudy.CameraID) understudy.ServerID {
-			known, _ := site.Camera(camera)
-			return known.Home
-		},
+		site:    func() understudy.Site { return site },
 		away:    map[understudy.ServerID]time.Time{},
 		missing: map[understudy.ServerID]bool{},
 		empty:   map[understudy.ServerID]stretch{},
 		copies:  map[understudy.SegmentID][]understudy.ServerID{},
 	}
+}
+
+func (f *footage) home(camera understudy.CameraID) understudy.ServerID {
+	known, _ := f.site().Camera(camera)
+	return known.Home
+}
+
+// servers are those that may hold footage of a camera, by id.
+func (f *footage) servers(camera understudy.CameraID) []understudy.ServerID {
+	all := f.site().FootageServers(camera)
+	delete(all, f.self)
+	return slices.Sorted(maps.Keys(all))
 }
 
 // answer is what one server says.
@@ -108,7 +115,7 @@ func everywhere[T any](ctx context.Context, f *footage, servers []understudy.Ser
 // Segments implements understudy.RecordingService: each segment once, its
 // longest copy. A server that does not answer is left out and remembered as missing.
 func (f *footage) Segments(ctx context.Context, camera understudy.CameraID, from, to time.Time, marks bool) ([]understudy.Segment, error) {
-	ask := f.present()
+	ask := f.present(camera)
 	if marks {
 		ask = f.worthAsking(ask, camera, from, to)
 	}
@@ -139,7 +146,7 @@ func (f *footage) Segments(ctx context.Context, camera understudy.CameraID, from
 
 // Notes implements understudy.NoteService: those of all servers that answer, each once.
 func (f *footage) Notes(ctx context.Context, camera understudy.CameraID, from, to time.Time) ([]understudy.Note, error) {
-	answers, err := everywhere[[]understudy.Note](ctx, f, f.present(), cameraPath(camera, "notes", from, to))
+	answers, err := everywhere[[]understudy.Note](ctx, f, f.present(camera), cameraPath(camera, "notes", from, to))
 	if err != nil {
 		return nil, err
 	}
@@ -159,18 +166,15 @@ func (f *footage) Notes(ctx context.Context, camera understudy.CameraID, from, t
 	return slices.SortedFunc(maps.Values(newest), func(a, b understudy.Note) int { return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.ID, b.ID)) }), nil
 }
 
-// present returns the servers that are asked now.
-func (f *footage) present() []understudy.ServerID {
-	servers := f.servers()
+// present returns the servers that are asked of a camera now.
+func (f *footage) present(camera understudy.CameraID) []understudy.ServerID {
+	servers := f.servers(camera)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var present []understudy.ServerID
-	for server := range servers {
-		if since, ok := f.away[server]; !ok || time.Since(since) > awayFor {
-			present = append(present, server)
-		}
-	}
-	return present
+	return slices.DeleteFunc(servers, func(server understudy.ServerID) bool {
+		since, away := f.away[server]
+		return away && time.Since(since) <= awayFor
+	})
 }
 
 // worthAsking leaves out who said a moment ago that it holds nothing of a range
@@ -248,25 +252,29 @@ func (f *footage) holders(id understudy.SegmentID) []understudy.ServerID {
 // seen, at its camera's home, where it was recorded, anywhere. It may have gone
 // home, and have been deleted elsewhere, since it was seen.
 func (f *footage) candidates(id understudy.SegmentID) []understudy.ServerID {
-	servers, candidates := f.servers(), f.holders(id)
-	present := f.present()
+	present, candidates := f.present(id.Camera), f.holders(id)
 	add := func(server understudy.ServerID) {
-		if _, there := servers[server]; there && slices.Contains(present, server) && !slices.Contains(candidates, server) {
+		if slices.Contains(present, server) && !slices.Contains(candidates, server) {
 			candidates = append(candidates, server)
 		}
 	}
 	add(f.home(id.Camera))
 	add(id.Holder)
-	for _, server := range slices.Sorted(maps.Keys(servers)) {
+	for _, server := range present {
 		add(server)
 	}
 	return candidates
 }
 
+func (f *footage) address(server understudy.ServerID) string {
+	addresses, _ := f.site().Addresses(server)
+	return addresses.Media
+}
+
 func list[T any](ctx context.Context, f *footage, server understudy.ServerID, path string, token understudy.Secret) (value T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, f.patience)
 	defer cancel()
-	response, err := f.client.media(ctx, server, f.servers()[server].Media, path, token, 0)
+	response, err := f.client.media(ctx, server, f.address(server), path, token, 0)
 	if err != nil {
 		return value, err
 	}
@@ -361,7 +369,7 @@ func (r *remote) connect(server understudy.ServerID) error {
 	ctx, cancel := context.WithCancel(r.ctx)
 	watch := time.AfterFunc(r.footage.patience, cancel)
 	path := "/v1/segments/" + r.id.String() + ".mp4"
-	response, err := r.footage.client.media(ctx, server, r.footage.servers()[server].Media, path, token, r.at) //nolint:bodyclose // shut closes it
+	response, err := r.footage.client.media(ctx, server, r.footage.address(server), path, token, r.at) //nolint:bodyclose // shut closes it
 	if err != nil {
 		watch.Stop()
 		cancel()
@@ -471,17 +479,10 @@ func (c *Client) Elsewhere(self understudy.ServerID, site func() (understudy.Sit
 	understudy.NoteService
 } {
 	f := c.footage(understudy.Site{})
-	f.patience = peerTimeout
-	f.servers = func() map[understudy.ServerID]understudy.Addresses {
+	f.patience, f.self = peerTimeout, self
+	f.site = func() understudy.Site {
 		now, _ := site()
-		others := now.MediaServers()
-		delete(others, self)
-		return others
-	}
-	f.home = func(camera understudy.CameraID) understudy.ServerID {
-		now, _ := site()
-		known, _ := now.Camera(camera)
-		return known.Home
+		return now
 	}
 	return f
 }

@@ -203,7 +203,7 @@ func TestExportOverAllHolders(t *testing.T) {
 	for _, codec := range []understudy.Codec{understudy.CodecH264, understudy.CodecH265} {
 		t.Run(string(codec), func(t *testing.T) {
 			home, standby, samples := twoHolders(t, codec)
-			c := newMember(t, siteOf(map[understudy.ServerID]string{"rec-1": home.address(), "fo-1": standby.address(), "fo-2": refused(t)}, "rec-1", 3))
+			c := newMember(t, siteOf(map[understudy.ServerID]string{"rec-1": home.address(), "fo-1": standby.address(), "fo-2": refused(t), "rec-2": refused(t)}, "rec-1", 3))
 			var file bytes.Buffer
 			var done, total int64
 			result, err := c.Export(t.Context(), "lobby", noon.Add(-time.Minute), noon.Add(time.Minute), &file, func(d, all int64) { done, total = d, all })
@@ -230,6 +230,27 @@ func TestExportOverAllHolders(t *testing.T) {
 				t.Errorf("gaps %v", gaps)
 			}
 		})
+	}
+}
+
+// A recording server that never had the camera is not asked, and one that had it is.
+func TestFormerHomesAreAsked(t *testing.T) {
+	home, standby, samples := twoHolders(t, understudy.CodecH264)
+	site := siteOf(map[understudy.ServerID]string{"rec-1": home.address(), "rec-2": standby.address(), "rec-3": refused(t)}, "rec-1", 3)
+	for _, moved := range []bool{false, true} {
+		want := slices.Concat(samples[:310], samples[450:])
+		if moved {
+			site.Moved = []understudy.MovedCamera{{Camera: "lobby", From: []understudy.ServerID{"rec-2"}}}
+			want = slices.Concat(samples[:310], samples[325:])
+		}
+		var file bytes.Buffer
+		result, err := newMember(t, site).Export(t.Context(), "lobby", noon.Add(-time.Minute), noon.Add(time.Minute), &file, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := exported(t, file.Bytes()); !slices.Equal(got, hashes(want)) || len(result.Missing) > 0 {
+			t.Errorf("moved %t: %d frames, missing %v", moved, len(got), result.Missing)
+		}
 	}
 }
 

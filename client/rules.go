@@ -39,7 +39,7 @@ func (c *Client) Trigger(ctx context.Context, t understudy.Trigger) (understudy.
 func (c *Client) triggerThere(ctx context.Context, site understudy.Site, t understudy.Trigger) (understudy.Trigger, bool) {
 	lease, _ := site.Lease(t.Camera)
 	servers := []understudy.ServerID{lease.Holder}
-	for _, server := range slices.Sorted(maps.Keys(site.MediaServers())) {
+	for _, server := range slices.Sorted(maps.Keys(site.FootageServers(t.Camera))) {
 		if server != lease.Holder {
 			servers = append(servers, server)
 		}

@@ -59,7 +59,7 @@ func nearest(site understudy.Site, camera understudy.CameraID) []understudy.Serv
 		first = append(first, home)
 	}
 	var others []understudy.ServerID
-	for server := range site.MediaServers() {
+	for server := range site.FootageServers(camera) {
 		if !slices.Contains(first, server) {
 			others = append(others, server)
 		}

@@ -36,17 +36,6 @@ func meant(c understudy.GapCause) bool {
 	return c == understudy.GapRule || c == understudy.GapRetention
 }
 
-// mayHold returns those of the servers that did not answer which may hold
-// footage of an incident: failover servers, and the homes that a camera had then
-// and has now. Another recording server has none, dead as it may be for weeks.
-func mayHold(i understudy.Incident, site understudy.Site, line understudy.Timeline) []understudy.ServerID {
-	camera, _ := site.Camera(line.Camera)
-	return slices.DeleteFunc(slices.Clone(line.Missing), func(id understudy.ServerID) bool {
-		_, records := site.RecordingServer(id)
-		return records && id != i.Home && id != camera.Home
-	})
-}
-
 // Account says what is missing of one camera in the range of its timeline.
 func Account(i understudy.Incident, line understudy.Timeline) understudy.CameraAccount {
 	a := understudy.CameraAccount{Incident: i.ID, Camera: line.Camera, From: line.From, To: line.To, Gaps: []understudy.Gap{}, Missing: line.Missing}

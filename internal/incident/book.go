@@ -53,7 +53,7 @@ func NewBook(c Config) *Book {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Book{config: c, log: c.Log, footage: footage{site: c.Site, timelines: c.Timelines, looked: map[string]*look{}}}
+	return &Book{config: c, log: c.Log, footage: footage{timelines: c.Timelines, looked: map[string]*look{}}}
 }
 
 // Incidents implements understudy.IncidentService.
@@ -250,7 +250,6 @@ func (b *Book) conclude(ctx context.Context, i understudy.Incident) error {
 // footage remembers for a moment what was found of the footage of an incident,
 // so that ten people who look at it cost as much as one.
 type footage struct {
-	site      Site
 	timelines understudy.TimelineService
 
 	mu     sync.Mutex
@@ -305,14 +304,6 @@ func (f *footage) add(ctx context.Context, i *understudy.Incident) error {
 	if now := time.Now(); now.After(l.until) {
 		if err := l.ask(ctx, f.timelines, *i, now); err != nil {
 			return err
-		}
-		site, err := f.site.Site(ctx)
-		if err != nil {
-			return err
-		}
-		for camera, line := range l.lines {
-			line.Missing = mayHold(*i, site, line)
-			l.lines[camera] = line
 		}
 	}
 	i.From, i.To = l.from, l.to

@@ -110,6 +110,9 @@ func (tx *change) putCamera(c understudy.Camera, newPassword bool) error {
 	default:
 		e.Sentence = fmt.Sprintf("Camera %s was changed.", c.ID)
 	}
+	if exists && before.Home != c.Home {
+		e.Changes = append(e.Changes, understudy.Change{Moved: moved(tx.site, c)})
+	}
 	if !exists || before.Home != c.Home {
 		epoch, err := tx.nextEpoch(c.ID)
 		if err != nil {
@@ -125,6 +128,18 @@ func (tx *change) putCamera(c understudy.Camera, newPassword bool) error {
 		}})
 	}
 	return tx.record(e)
+}
+
+// moved returns which homes a camera had before, when it gets another.
+func moved(site understudy.Site, now understudy.Camera) *understudy.MovedCamera {
+	m := &understudy.MovedCamera{Camera: now.ID}
+	had := site.FootageServers(now.ID)
+	for _, r := range site.RecordingServers { // by id
+		if _, before := had[r.ID]; before && r.ID != now.Home {
+			m.From = append(m.From, r.ID)
+		}
+	}
+	return m
 }
 
 // standIn returns the server that stands in for the home of c with all of its

@@ -148,6 +148,8 @@ func CamerasOf(e understudy.Event) []understudy.CameraID {
 			cameras = append(cameras, c.Trigger.Camera)
 		case c.Lock != nil:
 			cameras = append(cameras, c.Lock.Camera)
+		case c.Moved != nil:
+			cameras = append(cameras, c.Moved.Camera)
 		case c.Milestone != nil && c.Milestone.Camera != "":
 			cameras = append(cameras, c.Milestone.Camera)
 		case c.Account != nil:

@@ -96,6 +96,9 @@ func (r *reader) readSite() (site understudy.Site, err error) {
 	if site.Locks, err = all(r, lockRow.lock, byID); err != nil {
 		return site, err
 	}
+	if site.Moved, err = all(r, movedCameraRow.moved, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("camera") }); err != nil {
+		return site, err
+	}
 	site.Leases, err = all(r, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("holder <> ''").Order("camera")
 	})

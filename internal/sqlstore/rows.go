@@ -194,6 +194,16 @@ func (r leaseRow) lease() understudy.Lease {
 	return understudy.Lease{Camera: r.Camera, Holder: r.Holder, Epoch: r.Epoch, Since: instant(r.Since), Sentence: r.Sentence}
 }
 
+type movedCameraRow struct {
+	bun.BaseModel `bun:"table:moved_cameras"`
+	Camera        understudy.CameraID `bun:",pk"`
+	Homes         []understudy.ServerID
+}
+
+func (r movedCameraRow) moved() understudy.MovedCamera {
+	return understudy.MovedCamera{Camera: r.Camera, From: r.Homes}
+}
+
 type lockRow struct {
 	bun.BaseModel `bun:"table:locks"`
 	ID            string `bun:",pk"`

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -196,7 +197,9 @@ func TestADatabaseOfTheFirstVersionIsMigrated(t *testing.T) {
 	hash := management.TokenHash{1}
 	_, err = db.Exec("CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version (version) VALUES (1);" + string(first) +
 		"INSERT INTO tokens (hash, purpose, account, server, role, created, expires, used) VALUES (x'01" + strings.Repeat("00", 31) + "', 'join', '', 'rec1', 'recording', 1, 3, 2);" +
-		"INSERT INTO cameras (id, name, home, url, transport, username, failover, priority, keep_for) VALUES ('a', 'A', 'rec1', 'rtsp://h/', 'tcp', '', 'full', 0, 7)")
+		"INSERT INTO cameras (id, name, home, url, transport, username, failover, priority, keep_for) VALUES ('a', 'A', 'rec1', 'rtsp://h/', 'tcp', '', 'full', 0, 7);" +
+		"INSERT INTO recording_servers (id, name, media_address, state_address, merge_address, hot_standby, primary_group, secondary_group) VALUES " +
+		"('rec1', 'R', 'h:1', 'h:2', 'h:3', '', '', ''), ('rec3', 'R', 'h:1', 'h:2', 'h:3', '', '', ''), ('rec2', 'R', 'h:1', 'h:2', 'h:3', '', '', '')")
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -208,6 +211,9 @@ func TestADatabaseOfTheFirstVersionIsMigrated(t *testing.T) {
 		site, siteErr := r.Site()
 		if len(site.Cameras) != 1 || site.Cameras[0].KeepFor != 7 || site.Cameras[0].Rule != (us.RecordingRule{}) {
 			t.Errorf("a camera from before there were rules is %+v", site.Cameras)
+		}
+		if want := []us.MovedCamera{{Camera: "a", From: []us.ServerID{"rec2", "rec3"}}}; !reflect.DeepEqual(site.Moved, want) {
+			t.Errorf("a camera that may have been anywhere was at %+v", site.Moved)
 		}
 		return errors.Join(err, siteErr)
 	})

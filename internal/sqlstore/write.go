@@ -113,6 +113,9 @@ func (t *tx) apply(c understudy.Change) error {
 		if err := gone(t, &cameraRow{ID: c.GoneCamera}); err != nil {
 			return err
 		}
+		if err := gone(t, &movedCameraRow{Camera: c.GoneCamera}); err != nil {
+			return err
+		}
 		_, err := affected(t.db.NewUpdate().Model((*leaseRow)(nil)).Set("holder = ''").Where("camera = ?", c.GoneCamera).Exec(t.ctx))
 		return err
 	case c.GoneServer != "":
@@ -122,6 +125,8 @@ func (t *tx) apply(c understudy.Change) error {
 		return gone(t, &failoverServerRow{ID: c.GoneServer})
 	case c.GoneGroup != "":
 		return gone(t, &groupRow{ID: c.GoneGroup})
+	case c.Moved != nil:
+		return put(t, &movedCameraRow{Camera: c.Moved.Camera, Homes: c.Moved.From})
 	case c.Lock != nil:
 		row := lockToRow(*c.Lock)
 		return put(t, &row)

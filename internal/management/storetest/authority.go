@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,13 +34,31 @@ func cameras(t *testing.T, s management.Store) {
 	if len(newest) != 1 || newest[0].Actor != "user:ada" || !strings.Contains(newest[0].Sentence, "from rec1 to rec2") {
 		t.Errorf("the log tells the move as %+v", newest)
 	}
+	movedFrom := func(homes ...us.ServerID) {
+		t.Helper()
+		site := must[us.Site](t)(m.Site(background))
+		if len(site.Moved) != 1 || site.Moved[0].Camera != "a" || !slices.Equal(site.Moved[0].From, homes) {
+			t.Errorf("camera a was moved, and the site tells %+v, want it from %v", site.Moved, homes)
+		}
+	}
+	movedFrom("rec1")
+	must[us.RecordingServer](t)(m.PutRecordingServer(background, us.RecordingServer{ID: "rec3", Addresses: addresses("rec3")}))
+	a.Home = "rec3"
+	must[us.Camera](t)(m.PutCamera(ctx, a, nil))
+	movedFrom("rec1", "rec2")
+	a.Home = "rec1"
+	must[us.Camera](t)(m.PutCamera(ctx, a, nil))
+	movedFrom("rec2", "rec3")
 	want(t, m.DeleteCamera(background, "a"), "")
 	want(t, m.DeleteCamera(background, "a"), us.CodeNotFound)
+	if site := must[us.Site](t)(m.Site(background)); len(site.Moved) > 0 {
+		t.Errorf("the camera is gone, and the site tells %+v of it", site.Moved)
+	}
 	_, err := m.Camera(background, "a")
 	want(t, err, us.CodeNotFound)
 	must[us.Camera](t)(m.PutCamera(background, us.Camera{ID: "a", Home: "rec1", URL: "rtsp://h/"}, nil))
-	if l := lease(t, m, "a"); l.Epoch != 3 {
-		t.Errorf("a camera that got the id again begins under epoch %d, want 3", l.Epoch)
+	if l := lease(t, m, "a"); l.Epoch != 5 {
+		t.Errorf("a camera that got the id again begins under epoch %d, want 5", l.Epoch)
 	}
 	if assigned := must[us.Assignment](t)(m.Assignment(background, "rec1")); assigned.Cameras[0].Credentials.Password != "" {
 		t.Error("a camera that got the id again got the password of the one before")
