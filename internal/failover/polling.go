@@ -14,7 +14,7 @@ import (
 type poller struct {
 	address string
 	cancel  context.CancelFunc
-	renew   chan struct{} // give the connection up, a fresh one was answered
+	renew   chan struct{} // give the connection up: a fresh one was answered, or none was
 }
 
 const (
@@ -121,6 +121,10 @@ func (s *Server) session(ctx context.Context, id understudy.ServerID, p *poller)
 		return err
 	}
 	defer func() { _ = conn.Close() }() // it is thrown away whatever it says
+	select {
+	case <-p.renew: // that was about the one before
+	default:
+	}
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
@@ -167,7 +171,9 @@ func (s *Server) ask(ctx context.Context, id understudy.ServerID, conn Conn, pat
 }
 
 // verify asks a silent server over fresh connections, several because one lost
-// packet must not decide: an answer on any of them clears it.
+// packet must not decide: an answer on any of them clears it. Where none comes the old
+// connection is given up as well, since what was lost on it is sent again seconds after
+// a cut is over, and a fresh one is answered at once.
 func (s *Server) verify(ctx context.Context, id understudy.ServerID, p *poller) {
 	began := s.elapsed()
 	verifying, cancel := context.WithTimeout(ctx, verifyFor)
@@ -194,6 +200,7 @@ func (s *Server) verify(ctx context.Context, id understudy.ServerID, p *poller) 
 		case <-verifying.Done():
 			if ctx.Err() == nil {
 				s.observe(ctx, Observation{Failure: &Failure{Server: id, Began: began, Kind: Unheard, Why: "no answer on fresh connections"}})
+				signal(p.renew)
 			}
 			return
 		case <-ticker.C:

@@ -224,6 +224,7 @@ func (f *standby) verify(p *poller) {
 	f.after(verifyFor, func() {
 		if over = true; !answered {
 			f.step(failover.Observation{Failure: &failover.Failure{Server: p.id, Began: began, Kind: failover.Unheard, Why: "no answer on fresh connections"}})
+			p.end(p.session)
 		}
 	})
 }
