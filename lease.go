@@ -36,6 +36,9 @@ type CameraEpoch struct {
 	// Written, the newest of its samples that the claimant has heard of.
 	Lost    bool      `json:"lost,omitempty" doc:"The reason is that the holder is not heard any more"`
 	Written time.Time `json:"written,omitzero" doc:"Capture time of the newest sample of a lost holder that the claimant has heard of"`
+	// Ordered: the holder is well, and an operator has ordered that it hands over. It
+	// is granted only while the order stands.
+	Ordered bool `json:"ordered,omitempty" doc:"The reason is an order to hand over"`
 }
 
 // Claim asks for the leases of cameras of one home.

@@ -416,7 +416,9 @@ func (s *State) claimable(home understudy.ServerID) ([]understudy.CameraEpoch, s
 			}
 			continue
 		}
-		cameras = append(cameras, s.asked(camera, home))
+		asked := s.asked(camera, home)
+		asked.Ordered = d.ordered
+		cameras = append(cameras, asked)
 		why = d.why
 	}
 	if wait {

@@ -208,6 +208,8 @@ func grant(site understudy.Site, c understudy.Claim, wanted understudy.CameraEpo
 	case c.Kind == understudy.ClaimTakeover && maintained(site, camera, lease, now):
 		home, _ := site.RecordingServer(camera.Home)
 		return lease, fmt.Sprintf("%s is %s, and was not handed over", camera.Home, home.Maintenance)
+	case wanted.Ordered && lease.Holder == c.Home && !handedTo(site, c, now):
+		return lease, fmt.Sprintf("%s is not handed over to %s any more", c.Home, c.Claimant)
 	case lease.Epoch != wanted.Epoch:
 		return lease, fmt.Sprintf("%s holds camera %s under epoch %d, and the claim expected %d", lease.Holder, wanted.Camera, lease.Epoch, wanted.Epoch)
 	case highest >= maxEpoch:
@@ -221,6 +223,12 @@ func grant(site understudy.Site, c understudy.Claim, wanted understudy.CameraEpo
 func maintained(site understudy.Site, camera understudy.Camera, lease understudy.Lease, now time.Time) bool {
 	home, _ := site.RecordingServer(camera.Home)
 	return lease.Holder == home.ID && home.Maintenance.Stands(now) && !home.HandOver.Stands(now)
+}
+
+// handedTo reports whether an operator has ordered that the claimant plays the home's part.
+func handedTo(site understudy.Site, c understudy.Claim, now time.Time) bool {
+	home, _ := site.RecordingServer(c.Home)
+	return home.HandOver.Stands(now) && home.HandOver.To == c.Claimant
 }
 
 func movedEvent(c understudy.Claim, changes []understudy.Change) understudy.Event {

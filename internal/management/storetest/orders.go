@@ -51,6 +51,10 @@ func orders(t *testing.T, s management.Store) {
 		t.Errorf("under maintenance, a takeover was answered with %+v", answer)
 	}
 	must[us.RecordingServer](t)(m.Maintain(background, "rec1", us.Maintenance{}))
+	answer = must[us.ClaimAnswer](t)(m.Claim(background, takeover("orders04", "fo2", "rec1", us.CameraEpoch{Camera: "b", Epoch: 1, Ordered: true})))
+	if granted, _ := namesOf(answer); granted != "" || !strings.Contains(answer.Refused[0].Reason, "not handed over") {
+		t.Errorf("after the order had ended, a claim that was made for it was answered with %+v", answer)
+	}
 	answer = must[us.ClaimAnswer](t)(m.Claim(background, takeover("orders03", "fo2", "rec1", us.CameraEpoch{Camera: "b", Epoch: 1})))
 	if granted, _ := namesOf(answer); granted != "b" {
 		t.Errorf("after the maintenance, a takeover was answered with %+v", answer)
