@@ -444,10 +444,10 @@ func (o *oracle) converged() {
 }
 
 // overflows: a mirror's memory, which is small here, did not suffice a moment ago,
-// as happens where packets are lost, and what is written for that goes home soon.
+// as happens where packets are lost or late, and what is written for that goes home soon.
 func (s *session) overflows() bool {
 	const soon = 20 * time.Second
-	return s.m.s.o.Loss > 0 && s.wanted && s.full > 0 && s.m.s.now-s.full < soon
+	return s.m.s.net.uneven() && s.wanted && s.full > 0 && s.m.s.now-s.full < soon
 }
 
 // exact: of the one fault's victim exactly the frames between what was durable and what somebody recorded next are lost; none, if it was planned.
