@@ -306,7 +306,7 @@ func (s *State) releasable(camera understudy.CameraID, h *holding) string {
 		return "the site no longer has it"
 	case s.obstructs(camera, h.home) && s.at-s.watch(holder).heard <= justHeard:
 		return fmt.Sprintf("%s serves it and finds no session left there, so this one is given up for it", holder)
-	case h.trial && !h.before && !covered:
+	case h.trial && !h.before && !covered && (s.awake == 0 || s.at-s.awake >= uncoveredBound): // who has just woken knows nothing of home
 		return "it was only tried, and nothing of it could be recorded here"
 	case other == "" && !covered && s.at-h.freed >= idleBound:
 		return fmt.Sprintf("nobody had a frame of it for %s, and %s serves it", seconds(idleBound), holder)

@@ -42,6 +42,7 @@ type home struct {
 	orderNext time.Duration // when an operator looks again
 	handed    time.Duration // when it was last handed over; 0 never
 	handedTo  understudy.ServerID
+	sentBack  time.Time     // when an operator last ordered it back, by the management server's clock; a database may have forgotten it since
 	until     time.Duration // its last maintenance ends, or has ended; 0 never
 	promised  time.Time     // when that was to end, as everybody was told
 }
@@ -168,6 +169,7 @@ func (s *story) operator(h *home) {
 			s.fail("an operator may not order the failback of %s: %v", h.id, err)
 		}
 		s.say("an operator orders the failback of %s", h.id)
+		h.sentBack = a.wall()
 		s.authority.refresh()
 	})
 }

@@ -112,11 +112,13 @@ func (o *oracle) takenOver(h *home, f *standby, old understudy.Lease, why string
 }
 
 // regained: a standby has just been cut off from the management server, and the way
-// to a home was whole again before that one's. When everything is mended all are at once.
+// to a home was whole again before that one's, and for long enough to be asked anew. When
+// everything is mended all are at once.
 func (o *oracle) regained(h *home, f *standby) bool {
 	net, a := o.s.net, o.s.authority
 	back := func(m *machine) time.Duration { return max(net.since[f.place][m.place], net.since[m.place][f.place]) }
-	return !o.s.faults.over && net.both(f.place, h.place) && net.both(f.place, a.place) && o.s.now-back(&a.machine) < seenFor && back(&h.machine) <= back(&a.machine)
+	const anew = verifyFor + 2*pollEvery
+	return !o.s.faults.over && o.s.now-back(&h.machine) > anew && net.both(f.place, h.place) && net.both(f.place, a.place) && o.s.now-back(&a.machine) < seenFor && back(&h.machine) <= back(&a.machine)
 }
 
 // standsIn: the standby has recorded the camera for a while, and nothing was wrong with it.
@@ -212,5 +214,7 @@ func (o *oracle) served(c *camera) {
 // ordered reports whether an operator has said that what moved goes home.
 func (o *oracle) ordered(h *home, moved []understudy.Lease) bool {
 	self, _ := o.s.authority.site.RecordingServer(h.id)
-	return !slices.ContainsFunc(moved, func(l understudy.Lease) bool { return l.Since.After(self.TakesBack(o.s.clock())) })
+	return !slices.ContainsFunc(moved, func(l understudy.Lease) bool {
+		return l.Since.After(self.TakesBack(o.s.clock())) && l.Since.After(h.sentBack)
+	})
 }

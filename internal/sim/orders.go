@@ -36,6 +36,7 @@ func (s *story) orderBack(h *home) {
 	case a.alive():
 		s.say("an operator orders %s back", h.id)
 		a.order(a.m.FailBack(background, h.id))
+		h.sentBack = a.wall()
 	default:
 		s.after(operatorPause, func() { s.orderBack(h) })
 	}
