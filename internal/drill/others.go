@@ -70,8 +70,8 @@ func (r *rehearsal) allOthersOn(ctx context.Context, server understudy.ServerID,
 }
 
 // exportOthers counts what was lost of the cameras that nothing happened to. Their
-// footage is still where it was made: the one machine of a drill would have to carry them three
-// times over while it goes home.
+// footage is still where it was made: the one machine of a drill would have to carry
+// them three times over while it goes home.
 func (r *rehearsal) exportOthers(ctx context.Context, dir string, result *Result) error {
 	for _, camera := range r.others() {
 		p, err := r.exportCamera(ctx, camera, filepath.Join(dir, string(camera.ID)+".mp4"))

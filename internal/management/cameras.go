@@ -110,10 +110,10 @@ func (tx *change) putCamera(c understudy.Camera, newPassword bool) error {
 	default:
 		e.Sentence = fmt.Sprintf("Camera %s was changed.", c.ID)
 	}
-	if exists && before.Home != c.Home {
-		e.Changes = append(e.Changes, understudy.Change{Moved: moved(tx.site, c)})
-	}
 	if !exists || before.Home != c.Home {
+		if exists {
+			e.Changes = append(e.Changes, understudy.Change{Moved: moved(tx.site, c)})
+		}
 		epoch, err := tx.nextEpoch(c.ID)
 		if err != nil {
 			return err
