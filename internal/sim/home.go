@@ -164,14 +164,7 @@ func (s *story) operator(h *home) {
 	}
 	h.orderNext = s.now + operatorPause
 	a := &s.authority.machine
-	a.do(a.boot, func() {
-		if _, err := s.authority.m.FailBack(background, h.id); err != nil {
-			s.fail("an operator may not order the failback of %s: %v", h.id, err)
-		}
-		s.say("an operator orders the failback of %s", h.id)
-		h.sentBack = a.wall()
-		s.authority.refresh()
-	})
+	a.do(a.boot, func() { s.sendBack(h) })
 }
 
 // decide looks again and again whether cameras are to be taken back, and asks until reality agrees.

@@ -118,7 +118,8 @@ func (o *oracle) regained(h *home, f *standby) bool {
 	net, a := o.s.net, o.s.authority
 	back := func(m *machine) time.Duration { return max(net.since[f.place][m.place], net.since[m.place][f.place]) }
 	const anew = verifyFor + 2*pollEvery
-	return !o.s.faults.over && o.s.now-back(&h.machine) > anew && net.both(f.place, h.place) && net.both(f.place, a.place) && o.s.now-back(&a.machine) < seenFor && back(&h.machine) <= back(&a.machine)
+	return !o.s.faults.over && net.both(f.place, h.place) && net.both(f.place, a.place) &&
+		o.s.now-back(&h.machine) > anew && o.s.now-back(&a.machine) < seenFor && back(&h.machine) <= back(&a.machine)
 }
 
 // standsIn: the standby has recorded the camera for a while, and nothing was wrong with it.

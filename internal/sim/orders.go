@@ -34,12 +34,18 @@ func (s *story) orderBack(h *home) {
 	switch self, _ := a.site.RecordingServer(h.id); {
 	case self.HandOver.Since.IsZero():
 	case a.alive():
-		s.say("an operator orders %s back", h.id)
-		a.order(a.m.FailBack(background, h.id))
-		h.sentBack = a.wall()
+		s.sendBack(h)
 	default:
 		s.after(operatorPause, func() { s.orderBack(h) })
 	}
+}
+
+// sendBack is an operator who orders that a home takes its part back.
+func (s *story) sendBack(h *home) {
+	a := s.authority
+	s.say("an operator orders %s back", h.id)
+	a.order(a.m.FailBack(background, h.id))
+	h.sentBack = a.wall()
 }
 
 // maintain is an operator who works on a home, and may restart it meanwhile.
