@@ -173,7 +173,7 @@ func (f *faults) mend() {
 			row[to] = s.now
 		}
 	}
-	s.net.loss, s.net.jitter = s.o.Loss, s.o.Jitter
+	s.net.turn(s.o.Loss, s.o.Jitter)
 	for _, m := range s.servers {
 		m.disk.broken, m.disk.slow = false, 0
 	}
@@ -386,8 +386,8 @@ func (f *faults) newDisk() func() {
 // worseNetwork is a while of loss and jitter, within what must be borne.
 func (f *faults) worseNetwork() func() {
 	n := f.s.net
-	n.loss, n.jitter = 0.05*f.dice.Float64(), between(f.dice, 0, 100*time.Millisecond)
-	return func() { n.loss, n.jitter = f.s.o.Loss, f.s.o.Jitter }
+	n.turn(0.05*f.dice.Float64(), between(f.dice, 0, 100*time.Millisecond))
+	return func() { n.turn(f.s.o.Loss, f.s.o.Jitter) }
 }
 
 // damage makes a disk fail, or slow.

@@ -15,9 +15,13 @@ type network struct {
 	latency time.Duration
 	jitter  time.Duration
 	loss    float64
+	late    time.Duration // until then what was sent while some was lost may still be on its way
 }
 
-const resend = 200 * time.Millisecond // TCP's shortest
+const (
+	resend  = 200 * time.Millisecond // TCP's shortest
+	overdue = 3 * time.Second        // what was resent some times, and the word of the next second in its place
+)
 
 func newNetwork(s *story, places int) *network {
 	n := &network{s: s, dice: dice(s.seed, ofNetwork), latency: s.o.Latency, jitter: s.o.Jitter, loss: s.o.Loss}
@@ -68,8 +72,16 @@ func (n *network) set(from, to int, cut bool) {
 	}
 }
 
-// uneven reports a network that loses some, or takes longer for some than for others:
-// a word that is due may be late there.
+// turn lets the network lose so much, and take so much longer for some than for others, from now on.
+func (n *network) turn(loss float64, jitter time.Duration) {
+	if n.uneven() {
+		n.late = n.s.now + overdue
+	}
+	n.loss, n.jitter = loss, jitter
+}
+
+// uneven reports a network that loses some, or takes longer for some than for others,
+// or did just now: a word that is due may be late there.
 func (n *network) uneven() bool {
-	return n.loss > 0 || n.s.o.Loss > 0 || n.jitter > 20*time.Millisecond
+	return n.loss > 0 || n.s.o.Loss > 0 || n.jitter > 20*time.Millisecond || n.s.now < n.late
 }
