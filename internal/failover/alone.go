@@ -106,18 +106,20 @@ func (s *State) peersOf() map[understudy.CameraID][]understudy.ServerID {
 
 // forestaller returns the standby that has taken a camera up already while
 // nobody can be asked for its lease; nothing if none has. One that is asked
-// before this server counts always, one after it only while this one does not
-// record the camera itself: so of two that have both begun, one goes on.
+// before this server counts always, one after it only if it has shown some of the
+// camera, and while this one does not record it itself: so of two that have both
+// begun, one goes on.
 func (s *State) forestaller(camera understudy.CameraID, epoch uint64) understudy.ServerID {
 	if !s.alone() {
 		return "" // the lease tells
 	}
 	h := s.held[camera]
 	for i, peer := range s.peers[camera] {
-		if i >= s.posts[camera].rank && h.wanted && !h.trial {
+		after := i >= s.posts[camera].rank
+		if after && h.wanted && !h.trial {
 			break
 		}
-		if s.hasTakenUp(peer, camera, epoch) {
+		if s.hasTakenUp(peer, camera, epoch) && (!after || s.watch(peer).cameras[camera].begun) {
 			return peer
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // Viewers of a server come here from the first sign that it has failed, until it
 // answers again.
 func TestViewersAreExpectedFromTheFirstSign(t *testing.T) {
-	s := &story{t: t, state: NewState("fo-1", "n", 2*time.Second), last: map[string]string{}, marks: map[understudy.CameraID]time.Duration{},
+	s := &story{t: t, state: NewState("fo-1", "n", 2*time.Second), last: map[string]string{}, marks: map[shown]time.Duration{},
 		frames: map[understudy.CameraID]uint64{}, cameras: map[understudy.CameraID]measured{}}
 	play := func(words ...string) { s.do(words) }
 	expect := func(when string, want ...understudy.ServerID) {

@@ -56,7 +56,7 @@ type story struct {
 	last   map[string]string
 	out    strings.Builder
 	want   Want
-	marks  map[understudy.CameraID]time.Duration
+	marks  map[shown]time.Duration // how far each has recorded
 	frames map[understudy.CameraID]uint64
 	site   understudy.Site
 	duty   []understudy.Duty
@@ -66,8 +66,14 @@ type story struct {
 	capacity understudy.Capacity
 }
 
+// shown is a camera as a server shows it.
+type shown struct {
+	server understudy.ServerID
+	camera understudy.CameraID
+}
+
 func play(t *testing.T, text string) string {
-	s := &story{t: t, state: NewState("fo-1", "n", 2*time.Second), last: map[string]string{}, marks: map[understudy.CameraID]time.Duration{}, frames: map[understudy.CameraID]uint64{}, cameras: map[understudy.CameraID]measured{}}
+	s := &story{t: t, state: NewState("fo-1", "n", 2*time.Second), last: map[string]string{}, marks: map[shown]time.Duration{}, frames: map[understudy.CameraID]uint64{}, cameras: map[understudy.CameraID]measured{}}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		switch {
@@ -222,7 +228,7 @@ func (s *story) answer(args []string) {
 			word, epoch, _ := strings.Cut(word, "^") // a^2: under a provisional epoch
 			camera := understudy.CameraID(strings.TrimRight(word, "!-?~</%+"))
 			if camera == understudy.CameraID(word) {
-				s.marks[camera] = s.now
+				s.marks[shown{id, camera}] = s.now
 			}
 			c := understudy.CameraState{Camera: camera, Run: run, BitsPerSecond: s.cameras[camera].bits, Receiving: !strings.HasSuffix(word, "-") && !strings.HasSuffix(word, "<")}
 			if epoch != "" {
@@ -233,7 +239,7 @@ func (s *story) answer(args []string) {
 			}
 			c.Frames = s.frames[camera]
 			if strings.HasSuffix(word, "<") { // it was recorded since the last answer, and receives nothing now
-				s.marks[camera] = s.now - time.Second
+				s.marks[shown{id, camera}] = s.now - time.Second
 			}
 			if strings.HasSuffix(word, "/") { // it has just lost the camera, and says so
 				c.Fault = "the camera refuses"
@@ -242,7 +248,7 @@ func (s *story) answer(args []string) {
 				c.Crowded, c.Receiving, c.Fault = true, false, "no session left"
 			}
 			if strings.HasSuffix(word, "+") { // the same, and it records the second stream
-				s.marks[camera] = s.now
+				s.marks[shown{id, camera}] = s.now
 				c.Crowded, c.Stream, c.Fault = true, understudy.StreamSub, "no session left"
 			}
 			if strings.HasSuffix(word, "?") { // it waits for an event
@@ -251,7 +257,7 @@ func (s *story) answer(args []string) {
 			if strings.HasSuffix(word, "~") { // it will, when the time before one is there
 				c.Buffered.At = at(s.now)
 			}
-			if m, ok := s.marks[camera]; ok {
+			if m, ok := s.marks[shown{id, camera}]; ok {
 				c.Watermark.At = at(m)
 			}
 			state.Cameras = append(state.Cameras, c)

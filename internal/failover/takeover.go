@@ -81,6 +81,8 @@ func (s *State) demanded(home understudy.ServerID, camera understudy.CameraID) (
 		w := s.watch(holder)
 		stand := w.verdict
 		switch {
+		case d.ordered && len(stand.Cameras) > 0 && s.watch(home).cameras[camera].steady > 0:
+			return demand{}, false // it gave the camera back, and that the order has ended was not heard here
 		case stand.takes(camera):
 			d.why, d.since, d.planned, d.ordered = d.why+"; "+stand.Sentence, max(d.since, stand.Since), stand.Condition == Leaving, false
 		case stand.answers() && slices.Contains(w.state.Short, camera):
