@@ -85,8 +85,8 @@ func (o *oracle) wanted(c *camera, m, of *machine) bool {
 	return m != of && (m.rec.sessions[c.index].turnedAway(told) || c.sessions == 1 && o.s.now-m.changed < told)
 }
 
-// turnedAway: the camera has no session left for this server, or had none until
-// it lost the camera that little ago. What it told of that may be believed for so long.
+// turnedAway: the camera has no session left for this server, or had none until it lost
+// the camera, or got one, that little ago. What it told of that may be believed for so long.
 func (s *session) turnedAway(ago time.Duration) bool {
 	return s != nil && (s.crowded || s.uncrowded > 0 && s.m.s.now-s.uncrowded < ago)
 }

@@ -26,7 +26,7 @@ type session struct {
 	slot        *slot
 	failures    int
 	crowded     bool          // the camera answered last that it has no session left
-	uncrowded   time.Duration // it was last crowded then, and lost the camera since; 0 never
+	uncrowded   time.Duration // it was last crowded then: it lost the camera since, or has a session; 0 never
 	refused     time.Duration // the first time, of those in a row
 	resting     bool          // until it is asked again
 	rests       int
@@ -149,6 +149,9 @@ func (s *session) dial() {
 		if s.slot = s.cam.admit(s); s.slot == nil {
 			s.failed(true)()
 			return
+		}
+		if s.crowded {
+			s.uncrowded = story.now
 		}
 		s.opened, s.crowded = story.now, false
 		s.begin()
