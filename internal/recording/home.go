@@ -73,6 +73,9 @@ type Home struct {
 	planned bool // this start follows a planned stop, and not every camera is here yet
 	history history
 	locks   []understudy.Lock // as they are kept; of the goroutine that follows
+
+	moved    map[understudy.CameraID]time.Time // to another home: recorded here until then
+	movedFor time.Duration
 }
 
 // history is what a recording server remembers across its own restarts.
@@ -90,7 +93,8 @@ func NewHome(c HomeConfig) *Home {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Home{config: c, id: c.Server.config.ID, log: c.Log, refetch: make(chan struct{}, 1), reread: make(chan struct{}, 1)}
+	return &Home{config: c, id: c.Server.config.ID, log: c.Log, refetch: make(chan struct{}, 1), reread: make(chan struct{}, 1),
+		moved: map[understudy.CameraID]time.Time{}, movedFor: movedFor}
 }
 
 // Run runs the Server too, until ctx ends.
@@ -327,7 +331,10 @@ func (h *Home) assigned(a understudy.Assignment) {
 	for i, c := range a.Cameras {
 		a.Cameras[i].Epoch = max(c.Epoch, current[c.Camera.ID])
 	}
-	h.config.Server.Apply(a)
+	applied := a
+	applied.Cameras = slices.Clone(a.Cameras)
+	h.keepMoved(&applied, time.Now())
+	h.config.Server.Apply(applied)
 	h.mu.Unlock()
 	h.seal(assignmentFile, a) // after Apply: a disk that hangs delays nothing
 }
@@ -341,7 +348,8 @@ func (h *Home) claim(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-ticker.C:
+		case now := <-ticker.C:
+			h.leaveMoved(now)
 			c.step(ctx)
 		}
 	}
