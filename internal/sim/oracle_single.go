@@ -79,10 +79,11 @@ func (o *oracle) givesUp(h *home, c *camera) {
 	}
 }
 
-// wanted: a server lacks the session that another has, or lacked it until just now.
+// wanted: a server lacks the session that another has, or lacked it until just now, or may
+// have until it ended.
 func (o *oracle) wanted(c *camera, m, of *machine) bool {
 	const told = time.Second
-	return m != of && (m.rec.sessions[c.index].turnedAway(told) || c.sessions == 1 && o.s.now-m.changed < told)
+	return m != of && (m.rec.sessions[c.index].turnedAway(told) || (c.sessions == 1 || !m.alive()) && o.s.now-m.changed < told)
 }
 
 // turnedAway: the camera has no session left for this server, or had none until it lost
