@@ -178,8 +178,14 @@ func (o *oracle) putDown(f *standby, s *session) {
 			return
 		}
 	}
-	last := o.holders[c.index][o.highest[c.index]] // a database that was restored just now may know of an earlier one
-	for _, id := range []understudy.ServerID{o.s.leaseOf(c.index).Holder, last} {
+	// A database that was restored just now may know of an earlier holder than who puts it down.
+	holders := []understudy.ServerID{o.s.leaseOf(c.index).Holder, o.holders[c.index][o.highest[c.index]]}
+	for _, l := range f.state.Leases() {
+		if l.Camera == c.id {
+			holders = append(holders, l.Holder)
+		}
+	}
+	for _, id := range holders {
 		if o.wanted(c, o.holder(id), &f.machine) {
 			return // whoever serves it finds no session left there: this one is given up for it
 		}
