@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"sync"
 	"time"
 
 	"understudy"
@@ -32,6 +33,10 @@ type conn struct {
 	ahead   []byte
 	state   *tls.ConnectionState // nil without TLS
 	release func()
+
+	mu     sync.Mutex
+	closed bool
+	after  []func() // is called when it is closed
 }
 
 // Read returns what was read ahead first.
@@ -49,7 +54,28 @@ func (c *conn) Read(p []byte) (int, error) {
 // Close ends the connection and frees its place on the port.
 func (c *conn) Close() error {
 	c.release()
+	c.mu.Lock()
+	after := c.after
+	c.closed, c.after = true, nil
+	c.mu.Unlock()
+	for _, f := range after {
+		f()
+	}
 	return c.Conn.Close()
+}
+
+// AfterClose has f called once the connection is closed here. It is for who sees the
+// connection in a handshake only (tls.ClientHelloInfo.Conn).
+func (c *conn) AfterClose(f func()) {
+	c.mu.Lock()
+	closed := c.closed
+	if !closed {
+		c.after = append(c.after, f)
+	}
+	c.mu.Unlock()
+	if closed {
+		f()
+	}
 }
 
 // CloseWrite tells the peer that nothing more comes, where the connection can.
@@ -76,6 +102,7 @@ func (c *conn) removeTLS(ctx context.Context, config *tls.Config) (secure bool, 
 	}
 	inside := tls.Server(&conn{Conn: c.Conn, ahead: first[:], release: func() {}}, config)
 	if err := inside.HandshakeContext(ctx); err != nil {
+		_ = inside.Close() // it failed already; whoever waits for the end is told
 		return false, err
 	}
 	state := inside.ConnectionState()
