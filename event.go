@@ -63,6 +63,7 @@ type Change struct {
 	Trigger         *Trigger         `json:"trigger,omitempty"` // told to those who record; the site stays as it is
 	Lock            *Lock            `json:"lock,omitempty"`
 	Moved           *MovedCamera     `json:"moved,omitempty"`
+	Revoked         *Revocation      `json:"revoked,omitempty"`
 	Milestone       *Milestone       `json:"milestone,omitempty"` // of a failover; the site stays as it is
 	Account         *CameraAccount   `json:"account,omitempty"`   // of an incident that is over
 	GoneCamera      CameraID         `json:"gone_camera,omitempty"`

@@ -106,5 +106,8 @@ type ServerService interface {
 	PutGroup(ctx context.Context, g FailoverGroup) (FailoverGroup, error)
 	// DeleteServer is CodeConflict while cameras live there, leases are held or a group names it.
 	DeleteServer(ctx context.Context, id ServerID) error
+	// RevokeServer makes the certificates that a server has had so far worthless; it may
+	// join again. Of a server that is not in the site too: it may have been.
+	RevokeServer(ctx context.Context, id ServerID, reason string) (Revocation, error)
 	DeleteGroup(ctx context.Context, id GroupID) error
 }

@@ -19,6 +19,7 @@ type Site struct {
 	Leases           []Lease           `json:"leases"`
 	Locks            []Lock            `json:"locks,omitempty"`
 	Moved            []MovedCamera     `json:"moved,omitempty"`
+	Revoked          []Revocation      `json:"revoked,omitempty"`
 }
 
 // MovedCamera is a camera that had another home before. Footage of that time stays there.
@@ -57,6 +58,8 @@ func (s Site) Apply(e Event) Site {
 			remove(&s.Groups, &own.groups, c.GoneGroup, groupID)
 		case c.Moved != nil:
 			put(&s.Moved, &own.moved, *c.Moved, movedCamera)
+		case c.Revoked != nil:
+			put(&s.Revoked, &own.revoked, *c.Revoked, revokedServer)
 		case c.Lock != nil:
 			put(&s.Locks, &own.locks, *c.Lock, lockID)
 		case c.GoneLock != "":
@@ -68,7 +71,7 @@ func (s Site) Apply(e Event) Site {
 
 // copied says which lists Apply has copied already: each is copied once an
 // event, however many leases a claim moves.
-type copied struct{ cameras, recordingServers, failoverServers, groups, leases, locks, moved bool }
+type copied struct{ cameras, recordingServers, failoverServers, groups, leases, locks, moved, revoked bool }
 
 // Camera returns the camera of that id.
 func (s Site) Camera(id CameraID) (Camera, bool) { return find(s.Cameras, id, cameraID) }
@@ -91,6 +94,9 @@ func (s Site) Group(id GroupID) (FailoverGroup, bool) { return find(s.Groups, id
 
 // Lock returns the lock of that id.
 func (s Site) Lock(id string) (Lock, bool) { return find(s.Locks, id, lockID) }
+
+// Revocation returns the latest one of a server's certificates.
+func (s Site) Revocation(id ServerID) (Revocation, bool) { return find(s.Revoked, id, revokedServer) }
 
 // Addresses returns where a recording or failover server is reached.
 func (s Site) Addresses(id ServerID) (Addresses, bool) {
@@ -213,6 +219,7 @@ func groupID(g *FailoverGroup) GroupID              { return g.ID }
 func leaseCamera(l *Lease) CameraID                 { return l.Camera }
 func lockID(l *Lock) string                         { return l.ID }
 func movedCamera(m *MovedCamera) CameraID           { return m.Camera }
+func revokedServer(r *Revocation) ServerID          { return r.Server }
 
 // The lists of a site are sorted by id, so that two equal sites are equal bytes.
 

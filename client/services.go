@@ -98,6 +98,15 @@ func (c *Client) DeleteServer(ctx context.Context, id understudy.ServerID) error
 	return remove(ctx, c, "/servers/", "server", id)
 }
 
+// RevokeServer implements understudy.ServerService.
+func (c *Client) RevokeServer(ctx context.Context, id understudy.ServerID, reason string) (understudy.Revocation, error) {
+	name, err := segment("server", id)
+	if err != nil {
+		return understudy.Revocation{}, err
+	}
+	return ask[understudy.Revocation](ctx, c, call{method: http.MethodPost, path: "/servers/" + name + "/revoke", in: map[string]string{"reason": reason}})
+}
+
 // DeleteGroup implements understudy.ServerService.
 func (c *Client) DeleteGroup(ctx context.Context, id understudy.GroupID) error {
 	return remove(ctx, c, "/groups/", "group", id)

@@ -23,7 +23,7 @@ func failoverCommand() *cobra.Command {
 				return err
 			}
 			server := failover.New(failover.Config{
-				Recorder: m.recorder, Management: m.site, Preflights: m.site, Store: m.store, Node: m.node,
+				Recorder: m.recorder, Management: m.followed, Preflights: m.site, Store: m.store, Node: m.node,
 				Report: m.outbox.Report, Log: m.log,
 			})
 			return m.run(cmd.Context(), server.Run, func(ctx context.Context) { m.recorder.Leave(ctx, "it was asked to stop") })

@@ -127,6 +127,7 @@ func (m *managementServer) run(ctx context.Context) error {
 	g.Go(func() error { return m.watchServers(ctx) })
 	g.Go(func() error { return m.incidents.Run(ctx) })
 	g.Go(func() error { return m.tendOrders(ctx) })
+	g.Go(func() error { return m.obeyRevocations(ctx) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"net"
 	"net/http"
 	"strconv"
@@ -19,7 +18,7 @@ func (m *managementServer) handler() http.Handler {
 	}
 	return api.NewManagement(api.Config{
 		Services: m.service, Authority: m.authority, Identify: m.identifier(), Channel: m.channel,
-		Trust:     func() (json.RawMessage, error) { return json.Marshal(m.authority.Trust()) },
+		Trust:     m.trust,
 		JoinToken: m.joinToken, Status: m.self.LastStatus, Timelines: m.self, TLS: m.node.ClientTLS,
 		Incidents: m.incidents, Report: incident.Report,
 		Web: web.Files, Demo: demo, HTTPS: portOf(m.listeners[1]), Version: version(), Log: m.log,

@@ -26,6 +26,7 @@ type mediaServer struct {
 	lock     io.Closer // of the data folder
 	node     *identity.Node
 	site     *client.Client
+	followed trusting // site, for those that follow it
 	store    *storage.Store
 	outbox   *outbox.Outbox
 	recorder *recording.Server
@@ -53,6 +54,7 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	if err != nil {
 		return nil, err
 	}
+	m.followed = newTrusting(m.site, m.node)
 	m.log = m.log.With("server", m.node.ID())
 	m.outbox = outbox.New(m.node.ID(), m.site.Report, m.node, m.log)
 	if m.store, err = openStore(ctx, c.Storage, storage.Config{Server: m.node.ID(), Log: m.log, Events: m.outbox.Report}); err != nil {
@@ -103,7 +105,7 @@ func (m *mediaServer) run(ctx context.Context, role func(context.Context) error,
 	if m.events != nil {
 		g.Go(func() error { return m.events.Run(running) })
 	}
-	g.Go(func() error { return keepMembership(running, m.node, m.site, m.log) })
+	g.Go(func() error { return keepMembership(running, m.followed, m.log) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		err = nil

@@ -22,7 +22,7 @@ func recordingCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			home := recording.NewHome(recording.HomeConfig{Server: m.recorder, Vault: m.node, Management: m.site, HoldDown: m.config.HoldDown, Log: m.log})
+			home := recording.NewHome(recording.HomeConfig{Server: m.recorder, Vault: m.node, Management: m.followed, HoldDown: m.config.HoldDown, Log: m.log})
 			return m.run(cmd.Context(), home.Run, func(ctx context.Context) { home.Leave(ctx, "it was asked to stop") })
 		},
 	}

@@ -15,18 +15,20 @@ import (
 const membershipCheck = 10 * time.Minute
 
 // keepMembership renews the certificate before it expires and refreshes whom
-// to trust. Failing is no reason to stop recording: it tries again.
-func keepMembership(ctx context.Context, node *identity.Node, site *client.Client, log *slog.Logger) error {
+// to trust, at once when certificates were revoked. Failing is no reason to stop
+// recording: it tries again.
+func keepMembership(ctx context.Context, site trusting, log *slog.Logger) error {
 	ticker := time.NewTicker(membershipCheck)
 	defer ticker.Stop()
 	for {
-		if err := refresh(ctx, node, site); err != nil && ctx.Err() == nil {
-			log.Warn("the membership could not be refreshed; it will be tried again", "error", err, "certificate expires after", node.RenewAt())
+		if err := refresh(ctx, site.node, site.Client); err != nil && ctx.Err() == nil {
+			log.Warn("the membership could not be refreshed; it will be tried again", "error", err, "certificate expires after", site.node.RenewAt())
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
+		case <-site.due:
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 func serverCommand() *cobra.Command {
 	c := &cobra.Command{Use: "server", Short: "Add, change and remove recording and failover servers"}
-	c.AddCommand(serverAddCommand(), serverStandbyCommand(), serverMergeCommand(), serverCapacityCommand(), serverFailbackCommand(), serverRemoveCommand())
+	c.AddCommand(serverAddCommand(), serverStandbyCommand(), serverMergeCommand(), serverCapacityCommand(), serverFailbackCommand(), serverReplaceCommand(), serverRevokeCommand(), serverRemoveCommand())
 	return c
 }
 

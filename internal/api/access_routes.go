@@ -150,9 +150,18 @@ func (s *server) joinRoutes() {
 	operation(s, route{method: "POST", path: "/join", access: anyone, tag: "joining", summary: "Join, with the secret of a join token"}, s.join)
 	operation(s, route{method: "POST", path: "/servers/{id}/certificate", tag: "joining", summary: "Get the next certificate",
 		access: actsAs(understudy.RoleRecording, understudy.RoleFailover, understudy.RoleChannel)}, s.renew)
+	operation(s, route{method: "POST", path: "/servers/{id}/revoke", access: may(understudy.ActionAdminister), tag: "joining", summary: "Believe no certificate that the server has had so far"},
+		func(ctx context.Context, in *struct {
+			ID   understudy.ServerID `path:"id"`
+			Body struct {
+				Reason string `json:"reason" maxLength:"500"`
+			}
+		}) (*answer[understudy.Revocation], error) {
+			return one(s.Services.RevokeServer(ctx, in.ID, in.Body.Reason))
+		})
 	operation(s, route{method: "GET", path: "/trust", access: signedIn, tag: "joining", summary: "Whom members of the installation trust"},
-		func(_ context.Context, _ *struct{}) (*answer[any], error) {
-			trust, err := s.Trust()
+		func(ctx context.Context, _ *struct{}) (*answer[any], error) {
+			trust, err := s.Trust(ctx)
 			return one[any](trust, err)
 		})
 }
@@ -178,7 +187,28 @@ func (s *server) join(ctx context.Context, in *struct{ Body understudy.JoinReque
 	if err := s.enter(asking, role, id, in.Body); err != nil {
 		return nil, err
 	}
-	return s.certify(id, role, in.Body)
+	if err := s.outwait(ctx, id); err != nil {
+		return nil, err
+	}
+	return s.certify(ctx, id, role, in.Body)
+}
+
+// outwait waits, for a second at most, until a certificate made now is not revoked already.
+func (s *server) outwait(ctx context.Context, id understudy.ServerID) error {
+	site, err := s.Services.Site(ctx)
+	if err != nil {
+		return err
+	}
+	revoked, ok := site.Revocation(id)
+	if !ok {
+		return nil
+	}
+	select {
+	case <-time.After(time.Until(revoked.Before)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // enter puts a joining server into the site; what is set of one that was there stays.
@@ -218,15 +248,22 @@ func (s *server) renew(ctx context.Context, in *struct {
 	if _, member := site.Addresses(in.ID); !member && role != understudy.RoleChannel { // channels are in no site
 		return nil, understudy.Errorf(understudy.CodeForbidden, "server %s was removed from the site and gets no further certificate; add it again", in.ID)
 	}
-	return s.certify(in.ID, role, in.Body)
+	if revoked, ok := site.Revocation(in.ID); ok && time.Since(revoked.Before) < revokedNow {
+		return nil, understudy.Errorf(understudy.CodeForbidden, "the certificates of %s have just been revoked (%s); it has to join again", in.ID, revoked.Reason)
+	}
+	return s.certify(ctx, in.ID, role, in.Body)
 }
 
-func (s *server) certify(id understudy.ServerID, role understudy.Role, r understudy.JoinRequest) (*answer[understudy.JoinAnswer], error) {
+// revokedNow is how long a server gets no further certificate after a revocation. Its
+// connections are ended meanwhile, and it does not come in again.
+const revokedNow = 5 * time.Second
+
+func (s *server) certify(ctx context.Context, id understudy.ServerID, role understudy.Role, r understudy.JoinRequest) (*answer[understudy.JoinAnswer], error) {
 	certificate, err := s.Authority.Sign([]byte(r.Request), id, role, r.Hosts, 0)
 	if err != nil {
 		return nil, err
 	}
-	trust, err := s.Trust()
+	trust, err := s.Trust(ctx)
 	return one(understudy.JoinAnswer{Server: id, Role: role, Certificate: string(certificate), Trust: trust}, err)
 }
 

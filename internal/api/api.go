@@ -39,7 +39,7 @@ type Config struct {
 	Services  Services
 	Authority Authority
 	// Trust is what a member needs to know the others by, as JSON.
-	Trust func() (json.RawMessage, error)
+	Trust func(ctx context.Context) (json.RawMessage, error)
 	// JoinToken makes of a secret the line that a joining server is given.
 	JoinToken func(secret understudy.Secret) (understudy.Secret, error)
 	// Identify says who asks. Media tokens are no identity here.

@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"strings"
 	"testing"
@@ -44,6 +45,51 @@ func TestJoinAgain(t *testing.T) {
 		if answer.Server != "rec-1" || answer.Role != understudy.RoleRecording {
 			t.Errorf("joined as %s %s", answer.Role, answer.Server)
 		}
+	}
+}
+
+// After a revocation a server joins anew under its id, even in the same second, with a
+// certificate that is believed; the old one is of no use for another.
+func TestJoinAfterARevocation(t *testing.T) {
+	s := newSite(t)
+	admin := s.administrator()
+	join := func() *identity.Node {
+		t.Helper()
+		text, err := admin.CreateJoinToken(t.Context(), understudy.RoleRecording, "rec-9", 0)
+		check(t, err)
+		token, err := identity.ParseJoinToken(string(text))
+		check(t, err)
+		folder := t.TempDir()
+		csr, err := identity.NewJoinRequest(folder)
+		check(t, err)
+		answer, err := s.client(func(understudy.ServerID) *tls.Config { return identity.PinnedTLS(token) }).Join(t.Context(), understudy.JoinRequest{
+			Secret: token.Secret, Request: string(csr), Hosts: []string{"127.0.0.1"},
+			Addresses: understudy.Addresses{Media: "127.0.0.1:7563", State: "127.0.0.1:11000", Merge: "127.0.0.1:5210"}})
+		check(t, err)
+		var trust identity.Trust
+		check(t, json.Unmarshal(answer.Trust, &trust))
+		node, err := identity.SaveNode(folder, []byte(answer.Certificate), trust)
+		check(t, err)
+		return node
+	}
+	old := join()
+	revoked, err := admin.RevokeServer(t.Context(), "rec-9", "a test")
+	check(t, err)
+	request, err := old.RenewalRequest()
+	check(t, err)
+	thief := s.client(old.ClientTLS)
+	if _, err := thief.Renew(t.Context(), "rec-9", understudy.JoinRequest{Request: string(request)}); understudy.CodeOf(err) != understudy.CodeForbidden {
+		t.Errorf("a revoked server got another certificate: %v", err)
+	}
+	fresh := join()
+	trust := s.authority.Trust()
+	trust.Revoked = []understudy.Revocation{revoked}
+	check(t, s.node.UpdateTrust(trust))
+	if _, err := thief.Assignment(t.Context(), "rec-9"); err == nil {
+		t.Error("the old certificate is believed")
+	}
+	if _, err := s.client(fresh.ClientTLS).Assignment(t.Context(), "rec-9"); err != nil {
+		t.Errorf("the new certificate is not believed: %v", err)
 	}
 }
 

@@ -50,7 +50,7 @@ func newSite(t *testing.T) *site {
 	s.hub = channel.NewHub(channel.Config{Feed: channel.Tail(m), History: m, Identify: identify.Identify})
 	s.config = Config{
 		Services: m, Authority: authority, Identify: identify, Channel: s.hub, TLS: node.ClientTLS, Version: "test",
-		Trust: func() (json.RawMessage, error) { return json.Marshal(authority.Trust()) },
+		Trust: func(context.Context) (json.RawMessage, error) { return json.Marshal(authority.Trust()) },
 		JoinToken: func(secret understudy.Secret) (understudy.Secret, error) {
 			token, err := authority.JoinToken([]string{"https://" + s.address}, secret)
 			return token.Encode(), err

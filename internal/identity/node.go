@@ -20,7 +20,8 @@ import (
 // Node is a server of an installation: its key, its certificate, and whom it
 // trusts, kept in a folder of its own. Its methods may be called at once from
 // many goroutines; what Renew and UpdateTrust bring holds for connections made
-// from then on, save the CA of TLS configurations already handed out.
+// from then on, save the CA of TLS configurations already handed out. Connections
+// of servers whose certificate is revoked end.
 type Node struct {
 	folder  string
 	key     *ecdsa.PrivateKey
@@ -28,6 +29,7 @@ type Node struct {
 	bundle  hpke.PrivateKey
 	subject subject
 	current atomic.Pointer[credentials]
+	peers   peers
 
 	mu   sync.Mutex // held while file is changed and written
 	file nodeFile
@@ -152,9 +154,11 @@ func (a *Authority) Node(id understudy.ServerID, role understudy.Role, hosts []s
 	if err != nil {
 		return nil, err
 	}
+	trust := a.trust
+	trust.Revoked = file.Trust.Revoked // until the database tells
 	wanted := hostsOf(&x509.Certificate{DNSNames: names, IPAddresses: addresses})
 	if n, err := file.open(a.folder); err == nil && n.subject == (subject{a.trust.Installation, role, id}) &&
-		n.Trust().Equal(a.trust) && slices.Equal(n.Hosts(), wanted) && time.Now().Before(n.RenewAt()) {
+		n.Trust().Equal(trust) && slices.Equal(n.Hosts(), wanted) && time.Now().Before(n.RenewAt()) {
 		return n, nil
 	}
 	key, err := decodeKey(file.Key)
@@ -169,7 +173,7 @@ func (a *Authority) Node(id understudy.ServerID, role understudy.Role, hosts []s
 	if err != nil {
 		return nil, err
 	}
-	file.Certificate, file.Trust = string(certificate), a.trust
+	file.Certificate, file.Trust = string(certificate), trust
 	n, err := file.open(a.folder)
 	if err != nil {
 		return nil, err
@@ -204,9 +208,11 @@ func (n *Node) Renew(certPEM []byte) error {
 	return n.change(func(f *nodeFile) { f.Certificate = string(certPEM) })
 }
 
-// UpdateTrust replaces whom the node trusts, and keeps it on disk. CodeInvalid
+// UpdateTrust replaces whom the node trusts, and keeps it on disk. What was revoked
+// stays so: a database that was restored from a backup may not know of it. CodeInvalid
 // if the node itself would not be trusted then.
 func (n *Node) UpdateTrust(t Trust) error {
+	t.Revoked = joined(n.Trust().Revoked, t.Revoked)
 	if n.Trust().Equal(t) {
 		return nil
 	}
@@ -230,6 +236,7 @@ func (n *Node) change(f func(*nodeFile)) error {
 	}
 	n.file = file
 	n.current.Store(current)
+	n.peers.end(current.trust)
 	return nil
 }
 

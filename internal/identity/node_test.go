@@ -160,8 +160,8 @@ func TestJoiningCanBeBrokenOffAnywhereAndBegunAgain(t *testing.T) {
 	}{
 		"another server's certificate":  {othersCertificate, a.Trust()},
 		"another installation's trust":  {certificate, other.Trust()},
-		"an installation by name alone": {certificate, Trust{a.Installation(), other.Trust().CA, other.Trust().TokenKeys}},
-		"our trust in another's name":   {certificate, Trust{other.Installation(), a.Trust().CA, a.Trust().TokenKeys}},
+		"an installation by name alone": {certificate, Trust{Installation: a.Installation(), CA: other.Trust().CA, TokenKeys: other.Trust().TokenKeys}},
+		"our trust in another's name":   {certificate, Trust{Installation: other.Installation(), CA: a.Trust().CA, TokenKeys: a.Trust().TokenKeys}},
 		"no trust":                      {certificate, Trust{}},
 		"no certificate":                {nil, a.Trust()},
 		"the CA as certificate":         {a.CACertificate(), a.Trust()},
@@ -197,12 +197,12 @@ func TestTrustIsReplacedOnlyByOneThatTrustsTheNodeItself(t *testing.T) {
 	}
 	for name, trust := range map[string]Trust{
 		"another installation": other.Trust(),
-		"another CA":           {a.Installation(), other.Trust().CA, a.Trust().TokenKeys},
-		"no token key":         {a.Installation(), a.Trust().CA, nil},
-		"too many token keys":  {a.Installation(), a.Trust().CA, slices.Repeat(a.Trust().TokenKeys, 17)},
-		"half a token key":     {a.Installation(), a.Trust().CA, []string{"AAAA"}},
-		"a leaf for a CA":      {a.Installation(), string(encodePEM(pemCertificate, n.current.Load().certificate.Leaf.Raw)), a.Trust().TokenKeys},
-		"more than a CA":       {a.Installation(), a.Trust().CA + encodePEM(pemKey, []byte("x")), a.Trust().TokenKeys},
+		"another CA":           {Installation: a.Installation(), CA: other.Trust().CA, TokenKeys: a.Trust().TokenKeys},
+		"no token key":         {Installation: a.Installation(), CA: a.Trust().CA},
+		"too many token keys":  {Installation: a.Installation(), CA: a.Trust().CA, TokenKeys: slices.Repeat(a.Trust().TokenKeys, 17)},
+		"half a token key":     {Installation: a.Installation(), CA: a.Trust().CA, TokenKeys: []string{"AAAA"}},
+		"a leaf for a CA":      {Installation: a.Installation(), CA: encodePEM(pemCertificate, n.current.Load().certificate.Leaf.Raw), TokenKeys: a.Trust().TokenKeys},
+		"more than a CA":       {Installation: a.Installation(), CA: a.Trust().CA + encodePEM(pemKey, []byte("x")), TokenKeys: a.Trust().TokenKeys},
 		"nothing":              {},
 	} {
 		if err := n.UpdateTrust(trust); understudy.CodeOf(err) != understudy.CodeInvalid {

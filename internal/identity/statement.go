@@ -47,11 +47,14 @@ func (n *Node) SignStatement(s understudy.Statement) (understudy.SignedStatement
 // VerifyStatement returns what a server of this installation says of its part,
 // as StatementVerifier does.
 func (n *Node) VerifyStatement(s understudy.SignedStatement) (understudy.Statement, error) {
-	said, by, err := verifyStatement(s, n.current.Load().trust.roots, n.now())
-	if err == nil && by.installation != n.subject.installation {
-		return understudy.Statement{}, understudy.Errorf(understudy.CodeForbidden, "expected a statement of installation %s, found one of %s", n.subject.installation, by.installation)
+	said, leaf, err := verifyStatement(s, n.current.Load().trust.roots, n.now())
+	if err != nil {
+		return understudy.Statement{}, err
 	}
-	return said, err
+	if _, err := n.verifyPeer(leaf); err != nil {
+		return understudy.Statement{}, err
+	}
+	return said, nil
 }
 
 // StatementVerifier returns what verifies statements for users, who trust the
@@ -69,15 +72,15 @@ func StatementVerifier(caPEM []byte) (func(understudy.SignedStatement) (understu
 	}, nil
 }
 
-func verifyStatement(s understudy.SignedStatement, roots *x509.CertPool, now time.Time) (said understudy.Statement, by subject, err error) {
-	refuse := func(format string, args ...any) (understudy.Statement, subject, error) {
-		return understudy.Statement{}, subject{}, understudy.Errorf(understudy.CodeForbidden, format, args...)
+func verifyStatement(s understudy.SignedStatement, roots *x509.CertPool, now time.Time) (said understudy.Statement, leaf *x509.Certificate, err error) {
+	refuse := func(format string, args ...any) (understudy.Statement, *x509.Certificate, error) {
+		return understudy.Statement{}, nil, understudy.Errorf(understudy.CodeForbidden, format, args...)
 	}
 	if len(s.Statement) > maxStatement || len(s.Signature) > maxSignature || len(s.Certificates) == 0 || len(s.Certificates) > maxChain || len(s.Certificates[0]) > maxCertificate {
 		return refuse("expected a statement of up to %d bytes, with its signature and up to %d certificates, found %d, %d and %d",
 			maxStatement, maxChain, len(s.Statement), len(s.Signature), len(s.Certificates))
 	}
-	leaf, err := x509.ParseCertificate(s.Certificates[0])
+	leaf, err = x509.ParseCertificate(s.Certificates[0])
 	if err != nil {
 		return refuse("the certificate of whoever made a statement cannot be read: %w", err)
 	}
@@ -85,8 +88,9 @@ func verifyStatement(s understudy.SignedStatement, roots *x509.CertPool, now tim
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now}); err != nil {
 		return refuse("whoever made a statement is not of this installation, or its certificate has ended: %w", err)
 	}
-	if by, err = subjectOf(leaf); err != nil {
-		return understudy.Statement{}, subject{}, err
+	by, err := subjectOf(leaf)
+	if err != nil {
+		return understudy.Statement{}, nil, err
 	}
 	key, ok := leaf.PublicKey.(*ecdsa.PublicKey)
 	if !ok || !ecdsa.VerifyASN1(key, statementDigest(s.Statement), s.Signature) {
@@ -98,5 +102,5 @@ func verifyStatement(s understudy.SignedStatement, roots *x509.CertPool, now tim
 	if said.Server != by.id || by.role != understudy.RoleRecording && by.role != understudy.RoleFailover {
 		return refuse("the %s server %s speaks for %q", by.role, by.id, string(said.Server))
 	}
-	return said, by, nil
+	return said, leaf, nil
 }

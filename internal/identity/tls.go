@@ -2,6 +2,8 @@ package identity
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"net"
 	"strings"
 	"time"
 
@@ -13,26 +15,28 @@ import (
 // browser is not. The server name of the handshake tells them apart: a browser
 // that is asked for a certificate shows a dialog, and refuses a WebSocket.
 func (n *Node) ServerTLS() *tls.Config {
-	config := n.serverTLS(tls.NoClientCert)
+	config := n.serverTLS(tls.NoClientCert, nil)
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if strings.HasSuffix(hello.ServerName, "."+serverDomain) {
-			return n.serverTLS(tls.VerifyClientCertIfGiven), nil
+			return n.serverTLS(tls.VerifyClientCertIfGiven, hello.Conn), nil
 		}
-		return n.serverTLS(tls.NoClientCert), nil
+		return n.serverTLS(tls.NoClientCert, nil), nil
 	}
 	return config
 }
 
 // PeerTLS serves servers of the installation and nobody else.
 func (n *Node) PeerTLS() *tls.Config {
-	config := n.serverTLS(tls.RequireAndVerifyClientCert)
-	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		return n.serverTLS(tls.RequireAndVerifyClientCert), nil
+	config := n.serverTLS(tls.RequireAndVerifyClientCert, nil)
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		return n.serverTLS(tls.RequireAndVerifyClientCert, hello.Conn), nil
 	}
 	return config
 }
 
-func (n *Node) serverTLS(auth tls.ClientAuthType) *tls.Config {
+// serverTLS is for one connection, which is ended when the certificate that is shown on
+// it is revoked; nil for one on which none is.
+func (n *Node) serverTLS(auth tls.ClientAuthType, conn net.Conn) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		ClientAuth: auth,
@@ -45,7 +49,15 @@ func (n *Node) serverTLS(auth tls.ClientAuthType) *tls.Config {
 			if len(state.PeerCertificates) == 0 {
 				return nil // ClientAuth has decided that this is allowed
 			}
-			_, err := n.verifyPeer(state)
+			leaf := state.PeerCertificates[0]
+			peer, err := n.verifyPeer(leaf)
+			switch {
+			case err != nil && peer.id != "":
+				n.peers.refused(peer.id, conn)
+			case err == nil:
+				n.peers.add(conn, peer, leaf)
+				err = n.current.Load().trust.believes(peer, leaf) // it may have been revoked meanwhile
+			}
 			return err
 		},
 		// A resumed session would outlive what its certificate was verified against.
@@ -66,7 +78,7 @@ func (n *Node) ClientTLS(server understudy.ServerID) *tls.Config {
 			return &n.current.Load().certificate, nil
 		},
 		VerifyConnection: func(state tls.ConnectionState) error {
-			peer, err := n.verifyPeer(state)
+			peer, err := n.verifyPeer(state.PeerCertificates[0])
 			switch {
 			case err != nil:
 				return err
@@ -80,16 +92,17 @@ func (n *Node) ClientTLS(server understudy.ServerID) *tls.Config {
 }
 
 // verifyPeer checks what the chain cannot: that the peer is a server, and of
-// this installation.
-func (n *Node) verifyPeer(state tls.ConnectionState) (subject, error) {
-	peer, err := subjectOf(state.PeerCertificates[0])
+// this installation, and that its certificate is not revoked. Of one that is revoked
+// it tells who it is besides.
+func (n *Node) verifyPeer(leaf *x509.Certificate) (subject, error) {
+	peer, err := subjectOf(leaf)
 	if err != nil {
 		return subject{}, err
 	}
 	if peer.installation != n.subject.installation {
 		return subject{}, understudy.Errorf(understudy.CodeForbidden, "expected a server of installation %s, found one of %s", n.subject.installation, peer.installation)
 	}
-	return peer, nil
+	return peer, n.current.Load().trust.believes(peer, leaf)
 }
 
 // now is the time by which certificates of peers are judged: never before this

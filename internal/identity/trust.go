@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/tls"
@@ -9,6 +10,8 @@ import (
 	"encoding/hex"
 	"regexp"
 	"slices"
+	"strings"
+	"time"
 
 	"understudy"
 )
@@ -23,11 +26,16 @@ type Trust struct {
 	Installation string   `json:"installation" doc:"Id of the installation"`
 	CA           string   `json:"ca" doc:"CA certificates, PEM"`
 	TokenKeys    []string `json:"token_keys" doc:"Ed25519 public keys that sign media tokens, base64"`
+	// Revoked says whose certificates are believed no more.
+	Revoked []understudy.Revocation `json:"revoked,omitempty"`
 }
 
 // Equal reports whether both say the same.
 func (t Trust) Equal(other Trust) bool {
-	return t.Installation == other.Installation && t.CA == other.CA && slices.Equal(t.TokenKeys, other.TokenKeys)
+	return t.Installation == other.Installation && t.CA == other.CA && slices.Equal(t.TokenKeys, other.TokenKeys) &&
+		slices.EqualFunc(t.Revoked, other.Revoked, func(a, b understudy.Revocation) bool {
+			return a.Server == b.Server && a.Before.Equal(b.Before)
+		})
 }
 
 // trusted is a Trust made ready for use.
@@ -35,6 +43,8 @@ type trusted struct {
 	Trust
 	roots *x509.CertPool
 	keys  map[string]ed25519.PublicKey // by key id
+
+	revoked map[understudy.ServerID]time.Time // what was made before
 }
 
 func (t Trust) parse() (trusted, error) {
@@ -56,7 +66,28 @@ func (t Trust) parse() (trusted, error) {
 		}
 		keys[keyID(key)] = key
 	}
-	return trusted{t, roots, keys}, nil
+	revoked := make(map[understudy.ServerID]time.Time, len(t.Revoked))
+	for _, r := range t.Revoked {
+		revoked[r.Server] = r.Before
+	}
+	return trusted{t, roots, keys, revoked}, nil
+}
+
+// joined is the later revocation of each server, by id.
+func joined(a, b []understudy.Revocation) []understudy.Revocation {
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, func(a, b understudy.Revocation) int {
+		return cmp.Or(strings.Compare(string(a.Server), string(b.Server)), b.Before.Compare(a.Before))
+	})
+	return slices.CompactFunc(all, func(a, b understudy.Revocation) bool { return a.Server == b.Server })
+}
+
+// believes is CodeForbidden for a server whose certificate was revoked since it was made.
+func (t trusted) believes(s subject, leaf *x509.Certificate) error {
+	if before, ok := t.revoked[s.id]; ok && issued(leaf).Before(before) {
+		return understudy.Errorf(understudy.CodeForbidden, "the certificate of the %s server %s was made %s and revoked since; it has to join again", s.role, s.id, issued(leaf).UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // keyID names a token key in the header of the tokens that it signs.

@@ -57,11 +57,15 @@ func (m *Management) Maintain(ctx context.Context, home understudy.ServerID, o u
 }
 
 func validOrder(reason string, until, now time.Time) error {
-	switch {
-	case len(reason) > maxReason || !printable(reason):
-		return understudy.Errorf(understudy.CodeInvalid, "a reason is at most %d bytes of UTF-8 without control characters, found %.40q", maxReason, reason)
-	case !until.IsZero() && (!until.After(now) || until.Sub(now) > maxOrder):
+	if !until.IsZero() && (!until.After(now) || until.Sub(now) > maxOrder) {
 		return understudy.Errorf(understudy.CodeInvalid, "an order ends in the future and within %s, found %s", maxOrder, until.Format(time.RFC3339))
+	}
+	return validReason(reason)
+}
+
+func validReason(reason string) error {
+	if len(reason) > maxReason || !printable(reason) {
+		return understudy.Errorf(understudy.CodeInvalid, "a reason is at most %d bytes of UTF-8 without control characters, found %.40q", maxReason, reason)
 	}
 	return nil
 }

@@ -199,7 +199,7 @@ func (m *Management) DeleteServer(ctx context.Context, id understudy.ServerID) e
 		return tx.record(understudy.Event{
 			Kind: understudy.EventConfig, Server: id,
 			Sentence: fmt.Sprintf("Server %s was deleted.", id),
-			Changes:  []understudy.Change{{GoneServer: id}},
+			Changes:  []understudy.Change{{GoneServer: id}, {Revoked: revocation(id, tx.now, "it was removed from the site")}},
 		})
 	})
 }

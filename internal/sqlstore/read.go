@@ -99,6 +99,9 @@ func (r *reader) readSite() (site understudy.Site, err error) {
 	if site.Moved, err = all(r, movedCameraRow.moved, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("camera") }); err != nil {
 		return site, err
 	}
+	if site.Revoked, err = all(r, revocationRow.revocation, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("server") }); err != nil {
+		return site, err
+	}
 	site.Leases, err = all(r, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("holder <> ''").Order("camera")
 	})

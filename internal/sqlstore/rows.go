@@ -246,6 +246,17 @@ type preflightRow struct {
 
 func (r preflightRow) preflight() understudy.Preflight { return r.Content }
 
+type revocationRow struct {
+	bun.BaseModel `bun:"table:revocations"`
+	Server        understudy.ServerID `bun:",pk"`
+	MadeBefore    int64
+	Reason        string
+}
+
+func (r revocationRow) revocation() understudy.Revocation {
+	return understudy.Revocation{Server: r.Server, Before: instant(r.MadeBefore), Reason: r.Reason}
+}
+
 type claimRow struct {
 	bun.BaseModel `bun:"table:claims"`
 	ID            string `bun:",pk"`

@@ -127,6 +127,8 @@ func (t *tx) apply(c understudy.Change) error {
 		return gone(t, &groupRow{ID: c.GoneGroup})
 	case c.Moved != nil:
 		return put(t, &movedCameraRow{Camera: c.Moved.Camera, Homes: c.Moved.From})
+	case c.Revoked != nil:
+		return put(t, &revocationRow{Server: c.Revoked.Server, MadeBefore: micros(c.Revoked.Before), Reason: c.Revoked.Reason})
 	case c.Lock != nil:
 		row := lockToRow(*c.Lock)
 		return put(t, &row)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	us "understudy"
 	"understudy/internal/management"
@@ -73,6 +74,35 @@ func cameras(t *testing.T, s management.Store) {
 	isFolded(t, m)
 }
 
+// revocations hold for certificates of before the next second, of servers that are in
+// the site or were, and replace one another.
+func revocations(t *testing.T, s management.Store) {
+	m := aSite(t, s)
+	for id, code := range map[us.ServerID]us.Code{"management": us.CodeInvalid, "No Such": us.CodeInvalid} {
+		_, err := m.RevokeServer(background, id, "a test")
+		want(t, err, code)
+	}
+	_, err := m.RevokeServer(background, "rec1", "a line\nand another")
+	want(t, err, us.CodeInvalid)
+	first := must[us.Revocation](t)(m.RevokeServer(background, "rec1", "it was stolen"))
+	if ahead := time.Until(first.Before); ahead > time.Second || first.Before.Nanosecond() != 0 {
+		t.Errorf("certificates from before %s are revoked", first.Before)
+	}
+	elsewhere := must[us.Revocation](t)(m.RevokeServer(background, "channel-7", "")) // in no site
+	second := must[us.Revocation](t)(m.RevokeServer(background, "rec1", "it was stolen again"))
+	if site := must[us.Site](t)(m.Site(background)); !slices.Equal(site.Revoked, []us.Revocation{elsewhere, second}) {
+		t.Errorf("revoked are %+v", site.Revoked)
+	}
+	for range 2 {
+		want(t, m.RevokedShown(background, "rec1", "10.1.2.3"), "")
+	}
+	events := must[[]us.Event](t)(m.Events(background, us.EventQuery{Kind: us.EventAccess, Limit: 100}))
+	if last := events[len(events)-1]; last.Server != "rec1" || !strings.Contains(last.Sentence, "10.1.2.3") || strings.Contains(events[len(events)-2].Sentence, "10.1.2.3") {
+		t.Errorf("who came with a revoked certificate is told once; the log ends with %+v", events[len(events)-2:])
+	}
+	isFolded(t, m)
+}
+
 func servers(t *testing.T, s management.Store) {
 	m := aSite(t, s)
 	for _, c := range []struct {
@@ -85,6 +115,9 @@ func servers(t *testing.T, s management.Store) {
 	want(t, m.DeleteGroup(background, "nobody"), us.CodeNotFound)
 	want(t, m.DeleteGroup(background, "west"), "")
 	want(t, m.DeleteServer(background, "fo3"), "")
+	if _, ok := must[us.Site](t)(m.Site(background)).Revocation("fo3"); !ok {
+		t.Error("a server that was removed keeps its certificate")
+	}
 
 	must[us.ClaimAnswer](t)(m.Claim(background, takeover("claim-0001", "fo1", "rec2", us.CameraEpoch{Camera: "d", Epoch: 1})))
 	want(t, m.DeleteServer(background, "rec2"), us.CodeConflict) // home of d

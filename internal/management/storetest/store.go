@@ -62,6 +62,7 @@ func fill(tx management.Tx) (everything, error) {
 			{Lease: &l},
 			{Lock: &us.Lock{ID: "lock-1", Camera: "a", From: aTime, To: aTime.Add(time.Hour), Owner: "ada", Reason: "it's a case", Until: aTime.Add(24 * time.Hour)}},
 			{Moved: &us.MovedCamera{Camera: "a", From: []us.ServerID{"rec2", "rec3"}}},
+			{Revoked: &us.Revocation{Server: "rec9", Before: aTime, Reason: "it's stolen"}},
 		}},
 		trigger: management.TriggerRecord{Told: aTime, Trigger: us.Trigger{ID: "t-1", Camera: "a", Name: "door's open", At: aTime, Until: aTime.Add(time.Second), Data: []byte(`{"a":[1]}`)}},
 		claim: management.ClaimRecord{ID: "claim-01", Digest: [32]byte{1, 2}, At: aTime, Seq: 1, Granted: []us.Lease{l},
@@ -84,7 +85,7 @@ func roundTrip(t *testing.T, s management.Store) {
 		site := must[us.Site](t)(r.Site())
 		changes := wrote.event.Changes
 		same(t, "site", site, us.Site{Seq: 1, Cameras: []us.Camera{*changes[0].Camera}, RecordingServers: []us.RecordingServer{*changes[1].RecordingServer},
-			FailoverServers: []us.FailoverServer{*changes[2].FailoverServer}, Groups: []us.FailoverGroup{*changes[3].Group}, Leases: []us.Lease{*changes[4].Lease}, Locks: []us.Lock{*changes[5].Lock}, Moved: []us.MovedCamera{*changes[6].Moved}})
+			FailoverServers: []us.FailoverServer{*changes[2].FailoverServer}, Groups: []us.FailoverGroup{*changes[3].Group}, Leases: []us.Lease{*changes[4].Lease}, Locks: []us.Lock{*changes[5].Lock}, Moved: []us.MovedCamera{*changes[6].Moved}, Revoked: []us.Revocation{*changes[7].Revoked}})
 		same(t, "events", must[[]us.Event](t)(r.Events(us.EventQuery{Limit: 9})), []us.Event{wrote.event})
 		claim, ok, err := r.Claim("claim-01")
 		same(t, "claim", []any{claim, ok, err}, []any{wrote.claim, true, error(nil)})
@@ -344,6 +345,9 @@ func sameSite(t testing.TB, got, want us.Site) {
 		}
 		if len(s.Moved) == 0 {
 			s.Moved = nil
+		}
+		if len(s.Revoked) == 0 {
+			s.Revoked = nil
 		}
 		if len(s.Groups) == 0 {
 			s.Groups = nil

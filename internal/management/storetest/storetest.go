@@ -37,6 +37,7 @@ func Run(t *testing.T, open Open) {
 		{"text is only text", hostileText},
 		{"cameras", cameras},
 		{"servers and groups", servers},
+		{"revocations", revocations},
 		{"references are checked", references},
 		{"racing claims have one winner", race},
 		{"a claim finds capacity or is told why not", capacity},

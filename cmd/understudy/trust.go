@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"slices"
+	"time"
+
+	"understudy"
+	"understudy/client"
+	"understudy/internal/identity"
+)
+
+// trusting is the management server as a member follows it: when certificates are
+// revoked, the member asks at once whom to trust now.
+type trusting struct {
+	*client.Client
+	node *identity.Node
+	due  chan struct{} // holds one token
+}
+
+func newTrusting(site *client.Client, node *identity.Node) trusting {
+	return trusting{Client: site, node: node, due: make(chan struct{}, 1)}
+}
+
+// Follow implements understudy.Feed.
+func (t trusting) Follow(ctx context.Context, after understudy.Cursor, f func(understudy.Update) error) error {
+	return t.Client.Follow(ctx, after, func(u understudy.Update) error {
+		if t.revokes(u) {
+			select {
+			case t.due <- struct{}{}:
+			default:
+			}
+		}
+		return f(u)
+	})
+}
+
+func (t trusting) revokes(u understudy.Update) bool {
+	switch {
+	case u.Event != nil:
+		return slices.ContainsFunc(u.Event.Changes, func(c understudy.Change) bool { return c.Revoked != nil })
+	case u.Site != nil:
+		known := map[understudy.ServerID]time.Time{}
+		for _, r := range t.node.Trust().Revoked {
+			known[r.Server] = r.Before
+		}
+		return slices.ContainsFunc(u.Site.Revoked, func(r understudy.Revocation) bool { return r.Before.After(known[r.Server]) })
+	}
+	return false
+}
+
+// trust is whom members are to trust: the installation's CA, without what was revoked.
+// The management server goes by it as well.
+func (m *managementServer) trust(ctx context.Context) (json.RawMessage, error) {
+	site, err := m.service.Site(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.obey(site.Revoked); err != nil {
+		return nil, err
+	}
+	return json.Marshal(m.node.Trust())
+}
+
+func (m *managementServer) obey(revoked []understudy.Revocation) error {
+	trust := m.authority.Trust()
+	trust.Revoked = revoked
+	return m.node.UpdateTrust(trust)
+}
+
+// obeyRevocations refuses whoever comes with a certificate that was revoked, and tells of it.
+func (m *managementServer) obeyRevocations(ctx context.Context) error {
+	shown := make(chan func() error, 16)
+	m.node.OnRevoked(func(id understudy.ServerID, from net.Addr) {
+		host, _, err := net.SplitHostPort(from.String())
+		if err != nil {
+			host = from.String()
+		}
+		select {
+		case shown <- func() error { return m.service.RevokedShown(ctx, id, host) }:
+		default: // it comes again
+		}
+	})
+	sites := make(chan []understudy.Revocation, 1)
+	defer m.self.Subscribe(func(site understudy.Site, _ understudy.Update) {
+		select {
+		case <-sites:
+		default:
+		}
+		sites <- site.Revoked
+	})()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case revoked := <-sites:
+			err = m.obey(revoked)
+		case tell := <-shown:
+			err = tell()
+		}
+		if err != nil && ctx.Err() == nil {
+			m.log.Error("a revocation could not be dealt with", "error", err)
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package management
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"understudy"
+)
+
+// RevokeServer makes the certificates that a server has had so far worthless.
+func (m *Management) RevokeServer(ctx context.Context, id understudy.ServerID, reason string) (understudy.Revocation, error) {
+	if err := understudy.ValidateID("server", id); err != nil {
+		return understudy.Revocation{}, err
+	}
+	if err := validReason(reason); err != nil {
+		return understudy.Revocation{}, err
+	}
+	if id == understudy.ServerID(understudy.RoleManagement) {
+		return understudy.Revocation{}, understudy.Errorf(understudy.CodeInvalid, "a management server's certificate is not revoked: it holds the CA itself; install the site anew where that was stolen")
+	}
+	var revoked *understudy.Revocation
+	err := m.update(ctx, func(tx *change) error {
+		revoked = revocation(id, tx.now, oneSentence(reason))
+		return tx.record(understudy.Event{
+			Kind: understudy.EventAccess, Server: id, Changes: []understudy.Change{{Revoked: revoked}},
+			Sentence: fmt.Sprintf("The certificates of %s were revoked (%s). It has to join again.", id, revoked.Reason),
+		})
+	})
+	if err != nil {
+		return understudy.Revocation{}, err
+	}
+	return *revoked, nil
+}
+
+// revocation holds from the end of this second on: certificates tell to the second when
+// they were made, and one of this second may be the one that is meant.
+func revocation(id understudy.ServerID, now time.Time, reason string) *understudy.Revocation {
+	return &understudy.Revocation{Server: id, Before: now.Truncate(time.Second).Add(time.Second), Reason: reason}
+}
+
+// RevokedShown notes that a certificate was shown that had been revoked. Who has it tries
+// again and again, so that the same is told once a while.
+func (m *Management) RevokedShown(ctx context.Context, id understudy.ServerID, from string) error {
+	sentence := oneSentence(fmt.Sprintf("Somebody at %s came with a certificate of %s that was revoked, and was refused: "+
+		"it is the old machine, or a stolen or copied one.", from, id))
+	return m.update(ctx, func(tx *change) error {
+		if m.refusals.recent(sentence, tx.now) {
+			return nil
+		}
+		tx.refusals = append(tx.refusals, sentence)
+		return tx.record(understudy.Event{Kind: understudy.EventAccess, Server: id, Sentence: sentence})
+	})
+}
