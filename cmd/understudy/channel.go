@@ -60,13 +60,14 @@ func runChannel(ctx context.Context, c config.Channel, token string) error {
 	}
 	followed := newTrusting(site, node)
 	hub := channel.NewHub(channel.Config{Feed: followed, History: site, Identify: identify.Identify, Log: log})
-	handler := api.NewChannel(identify, hub, portOf(listeners[1]), log)
+	handler := api.NewChannel(identify, hub, channelReady(hub), portOf(listeners[1]), log)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range listeners {
 		g.Go(func() error { return serveHTTP(ctx, l, node.ServerTLS(), handler, log) })
 	}
 	g.Go(func() error { return hub.Run(ctx) })
 	g.Go(func() error { return keepMembership(ctx, followed, log) })
+	g.Go(func() error { return channelOperation(c.Metrics, node, hub, log).run(ctx) })
 	if err := g.Wait(); !errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -19,8 +19,10 @@ import (
 	"understudy/internal/identity"
 	"understudy/internal/incident"
 	"understudy/internal/management"
+	"understudy/internal/metrics"
 	"understudy/internal/poll"
 	"understudy/internal/sqlstore"
+	"understudy/internal/supervise"
 )
 
 // managementID is the name of the one management server of a site.
@@ -64,6 +66,9 @@ type managementServer struct {
 	self      *client.Client // looks at all servers for timelines
 	channel   *channel.Hub
 	incidents *incident.Book
+	requests  *metrics.Requests
+	counted   *metrics.Log
+	ready     func() (bool, string)
 	listeners []net.Listener // http, https
 }
 
@@ -105,6 +110,8 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 	}
 	m.channel = channel.NewHub(channel.Config{Feed: channel.Tail(m.service), History: m.service, Identify: m.identifier().Identify, Log: m.log})
 	m.incidents = incident.NewBook(incident.Config{Site: m.service, Timelines: m.self, Status: m.self.LastStatus, Log: m.log})
+	m.requests, m.counted = metrics.NewRequests(), metrics.NewLog(channel.Tail(m.service), m.log)
+	m.ready = supervise.Lately(m.answers)
 	return m, nil
 }
 
@@ -128,6 +135,8 @@ func (m *managementServer) run(ctx context.Context) error {
 	g.Go(func() error { return m.incidents.Run(ctx) })
 	g.Go(func() error { return m.tendOrders(ctx) })
 	g.Go(func() error { return m.obeyRevocations(ctx) })
+	g.Go(func() error { return m.counted.Run(ctx) })
+	g.Go(func() error { return m.operation().run(ctx) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

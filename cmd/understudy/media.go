@@ -106,6 +106,7 @@ func (m *mediaServer) run(ctx context.Context, role func(context.Context) error,
 		g.Go(func() error { return m.events.Run(running) })
 	}
 	g.Go(func() error { return keepMembership(running, m.followed, m.log) })
+	g.Go(func() error { return m.operation().run(running) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		err = nil

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"understudy"
 )
@@ -140,6 +141,8 @@ type gate struct {
 	log      *slog.Logger
 	declared map[string]access // by pattern
 	patterns []string          // registered, in order
+	// answered is told of each request that has been; nil tells nobody.
+	answered func(route string, status int, took time.Duration)
 }
 
 func newGate(d Identifier, log *slog.Logger) *gate {
@@ -161,6 +164,11 @@ func (g *gate) HandleFunc(pattern string, handler func(http.ResponseWriter, *htt
 	}
 	g.patterns = append(g.patterns, pattern)
 	g.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if g.answered != nil {
+			begun, seen := time.Now(), &statusSeen{ResponseWriter: w}
+			defer func() { g.answered(pattern, seen.status, time.Since(begun)) }()
+			w = seen
+		}
 		identity, err := g.identify.Identify(r)
 		if a.allow != nil {
 			if err == nil {
@@ -177,3 +185,20 @@ func (g *gate) HandleFunc(pattern string, handler func(http.ResponseWriter, *htt
 
 // ServeHTTP implements http.Handler.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.mux.ServeHTTP(w, r) }
+
+// statusSeen remembers the status of an answer.
+type statusSeen struct {
+	http.ResponseWriter
+	status int // 0: nothing was written yet
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (s *statusSeen) WriteHeader(status int) {
+	if s.status == 0 {
+		s.status = status
+	}
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController find what it controls.
+func (s *statusSeen) Unwrap() http.ResponseWriter { return s.ResponseWriter }

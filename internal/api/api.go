@@ -63,7 +63,11 @@ type Config struct {
 	// HTTPS is the port of users, to which plain HTTP is redirected; 0 is 443.
 	HTTPS   int
 	Version string
-	Log     *slog.Logger // nil is silent
+	// Ready says in a sentence, which anyone may read, whether requests can be answered; nil is always.
+	Ready func() (ready bool, sentence string)
+	// Answered is told of each request that has been; nil tells nobody.
+	Answered func(route string, status int, took time.Duration)
+	Log      *slog.Logger // nil is silent
 }
 
 // server is the handler under construction, and then what its routes share.
@@ -90,6 +94,7 @@ func newServer(c Config) *server {
 		c.Status = func() []understudy.ServerStatus { return nil }
 	}
 	s := &server{Config: c, gate: newGate(c.Identify, c.Log)}
+	s.gate.answered = c.Answered
 	s.huma = humago.New(s.gate, describe(c.Version))
 	s.accessRoutes()
 	s.siteRoutes()
@@ -130,6 +135,7 @@ func describe(version string) huma.Config {
 // plainRoutes registers what is not REST.
 func (s *server) plainRoutes() {
 	s.gate.handle("GET "+base+"/health", anyone, s.health)
+	s.gate.handle("GET "+base+"/ready", anyone, readiness(s.Ready))
 	s.gate.handle("GET "+base+"/ca.pem", anyone, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/x-pem-file")
 		w.Header().Set("Content-Disposition", `attachment; filename="understudy-ca.pem"`)
@@ -160,13 +166,31 @@ func healthy(w http.ResponseWriter) {
 	_, _ = w.Write([]byte("{\"status\":\"ok\"}\n")) // the client may be gone
 }
 
+// readiness answers load balancers: 200 where requests can be answered, else
+// 503, with the sentence. That the process lives is what health says.
+func readiness(ready func() (bool, string)) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		yes, sentence := true, "ready"
+		if ready != nil {
+			yes, sentence = ready()
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		if !yes {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"ready": yes, "sentence": sentence}) // the client may be gone
+	}
+}
+
 // NewChannel returns the handler of a service channel that runs by itself.
-func NewChannel(identify Identifier, channel http.Handler, https int, log *slog.Logger) http.Handler {
+func NewChannel(identify Identifier, channel http.Handler, ready func() (bool, string), https int, log *slog.Logger) http.Handler {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	g := newGate(identify, log)
 	g.handle("GET "+base+"/health", anyone, func(w http.ResponseWriter, _ *http.Request) { healthy(w) })
+	g.handle("GET "+base+"/ready", anyone, readiness(ready))
 	g.handle("GET "+base+"/channel", may(understudy.ActionStatus), channel.ServeHTTP)
 	g.handle("/", signedIn, func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, r, log, understudy.Errorf(understudy.CodeNotFound, "this is a service channel, at %s/channel; for %s ask the management server", base, r.URL.Path))

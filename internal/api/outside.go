@@ -31,7 +31,7 @@ func outside(next http.Handler, https int, log *slog.Logger) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-cache") // revalidate: a page that is older than its server misreads it
-		if r.TLS == nil && r.URL.Path != base+"/health" {
+		if r.TLS == nil && r.URL.Path != base+"/health" && r.URL.Path != base+"/ready" {
 			plain(w, r, https, log)
 			return
 		}

@@ -3,11 +3,15 @@ package api
 import (
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"understudy"
 )
@@ -35,7 +39,7 @@ func get(t *testing.T, c *http.Client, method, url string, header http.Header) (
 	return reply{response.Status, response.StatusCode, response.Header, response.Cookies()}, string(body)
 }
 
-// TestWithoutTLS: only the health answer is readable, and what must be secret is refused.
+// TestWithoutTLS: only whether it answers is readable, and what must be secret is refused.
 func TestWithoutTLS(t *testing.T) {
 	s := newSite(t)
 	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -48,9 +52,9 @@ func TestWithoutTLS(t *testing.T) {
 		path = strings.NewReplacer("{id}", "lobby", "{name}", "ada", "{server}", "rec-1", "{path...}", "v1/x").Replace(path)
 		response, body := get(t, c, method, "http://"+s.address+path, nil)
 		switch {
-		case path == base+"/health":
+		case path == base+"/health", path == base+"/ready":
 			if response.StatusCode != http.StatusOK {
-				t.Errorf("health answers without TLS, answered %s", response.Status)
+				t.Errorf("%s answers without TLS, answered %s", path, response.Status)
 			}
 			continue
 		case method == http.MethodGet:
@@ -210,7 +214,7 @@ func TestAnUnguardedRouteCannotBe(t *testing.T) {
 // TestChannelByItself answers health and the channel, and nothing else.
 func TestChannelByItself(t *testing.T) {
 	s := newSite(t)
-	handler := NewChannel(s.config.Identify, http.NotFoundHandler(), 0, nil)
+	handler := NewChannel(s.config.Identify, http.NotFoundHandler(), nil, 0, nil)
 	for path, want := range map[string]int{base + "/health": 200, base + "/channel": 401, "/": 401, base + "/site": 401} {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://x"+path, http.NoBody)
 		request.TLS = &tls.ConnectionState{}
@@ -219,5 +223,40 @@ func TestChannelByItself(t *testing.T) {
 		if recorder.Code != want {
 			t.Errorf("%s by nobody is %d, was %d", path, want, recorder.Code)
 		}
+	}
+}
+
+// TestReadiness: a load balancer goes elsewhere while requests cannot be answered.
+func TestReadiness(t *testing.T) {
+	ready := true
+	handler := NewChannel(Identifier{}, http.NotFoundHandler(), func() (bool, string) { return ready, "tells 3 clients" }, 0, nil)
+	for _, want := range []int{http.StatusOK, http.StatusServiceUnavailable} {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://x"+base+"/ready", nil))
+		if sentence := fmt.Sprintf("{\"ready\":%v,\"sentence\":\"tells 3 clients\"}\n", ready); answer.Code != want || answer.Body.String() != sentence {
+			t.Errorf("%d %s, want %d %s", answer.Code, answer.Body, want, sentence)
+		}
+		ready = false
+	}
+}
+
+// TestEachRequestIsTold with its route, not its path, and its status.
+func TestEachRequestIsTold(t *testing.T) {
+	var told []string
+	g := newGate(Identifier{}, slog.New(slog.DiscardHandler))
+	g.answered = func(route string, status int, took time.Duration) {
+		told = append(told, fmt.Sprintf("%s %d %v", route, status, took >= 0))
+	}
+	g.handle("GET /cameras/{id}", anyone, func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Errorf("what controls the answer is not found: %v", err)
+		}
+	})
+	g.handle("GET /users", signedIn, func(http.ResponseWriter, *http.Request) {})
+	for _, path := range []string{"/cameras/lobby", "/cameras/lobby", "/users"} {
+		g.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	}
+	if want := []string{"GET /cameras/{id} 0 true", "GET /cameras/{id} 0 true", "GET /users 401 true"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }

@@ -98,6 +98,20 @@ func (h *Hub) Run(ctx context.Context) error {
 	return nil
 }
 
+// Clients is how many are connected.
+func (h *Hub) Clients() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.clients
+}
+
+// Known reports whether the site is known, so that clients are served.
+func (h *Hub) Known() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known && !h.ended
+}
+
 // Status publishes what was last seen of each server. It moves no cursor: a
 // client that missed one gets the next.
 func (h *Hub) Status(all []understudy.ServerStatus) {

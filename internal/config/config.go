@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -29,22 +30,24 @@ const maxFile = 1 << 20
 
 // Management configures `understudy management`.
 type Management struct {
-	Data  string   `yaml:"data"`  // folder for the database, the certificate authority and its keys
-	Hosts []string `yaml:"hosts"` // names and addresses by which people and servers reach it
-	HTTP  string   `yaml:"http"`  // listen address of plain HTTP (redirect) and of servers
-	HTTPS string   `yaml:"https"` // listen address of users
-	Log   string   `yaml:"log"`   // debug, info, warn or error
+	Data    string   `yaml:"data"`  // folder for the database, the certificate authority and its keys
+	Hosts   []string `yaml:"hosts"` // names and addresses by which people and servers reach it
+	HTTP    string   `yaml:"http"`  // listen address of plain HTTP (redirect) and of servers
+	HTTPS   string   `yaml:"https"` // listen address of users
+	Log     string   `yaml:"log"`   // debug, info, warn or error
+	Metrics Metrics  `yaml:"metrics"`
 	// DemoControl is the address of the demo that may kill this site's servers; empty everywhere else.
 	DemoControl string `yaml:"demo_control"`
 }
 
 // Channel configures `understudy channel`, a service channel in a process of its own.
 type Channel struct {
-	Data  string   `yaml:"data"`
-	Hosts []string `yaml:"hosts"`
-	HTTP  string   `yaml:"http"`
-	HTTPS string   `yaml:"https"`
-	Log   string   `yaml:"log"`
+	Data    string   `yaml:"data"`
+	Hosts   []string `yaml:"hosts"`
+	HTTP    string   `yaml:"http"`
+	HTTPS   string   `yaml:"https"`
+	Log     string   `yaml:"log"`
+	Metrics Metrics  `yaml:"metrics"`
 }
 
 // Media configures `understudy recording` and `understudy failover`.
@@ -59,7 +62,16 @@ type Media struct {
 	// 15 min. It doubles up to there for a server that flaps, and 0 would not.
 	HoldDown time.Duration `yaml:"hold_down"`
 	MQTT     MQTT          `yaml:"mqtt"`
+	Metrics  Metrics       `yaml:"metrics"`
 	Log      string        `yaml:"log"`
+}
+
+// Metrics configures what Prometheus reads of a role; without an address nobody does.
+type Metrics struct {
+	Listen string `yaml:"listen"`
+	// TokenFile holds what a reader must show. Beyond this machine it is needed:
+	// metrics name cameras, and tell when a server is weak.
+	TokenFile string `yaml:"token_file"`
 }
 
 // MQTT configures the events that come from a broker; without a url none do.
@@ -132,14 +144,14 @@ func (s *Size) UnmarshalYAML(node *yaml.Node) error {
 func LoadManagement(path string) (Management, error) {
 	c := Management{Data: "/var/lib/understudy/management", HTTP: address(understudy.PortHTTP), HTTPS: address(understudy.PortHTTPS), Log: "info"}
 	err := load(path, &c)
-	return c, errors.Join(err, checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS))
+	return c, errors.Join(err, checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS), c.Metrics.check(path))
 }
 
 // LoadChannel reads and checks the file; an empty path gives the defaults.
 func LoadChannel(path string) (Channel, error) {
 	c := Channel{Data: "/var/lib/understudy/channel", HTTP: address(understudy.PortHTTP), HTTPS: address(understudy.PortHTTPS), Log: "info"}
 	err := load(path, &c)
-	return c, errors.Join(err, checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS))
+	return c, errors.Join(err, checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS), c.Metrics.check(path))
 }
 
 // LoadMedia reads and checks the file of a recording or failover server; an empty path gives the defaults.
@@ -158,7 +170,23 @@ func LoadMedia(path string, role understudy.Role) (Media, error) {
 			"configuration %s: hold_down is 1s to 15m and storage.segment is at least 1s; found %s and %s", path, c.HoldDown, c.Storage.Segment))
 	}
 	return c, errors.Join(err, checkListen(path, "listen.media", c.Listen.Media),
-		checkListen(path, "listen.state", c.Listen.State), checkListen(path, "listen.merge", c.Listen.Merge))
+		checkListen(path, "listen.state", c.Listen.State), checkListen(path, "listen.merge", c.Listen.Merge), c.Metrics.check(path))
+}
+
+func (m Metrics) check(path string) error {
+	if m.Listen == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(m.Listen)
+	if err != nil {
+		return checkListen(path, "metrics.listen", m.Listen)
+	}
+	ip, err := netip.ParseAddr(host)
+	if here := host == "localhost" || err == nil && ip.IsLoopback(); !here && m.TokenFile == "" {
+		return understudy.Errorf(understudy.CodeInvalid,
+			"configuration %s: metrics.listen is %s, which others reach, and needs metrics.token_file; or listen on 127.0.0.1", path, m.Listen)
+	}
+	return nil
 }
 
 // settle makes the list of folders whole: of the short form, with what was left out.

@@ -46,6 +46,21 @@ func TestAnArchive(t *testing.T) {
 	}
 }
 
+// Whoever reads from another machine shows a token; on this one nobody needs to.
+func TestMetrics(t *testing.T) {
+	for text, want := range map[string]Metrics{
+		"log: info":                                    {},
+		"metrics: {listen: '127.0.0.1:9464'}":          {Listen: "127.0.0.1:9464"},
+		"metrics: {listen: 'localhost:9464'}":          {Listen: "localhost:9464"},
+		"metrics: {listen: '[::1]:9464'}":              {Listen: "[::1]:9464"},
+		"metrics: {listen: ':9464', token_file: /a/t}": {Listen: ":9464", TokenFile: "/a/t"},
+	} {
+		if c, err := LoadManagement(write(t, text)); err != nil || c.Metrics != want {
+			t.Errorf("%s: read %+v, %v", text, c.Metrics, err)
+		}
+	}
+}
+
 func TestMistakesAreSentences(t *testing.T) {
 	for text, want := range map[string]string{
 		"dta: /srv":                                    `line 1: there is no key "dta"; the keys are data,`,
@@ -57,6 +72,8 @@ func TestMistakesAreSentences(t *testing.T) {
 		"storage: {folders: [{max_size: 1GB}]}":        `a dir of its own; number 1`,
 		"storage: {folders: [{dir: /b, max_sise: 1}]}": `line 1: there is no key "max_sise"`,
 		"storage: {archive: {bucket: footage}}":        `storage.archive needs endpoint, bucket, access_key_file and secret_key_file`,
+		"metrics: {listen: 9464}":                      `metrics.listen is [host]:port`,
+		"metrics: {listen: ':9464'}":                   `which others reach, and needs metrics.token_file`,
 		"storage: {archive: {secret_key: x}}":          `there is no key "secret_key"`,
 		"hold_down: 0s":                                `hold_down is 1s to 15m`,
 		"hold_down: 1h":                                `hold_down is 1s to 15m`,

@@ -80,6 +80,13 @@ func (o *Outbox) Report(r understudy.Report) {
 	}
 }
 
+// Waiting is how many reports the log has not taken yet.
+func (o *Outbox) Waiting() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.waiting)
+}
+
 // Run tells what waits, in order, until ctx ends.
 func (o *Outbox) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)

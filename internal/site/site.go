@@ -45,6 +45,7 @@ type Options struct {
 	// KeyOnPlay lets the test cameras send a key frame as soon as a session begins to play.
 	KeyOnPlay bool
 	Plain     bool // also serve media without TLS
+	Metrics   int  // port at which each server's metrics are read on its own address; 0: they are not
 	// Settings are added to the files of all recording and failover servers.
 	Settings map[string]any
 	// Place puts each process on a machine of its own; nil is this one for all.
@@ -165,6 +166,13 @@ func (s *Site) start(name string, args ...string) (*Process, error) {
 // Folder returns the data folder of a server.
 func (s *Site) Folder(name string) string { return filepath.Join(s.options.Dir, name) }
 
+func (s *Site) metricsAt(host string) map[string]string {
+	if s.options.Metrics == 0 {
+		return nil
+	}
+	return map[string]string{"listen": join(host, s.options.Metrics)}
+}
+
 func (s *Site) startManagement(ctx context.Context, hosts *addresses) error {
 	s.options.Say("starting the management server")
 	host, ports, err := hosts.host(ctx, Management, s.options.Ports[0], s.options.Ports[1])
@@ -174,6 +182,7 @@ func (s *Site) startManagement(ctx context.Context, hosts *addresses) error {
 	data := s.Folder(Management)
 	file, err := s.write(Management, map[string]any{
 		"data": data, "hosts": []string{host, "localhost"}, "http": join(host, ports[0]), "https": join(host, ports[1]), "demo_control": s.options.Demo,
+		"metrics": s.metricsAt(host),
 	})
 	if err != nil {
 		return err
@@ -259,6 +268,7 @@ func (s *Site) startServer(ctx context.Context, hosts *addresses, role understud
 		"data": s.Folder(string(id)), "hosts": []string{host}, "plain_media": s.options.Plain,
 		"listen":  map[string]string{"media": into.Media, "state": into.State, "merge": into.Merge},
 		"storage": map[string]string{"min_free": "64MB"},
+		"metrics": s.metricsAt(host),
 	}
 	if role == understudy.RoleFailover {
 		into.Merge = "" // no footage comes home to it

@@ -49,6 +49,7 @@ type folder struct {
 	lock        io.Closer
 	incarnation string // as in identity, which must not be waited for
 	health      health
+	syncs       latency
 	slots       chan struct{} // of syncs
 	queued      atomic.Int64  // bytes that its writers hold
 	written     atomic.Int64  // bytes since upkeep last looked

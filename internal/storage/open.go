@@ -136,7 +136,9 @@ func (s *source) ReadAt(p []byte, offset int64) (int, error) {
 
 // sync makes durable what was written.
 func (o *openSegment) sync() error {
+	begun := time.Now()
 	err := o.folder.health.do("a sync", o.file.Sync)
+	o.folder.syncs.took(time.Since(begun))
 	if err == nil && !o.listed {
 		err = o.folder.health.do("a sync of a folder", func() error { return o.folder.fs.SyncDir(cameraDir(o.id.Camera)) })
 		err = cmp.Or(err, o.folder.syncIndex(o.entry()))

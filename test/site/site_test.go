@@ -37,7 +37,7 @@ func up(t *testing.T, plain bool) *site.Site {
 	}
 	t.Cleanup(release)
 	s, err := site.Up(ctx, site.Options{
-		Dir: filepath.Join(dir, "site"), Binary: binary, Network: network, Ports: [2]int{8080, 8443}, Plain: plain,
+		Dir: filepath.Join(dir, "site"), Binary: binary, Network: network, Ports: [2]int{8080, 8443}, Plain: plain, Metrics: metricsPort,
 		Layout: site.Layout{
 			Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1", Merge: understudy.MergePolicy{Grace: 500 * time.Millisecond}}},
 			Failover:  []understudy.FailoverServer{{ID: "fo1"}},
