@@ -90,7 +90,7 @@ func (i Identity) May(action Action, camera CameraID) error {
 }
 
 // Visible returns e as i may see it: without the changes of cameras that are
-// not i's to see. ok is false when nothing is left, and for matters of access,
+// not i's to see, nor what is there for the audit. ok is false when nothing is left, and for matters of access,
 // which only administrators see.
 func (i Identity) Visible(e Event) (visible Event, ok bool) {
 	hidden := func(c CameraID) bool { return c != "" && i.May(ActionStatus, c) != nil }
@@ -106,6 +106,9 @@ func (i Identity) Visible(e Event) (visible Event, ok bool) {
 		return Event{}, false
 	}
 	e.Changes = kept
+	if i.Server != "" || i.May(ActionAdminister, "") != nil {
+		e.From, e.Was, e.Hash = "", nil, ""
+	}
 	return e, true
 }
 

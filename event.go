@@ -40,6 +40,10 @@ type Event struct {
 	// Decided is when a claim was decided, by the claimant's clock; At is when it was granted.
 	Decided time.Time `json:"decided,omitzero"`
 	Changes []Change  `json:"changes,omitempty"`
+	// From, Was and Hash are for the audit, and shown to administrators.
+	From string   `json:"from,omitempty" doc:"Address of who asked for it"`
+	Was  []Change `json:"was,omitempty" doc:"What it changed or removed, as that was before. Who held a lease before tells the event before"`
+	Hash string   `json:"hash,omitempty" doc:"Of this event and the one before it, under a key of the management server"`
 }
 
 // Triggers returns the events at cameras that e tells of.
@@ -87,6 +91,11 @@ type EventQuery struct {
 	Before uint64    // only events with a lower number; 0 is no bound
 	Kind   EventKind // only this kind; empty is all
 	Camera CameraID  // only this camera; empty is all
+	Server ServerID  // only this server; empty is all
+	Actor  string    // only of this one, as user:NAME or server:ID; empty is all
+	Text   string    // only with this in the sentence, whatever its case; empty is all
+	Since  time.Time // only from then on; zero is no bound
+	Until  time.Time // only before; zero is no bound
 	Limit  int       // at most so many, 1 to 1000; with After the oldest, else the newest
 }
 

@@ -58,4 +58,5 @@ type ManagementService interface {
 	LockService
 	PreflightService
 	OrderService
+	AuditService
 }

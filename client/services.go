@@ -176,7 +176,20 @@ func (c *Client) Events(ctx context.Context, q understudy.EventQuery) ([]underst
 	set("limit", strconv.Itoa(q.Limit))
 	set("kind", string(q.Kind))
 	set("camera", string(q.Camera))
+	set("server", string(q.Server))
+	set("actor", q.Actor)
+	set("text", q.Text)
+	for name, at := range map[string]time.Time{"since": q.Since, "until": q.Until} {
+		if !at.IsZero() {
+			set(name, at.Format(time.RFC3339Nano))
+		}
+	}
 	return ask[[]understudy.Event](ctx, c, call{method: http.MethodGet, path: "/events?" + values.Encode()})
+}
+
+// VerifyAudit implements understudy.AuditService.
+func (c *Client) VerifyAudit(ctx context.Context) (understudy.Audit, error) {
+	return ask[understudy.Audit](ctx, c, call{method: http.MethodGet, path: "/audit"})
 }
 
 // Report implements understudy.EventService.

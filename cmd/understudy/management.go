@@ -99,7 +99,7 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 	}
 	m.watcher = poll.NewWatcher(m.stateAddresses, m.node.ClientTLS)
 	m.service, err = management.New(ctx, m.store, management.Options{
-		Sealer: m.authority, Bundles: m.authority, Hasher: identity.NewPasswords(), Witness: m.watcher,
+		Sealer: m.authority, Bundles: m.authority, Hasher: identity.NewPasswords(), Witness: m.watcher, AuditKey: m.authority.AuditKey(),
 	})
 	if err != nil {
 		return nil, err

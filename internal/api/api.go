@@ -102,6 +102,7 @@ func newServer(c Config) *server {
 	s.preflightRoutes()
 	s.orderRoutes()
 	s.logRoutes()
+	s.auditRoutes()
 	s.rulesRoutes()
 	s.incidentRoutes()
 	s.plainRoutes()

@@ -181,14 +181,28 @@ func (s *server) logRoutes() {
 		})
 }
 
+func (s *server) auditRoutes() {
+	operation(s, route{method: "GET", path: "/audit", access: may(understudy.ActionAdminister), tag: "events",
+		summary: "Look through the whole log for what was changed or removed"},
+		func(ctx context.Context, _ *struct{}) (*answer[understudy.Audit], error) {
+			return one(s.Services.VerifyAudit(ctx))
+		})
+}
+
 func (s *server) events(ctx context.Context, in *struct {
 	After  uint64               `query:"after" doc:"Only higher numbers; then the oldest of them come"`
 	Before uint64               `query:"before" doc:"Only lower numbers"`
 	Kind   understudy.EventKind `query:"kind"`
 	Camera understudy.CameraID  `query:"camera"`
+	Server understudy.ServerID  `query:"server"`
+	Actor  string               `query:"actor" doc:"user:NAME or server:ID"`
+	Text   string               `query:"text" doc:"Only with this in the sentence, whatever its case"`
+	Since  time.Time            `query:"since"`
+	Until  time.Time            `query:"until"`
 	Limit  int                  `query:"limit" minimum:"0" maximum:"1000" doc:"0 is 100. Fewer may come: those that you may see"`
 }) (*answer[[]understudy.Event], error) {
-	events, err := s.Services.Events(ctx, understudy.EventQuery{After: in.After, Before: in.Before, Kind: in.Kind, Camera: in.Camera, Limit: in.Limit})
+	events, err := s.Services.Events(ctx, understudy.EventQuery{After: in.After, Before: in.Before, Kind: in.Kind, Camera: in.Camera,
+		Server: in.Server, Actor: in.Actor, Text: in.Text, Since: in.Since, Until: in.Until, Limit: in.Limit})
 	asker := understudy.Asker(ctx)
 	visible := make([]understudy.Event, 0, len(events))
 	for _, e := range events {

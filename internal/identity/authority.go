@@ -3,6 +3,7 @@ package identity
 import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -22,6 +23,7 @@ type Authority struct {
 	caKey  *ecdsa.PrivateKey
 	token  ed25519.PrivateKey
 	sealer sealer
+	audit  []byte
 	trust  Trust
 }
 
@@ -104,11 +106,19 @@ func (f authorityFile) open(folder string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Authority{folder: folder, ca: cas[0], caKey: key, token: token, sealer: sealer, trust: trust}, nil
+	audit, err := hkdf.Key(sha256.New, f.SealKey, nil, "understudy audit", sha256.Size)
+	if err != nil {
+		return nil, internal("derive the key of the audit", err)
+	}
+	return &Authority{folder: folder, ca: cas[0], caKey: key, token: token, sealer: sealer, audit: audit, trust: trust}, nil
 }
 
 // Installation returns the id of the installation, 16 hexadecimal digits.
 func (a *Authority) Installation() string { return a.trust.Installation }
+
+// AuditKey is the key under which the log is chained. It follows from the seal key, so that
+// every management server of the site has the same.
+func (a *Authority) AuditKey() []byte { return a.audit }
 
 // CACertificate returns the CA's certificate (PEM), for people to install in browsers.
 func (a *Authority) CACertificate() []byte { return []byte(a.trust.CA) }

@@ -12,6 +12,7 @@ import (
 const (
 	maxEvents     = 1000 // of one answer
 	defaultEvents = 100
+	maxSearch     = 200 // bytes of a text to look for
 
 	// A server may report a whole site's cameras lost at once, and then as fast
 	// as a person could still read.
@@ -33,6 +34,11 @@ func (m *Management) Events(ctx context.Context, q understudy.EventQuery) ([]und
 	if q.Camera != "" {
 		if err := understudy.ValidateID("camera", q.Camera); err != nil {
 			return nil, err
+		}
+	}
+	for _, text := range []string{string(q.Server), q.Actor, q.Text} {
+		if len(text) > maxSearch || !printable(text) {
+			return nil, understudy.Errorf(understudy.CodeInvalid, "events are searched for by up to %d bytes of UTF-8 without control characters, not %.40q", maxSearch, text)
 		}
 	}
 	var events []understudy.Event

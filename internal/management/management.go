@@ -45,6 +45,8 @@ type Options struct {
 	// KeepEvents is how many events the log keeps, more than the 4096 that the
 	// service channel may look back; 0 is a million.
 	KeepEvents uint64
+	// AuditKey is that of the chain of the log (audit.go). Every management server of a site has the same.
+	AuditKey []byte
 	// Clock tells the time of all that is written and judged; nil is the system's.
 	Clock func() time.Time
 }
@@ -65,6 +67,7 @@ type Management struct {
 	hasher   Hasher
 	witness  witness
 	keep     uint64 // events
+	chain    chain
 	clock    func() time.Time
 	attempts *attempts
 	reports  *rateLimit
@@ -84,7 +87,7 @@ var _ understudy.ManagementService = (*Management)(nil)
 // New returns the authority over what is in store, which may be empty.
 func New(ctx context.Context, store Store, o Options) (*Management, error) {
 	m := &Management{
-		store: store, sealer: o.Sealer, hasher: o.Hasher, witness: o.Witness, keep: cmp.Or(o.KeepEvents, defaultKeepEvents),
+		store: store, sealer: o.Sealer, hasher: o.Hasher, witness: o.Witness, keep: cmp.Or(o.KeepEvents, defaultKeepEvents), chain: chain(o.AuditKey),
 		clock: o.Clock, attempts: newAttempts(), refusals: newRecentRefusals(),
 		seals: o.Bundles, bundles: bundles{made: map[bundleOf]madeBundle{}},
 		reports: newRateLimit(reportsEvery, reportBurst), triggers: newRateLimit(triggersEvery, triggerBurst),
@@ -161,6 +164,8 @@ func (m *Management) announce(seq uint64, stream string) {
 type change struct {
 	Tx
 	actor string
+	from  string // address
+	chain chain
 	now   time.Time
 	keep  uint64          // events
 	site  understudy.Site // as it is after what was recorded so far
@@ -177,7 +182,8 @@ func (m *Management) update(ctx context.Context, f func(*change) error) error {
 		if err != nil {
 			return err
 		}
-		done = &change{Tx: tx, actor: understudy.Asker(ctx).String(), now: m.now(), keep: m.keep, site: site}
+		asker := understudy.Asker(ctx)
+		done = &change{Tx: tx, actor: asker.String(), from: asker.Address, chain: m.chain, now: m.now(), keep: m.keep, site: site}
 		return f(done)
 	})
 	if err != nil {
@@ -195,8 +201,16 @@ func (c *change) record(e understudy.Event) error {
 	if e.Actor == "" {
 		e.Actor = c.actor
 	}
-	e, err := c.Append(e)
+	e.From, e.Was = c.from, was(c.site, e.Changes)
+	log, err := c.Log()
 	if err != nil {
+		return err
+	}
+	e.Seq = c.site.Seq + 1
+	if e.Hash, err = c.chain.next(log.Head, e); err != nil {
+		return err
+	}
+	if e, err = c.Append(e); err != nil {
 		return err
 	}
 	c.site = c.site.Apply(e)

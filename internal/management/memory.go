@@ -95,7 +95,10 @@ func (s *memoryState) Site() (understudy.Site, error) { return s.site, nil }
 func (s *memoryState) Events(q understudy.EventQuery) ([]understudy.Event, error) {
 	selected := func(e understudy.Event) bool {
 		return e.Seq > q.After && (q.Before == 0 || e.Seq < q.Before) &&
-			(q.Kind == "" || e.Kind == q.Kind) && (q.Camera == "" || slices.Contains(CamerasOf(e), q.Camera))
+			(q.Kind == "" || e.Kind == q.Kind) && (q.Camera == "" || slices.Contains(CamerasOf(e), q.Camera)) &&
+			(q.Server == "" || e.Server == q.Server) && (q.Actor == "" || e.Actor == q.Actor) &&
+			(q.Since.IsZero() || !e.At.Before(q.Since)) && (q.Until.IsZero() || e.At.Before(q.Until)) &&
+			strings.Contains(strings.ToLower(e.Sentence), strings.ToLower(q.Text))
 	}
 	found := []understudy.Event{}
 	if q.After > 0 {
@@ -230,13 +233,14 @@ func set[K comparable, V any](tx *memoryTx, m map[K]V, key K, value V, keep bool
 func (tx *memoryTx) PutLog(l Log) error {
 	before := tx.log
 	tx.undo = append(tx.undo, func() { tx.log = before })
+	l.Head = before.Head
 	tx.log = l
 	return nil
 }
 
 func (tx *memoryTx) Append(e understudy.Event) (understudy.Event, error) {
-	site, count := tx.site, len(tx.events)
-	tx.undo = append(tx.undo, func() { tx.site, tx.events = site, tx.events[:count] })
+	site, count, head := tx.site, len(tx.events), tx.log.Head
+	tx.undo = append(tx.undo, func() { tx.site, tx.events, tx.log.Head = site, tx.events[:count], head })
 	e.Seq = site.Seq + 1
 	for _, c := range e.Changes {
 		if c.Lease == nil {
@@ -248,7 +252,7 @@ func (tx *memoryTx) Append(e understudy.Event) (understudy.Event, error) {
 		set(tx, tx.epochs, c.Lease.Camera, c.Lease.Epoch, true)
 	}
 	tx.events = append(tx.events, e)
-	tx.site = site.Apply(e)
+	tx.site, tx.log.Head = site.Apply(e), e.Hash
 	return e, nil
 }
 

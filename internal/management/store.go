@@ -85,6 +85,8 @@ type Log struct {
 	// Floor is the highest epoch that was granted before the log had this name:
 	// no epoch up to it is granted again.
 	Floor uint64
+	// Head is the hash of the newest event. Append keeps it, and PutLog leaves it as it is.
+	Head string
 }
 
 // ClaimRecord is a claim that was answered, kept so that it is answered alike

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/uptrace/bun"
@@ -56,7 +57,7 @@ func (r *reader) log() (logRow, error) {
 
 func (r *reader) Log() (management.Log, error) {
 	row, err := r.log()
-	return management.Log{Stream: row.Stream, Floor: row.Floor}, err
+	return management.Log{Stream: row.Stream, Floor: row.Floor, Head: row.Head}, err
 }
 
 func (r *reader) Site() (understudy.Site, error) {
@@ -117,6 +118,21 @@ func (r *reader) Events(q understudy.EventQuery) ([]understudy.Event, error) {
 		if q.Kind != "" {
 			s = s.Where("event_row.kind = ?", q.Kind)
 		}
+		if q.Server != "" {
+			s = s.Where("event_row.server = ?", q.Server)
+		}
+		if q.Actor != "" {
+			s = s.Where("event_row.actor = ?", q.Actor)
+		}
+		if !q.Since.IsZero() {
+			s = s.Where("event_row.at >= ?", q.Since.UnixMicro())
+		}
+		if !q.Until.IsZero() {
+			s = s.Where("event_row.at < ?", q.Until.UnixMicro())
+		}
+		if q.Text != "" {
+			s = s.Where("LOWER(event_row.sentence) LIKE ? ESCAPE '!'", containing(q.Text))
+		}
 		if q.Camera != "" {
 			s = s.Join("JOIN event_cameras AS c ON c.seq = event_row.seq").Where("c.camera = ?", q.Camera)
 		}
@@ -129,6 +145,11 @@ func (r *reader) Events(q understudy.EventQuery) ([]understudy.Event, error) {
 		slices.Reverse(events)
 	}
 	return events, err
+}
+
+// containing is the pattern of texts that have this one in them, in lower case.
+func containing(text string) string {
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(text)) + "%"
 }
 
 func (r *reader) Epoch(camera understudy.CameraID) (epoch uint64, err error) {

@@ -31,6 +31,7 @@ type logRow struct {
 	Stream        string
 	Floor         uint64
 	Seq           uint64
+	Head          string
 }
 
 type eventRow struct {
@@ -44,22 +45,31 @@ type eventRow struct {
 	Sentence      string
 	Decided       int64
 	Changes       []understudy.Change
+	Address       string
+	Was           []understudy.Change
+	Hash          string
 }
 
 func eventToRow(e understudy.Event) eventRow {
 	row := eventRow{Seq: e.Seq, At: micros(e.At), Kind: e.Kind, Actor: e.Actor, Server: e.Server, Camera: e.Camera,
-		Sentence: e.Sentence, Decided: micros(e.Decided), Changes: e.Changes}
+		Sentence: e.Sentence, Decided: micros(e.Decided), Changes: e.Changes, Address: e.From, Was: e.Was, Hash: e.Hash}
 	if row.Changes == nil {
 		row.Changes = []understudy.Change{}
+	}
+	if row.Was == nil {
+		row.Was = []understudy.Change{}
 	}
 	return row
 }
 
 func (r eventRow) event() understudy.Event {
 	e := understudy.Event{Seq: r.Seq, At: instant(r.At), Kind: r.Kind, Actor: r.Actor, Server: r.Server, Camera: r.Camera,
-		Sentence: r.Sentence, Decided: instant(r.Decided)}
+		Sentence: r.Sentence, Decided: instant(r.Decided), From: r.Address, Hash: r.Hash}
 	if len(r.Changes) > 0 {
 		e.Changes = r.Changes
+	}
+	if len(r.Was) > 0 {
+		e.Was = r.Was
 	}
 	return e
 }

@@ -57,7 +57,7 @@ func (t *tx) Append(e understudy.Event) (understudy.Event, error) {
 		return e, err
 	}
 	e.Seq = site.Seq + 1
-	if _, err := affected(t.db.NewUpdate().Model((*logRow)(nil)).Set("seq = ?", e.Seq).Where("id = 1").Exec(t.ctx)); err != nil {
+	if _, err := affected(t.db.NewUpdate().Model((*logRow)(nil)).Set("seq = ?, head = ?", e.Seq, e.Hash).Where("id = 1").Exec(t.ctx)); err != nil {
 		return e, err
 	}
 	row := eventToRow(e)

@@ -51,8 +51,8 @@ type everything struct {
 func fill(tx management.Tx) (everything, error) {
 	l := us.Lease{Camera: "a", Holder: "rec1", Epoch: 3, Since: aTime, Sentence: "It's \"home\"; -- ? ümlaut 🎥"}
 	all := everything{
-		log: management.Log{Stream: "log-x", Floor: 2},
-		event: us.Event{At: aTime, Kind: us.EventConfig, Actor: "user:ada", Server: "rec1", Camera: "a", Sentence: l.Sentence, Decided: aTime.Add(-time.Second), Changes: []us.Change{
+		log: management.Log{Stream: "log-x", Floor: 2, Head: "5d"},
+		event: us.Event{At: aTime, Kind: us.EventConfig, Actor: "user:ada", Server: "rec1", Camera: "a", Sentence: l.Sentence, Decided: aTime.Add(-time.Second), From: "10.0.0.9", Hash: "5d", Was: []us.Change{{Group: &us.FailoverGroup{ID: "g", Name: "was", Members: []us.ServerID{}}}}, Changes: []us.Change{
 			{Camera: &us.Camera{ID: "a", Name: "A'", Home: "rec1", URL: "rtsp://h/p?x=1", Transport: us.TransportUDP, Username: "u", Failover: us.SupportLive, Priority: -3, KeepFor: time.Hour, Mirror: "fo1", Sessions: 3, Sub: "rtsp://h/sub",
 				Rule: us.RecordingRule{Mode: us.RecordBoth, Before: time.Second, After: time.Minute, Schedule: "night=daily 22:00-06:00", Events: "a,b", KeepEvents: 2 * time.Hour, KeepBytes: 7, ArchiveAfter: time.Hour}}},
 			{RecordingServer: &us.RecordingServer{ID: "rec1", Name: "R", Addresses: addresses("rec1"), MirrorStandby: "fo2", HotStandby: "fo1", PrimaryGroup: "g", SecondaryGroup: "h",

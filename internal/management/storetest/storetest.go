@@ -38,6 +38,7 @@ func Run(t *testing.T, open Open) {
 		{"cameras", cameras},
 		{"servers and groups", servers},
 		{"revocations", revocations},
+		{"the log is audited", audit},
 		{"references are checked", references},
 		{"racing claims have one winner", race},
 		{"a claim finds capacity or is told why not", capacity},
