@@ -424,7 +424,8 @@ func (o *oracle) converged() {
 			}
 		}
 		for n, held := range c.held {
-			if held && !c.home.disk.holds(c, n) {
+			// A mirror whose ring is full may have synced what home has not yet.
+			if held && !c.home.disk.holds(c, n) && o.s.now-c.frames[n].at > durableFor {
 				o.s.fail("frame %d of camera %s was durable and is not at home", n, c.id)
 			}
 		}
@@ -449,11 +450,13 @@ func (o *oracle) converged() {
 	}
 }
 
-// overflows: a mirror's memory, which is small here, did not suffice a moment ago,
-// as happens where packets are lost or late, and what is written for that goes home soon.
+// overflows: a mirror's memory, which is small here, did not suffice a moment ago, as happens
+// where packets are lost or late, or it has no room for what home syncs in a while; and what is
+// written for that goes home soon.
 func (s *session) overflows() bool {
 	const soon = 20 * time.Second
-	return s.m.s.net.uneven() && s.wanted && s.full > 0 && s.m.s.now-s.full < soon
+	short := time.Duration(s.m.s.o.Ring-s.cam.gop)*s.cam.interval < durableFor // it begins with a key frame
+	return (short || s.m.s.net.uneven()) && s.wanted && s.full > 0 && s.m.s.now-s.full < soon
 }
 
 // exact: of the one fault's victim exactly the frames between what was durable and what somebody recorded next are lost; none, if it was planned.

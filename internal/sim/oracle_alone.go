@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"understudy"
@@ -12,9 +13,15 @@ const (
 )
 
 // renamed: the log gets another name when its database is an old copy, and then
-// only. An epoch that nobody has granted makes no database old.
+// only. An epoch that nobody has granted makes no database old. How old it is may be seen
+// late: that still later epochs had been granted, after it was restored before.
 func (o *oracle) renamed(before, now string) {
-	if before != "" && now != before && before != o.old && now != o.old {
+	known := uint64(0)
+	for _, l := range o.s.authority.site.Leases {
+		known = max(known, l.Epoch)
+	}
+	older := o.old != "" && slices.ContainsFunc(o.highest, func(epoch uint64) bool { return epoch > known })
+	if before != "" && now != before && before != o.old && now != o.old && !older {
 		o.s.fail("the management server took its database for an old copy, and it was never restored")
 	}
 }
