@@ -5,7 +5,7 @@ SEEDS ?= 10000
 FROM ?= 0
 LINT = bin/golangci-lint
 
-.PHONY: help demo test tools lint race script browser drills sample sim stories canaries campaign faults crash fuzz build clean
+.PHONY: help demo test tools lint race script browser drills sample sim stories canaries campaign faults crash fuzz build package clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,5 +64,8 @@ campaign: ## RUNS=40 [KINDS=a,b] [MODES=hot] [MINUTES=m] [SEED=s]: faults on mac
 fuzz: ## fuzz each parser of untrusted bytes for a while
 	scripts/fuzz.sh
 
+package: ## dist/understudy_VERSION_ARCH.deb: the binary, units for systemd, user, folders, docs
+	@scripts/package.sh
+
 clean: ## forget what was built
-	rm -rf bin
+	rm -rf bin dist

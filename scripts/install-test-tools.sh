@@ -23,6 +23,7 @@ need nft nftables
 need nsenter util-linux
 need /usr/sbin/mosquitto mosquitto
 need promtool prometheus
+need systemd-analyze systemd
 if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer' 2>/dev/null; then
 	missing+=(python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 fi

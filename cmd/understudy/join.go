@@ -114,7 +114,7 @@ func (m membership) token() (identity.JoinToken, error) {
 	if file, ok := strings.CutPrefix(text, "@"); ok {
 		content, err := os.ReadFile(file)
 		if err != nil {
-			return identity.JoinToken{}, understudy.Errorf(understudy.CodeInvalid, "the join token could not be read: %w", err)
+			return identity.JoinToken{}, understudy.Errorf(understudy.CodeInvalid, "this server belongs to no installation yet, and its join token could not be read; `understudy server add` makes one: %w", err)
 		}
 		text = strings.TrimSpace(string(content))
 	}

@@ -246,6 +246,7 @@ func parse(path string, text []byte, into any) error {
 	decoder.KnownFields(true)
 	err := decoder.Decode(into)
 	if err == nil || errors.Is(err, io.EOF) {
+		findCredentials(reflect.ValueOf(into).Elem(), os.Getenv("CREDENTIALS_DIRECTORY"))
 		return nil
 	}
 	if m := unknownKey.FindStringSubmatch(err.Error()); m != nil {
