@@ -18,6 +18,7 @@ need chromium chromium
 need certutil libnss3-tools
 need node nodejs
 need strace strace
+need tcpdump tcpdump
 need ip iproute2
 need nft nftables
 need nsenter util-linux

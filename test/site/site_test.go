@@ -16,6 +16,16 @@ import (
 // up brings up a site of one recording server with two cameras and a hot standby.
 func up(t *testing.T, plain bool) *site.Site {
 	t.Helper()
+	return upWith(t, plain, site.Layout{
+		Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1", Merge: understudy.MergePolicy{Grace: 500 * time.Millisecond}}},
+		Failover:  []understudy.FailoverServer{{ID: "fo1"}},
+		Cameras:   []understudy.Camera{{ID: "north", Home: "rec1"}, {ID: "south", Home: "rec1"}},
+	})
+}
+
+// upWith brings up a site of rec1 with the cameras north and south.
+func upWith(t *testing.T, plain bool, layout site.Layout) *site.Site {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("a whole site of real processes takes half a minute; skipped with -short")
 	}
@@ -38,11 +48,7 @@ func up(t *testing.T, plain bool) *site.Site {
 	t.Cleanup(release)
 	s, err := site.Up(ctx, site.Options{
 		Dir: filepath.Join(dir, "site"), Binary: binary, Network: network, Ports: [2]int{8080, 8443}, Plain: plain, Metrics: metricsPort,
-		Layout: site.Layout{
-			Recording: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1", Merge: understudy.MergePolicy{Grace: 500 * time.Millisecond}}},
-			Failover:  []understudy.FailoverServer{{ID: "fo1"}},
-			Cameras:   []understudy.Camera{{ID: "north", Home: "rec1"}, {ID: "south", Home: "rec1"}},
-		},
+		Layout: layout,
 	})
 	if err != nil {
 		t.Fatal(err)
