@@ -144,5 +144,7 @@ type CameraService interface {
 	// CodeInvalid if the camera is malformed or its home does not exist.
 	PutCamera(ctx context.Context, c Camera, password *Secret) (Camera, error)
 	// DeleteCamera forgets a camera; its footage stays until retention takes it.
+	// RotateSecrets seals the passwords of all cameras under a new key.
+	RotateSecrets(ctx context.Context) error
 	DeleteCamera(ctx context.Context, id CameraID) error
 }

@@ -187,6 +187,11 @@ func (c *Client) Events(ctx context.Context, q understudy.EventQuery) ([]underst
 	return ask[[]understudy.Event](ctx, c, call{method: http.MethodGet, path: "/events?" + values.Encode()})
 }
 
+// RotateSecrets implements understudy.CameraService.
+func (c *Client) RotateSecrets(ctx context.Context) error {
+	return c.do(ctx, http.MethodPost, "/secrets/rotate", nil, nil)
+}
+
 // VerifyAudit implements understudy.AuditService.
 func (c *Client) VerifyAudit(ctx context.Context) (understudy.Audit, error) {
 	return ask[understudy.Audit](ctx, c, call{method: http.MethodGet, path: "/audit"})

@@ -36,12 +36,12 @@ func dataFolder(dir string) (lock io.Closer, err error) {
 // openAuthority opens the keys of the installation, or makes them for a new
 // one; never for a site that has had others, to whose servers they mean nothing
 // and which do not open the passwords in its database.
-func openAuthority(data string) (*identity.Authority, error) {
+func openAuthority(data, keyFile string) (*identity.Authority, error) {
 	dir := filepath.Join(data, "authority")
 	_, noKeys := os.Stat(dir)
 	if _, err := os.Stat(filepath.Join(data, databaseFile)); err == nil && errors.Is(noKeys, os.ErrNotExist) {
 		return nil, understudy.Errorf(understudy.CodeConflict,
 			"%s holds the database of a site, and the keys of that site are missing (%s): restore both from one backup, or begin a new site in an empty folder", data, dir)
 	}
-	return identity.OpenAuthority(dir)
+	return identity.OpenSealedAuthority(dir, keyFile)
 }

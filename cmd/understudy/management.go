@@ -85,7 +85,7 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 			m.lock.Close()
 		}
 	}()
-	if m.authority, err = openAuthority(c.Data); err != nil {
+	if m.authority, err = openAuthority(c.Data, c.KeyFile); err != nil {
 		return nil, err
 	}
 	if m.node, err = m.authority.Node(managementID, understudy.RoleManagement, append(c.Hosts, "localhost", "127.0.0.1")); err != nil {

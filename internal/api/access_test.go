@@ -83,6 +83,7 @@ var rules = map[string]rule{
 	"PUT /api/v1/groups/{id}":                         {path: "PUT /api/v1/groups/none-such", body: `{"members":["none-such"]}`, allowed: []string{ada}},
 	"DELETE /api/v1/groups/{id}":                      {path: "DELETE /api/v1/groups/none-such", allowed: []string{ada}},
 	"/api/v1/demo/":                                   {path: "POST /api/v1/demo/kill", allowed: []string{ada}},
+	"POST /api/v1/secrets/rotate":                     {path: "POST /api/v1/secrets/rotate", allowed: []string{ada}},
 	"GET /api/v1/audit":                               {path: "GET /api/v1/audit", allowed: []string{ada}},
 	"POST /api/v1/servers/{id}/revoke":                {path: "POST /api/v1/servers/none-such/revoke", body: `{"reason":"a test"}`, allowed: []string{ada}},
 	"GET /api/v1/servers/{id}/assignment":             {path: "GET /api/v1/servers/rec-1/assignment", allowed: []string{rec1}},

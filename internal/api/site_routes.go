@@ -182,6 +182,11 @@ func (s *server) logRoutes() {
 }
 
 func (s *server) auditRoutes() {
+	operation(s, route{method: "POST", path: "/secrets/rotate", access: may(understudy.ActionAdminister), tag: "cameras",
+		summary: "Seal the passwords of cameras under a new key"},
+		func(ctx context.Context, _ *struct{}) (*nothing, error) {
+			return done(s.Services.RotateSecrets(ctx))
+		})
 	operation(s, route{method: "GET", path: "/audit", access: may(understudy.ActionAdminister), tag: "events",
 		summary: "Look through the whole log for what was changed or removed"},
 		func(ctx context.Context, _ *struct{}) (*answer[understudy.Audit], error) {

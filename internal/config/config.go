@@ -30,12 +30,15 @@ const maxFile = 1 << 20
 
 // Management configures `understudy management`.
 type Management struct {
-	Data    string   `yaml:"data"`  // folder for the database, the certificate authority and its keys
-	Hosts   []string `yaml:"hosts"` // names and addresses by which people and servers reach it
-	HTTP    string   `yaml:"http"`  // listen address of plain HTTP (redirect) and of servers
-	HTTPS   string   `yaml:"https"` // listen address of users
-	Log     string   `yaml:"log"`   // debug, info, warn or error
-	Metrics Metrics  `yaml:"metrics"`
+	Data  string   `yaml:"data"`  // folder for the database, the certificate authority and its keys
+	Hosts []string `yaml:"hosts"` // names and addresses by which people and servers reach it
+	// KeyFile holds the key under which the certificate authority and its keys are sealed in the data
+	// folder. Without it they lie there as they are. A name without a path is a credential of systemd.
+	KeyFile string  `yaml:"key_file"`
+	HTTP    string  `yaml:"http"`  // listen address of plain HTTP (redirect) and of servers
+	HTTPS   string  `yaml:"https"` // listen address of users
+	Log     string  `yaml:"log"`   // debug, info, warn or error
+	Metrics Metrics `yaml:"metrics"`
 	// DemoControl is the address of the demo that may kill this site's servers; empty everywhere else.
 	DemoControl string `yaml:"demo_control"`
 }
@@ -144,7 +147,16 @@ func (s *Size) UnmarshalYAML(node *yaml.Node) error {
 func LoadManagement(path string) (Management, error) {
 	c := Management{Data: "/var/lib/understudy/management", HTTP: address(understudy.PortHTTP), HTTPS: address(understudy.PortHTTPS), Log: "info"}
 	err := load(path, &c)
+	c.KeyFile = credential(c.KeyFile)
 	return c, errors.Join(err, checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS), c.Metrics.check(path))
+}
+
+// credential is the path of a file that systemd hands to the service, where only its name is given.
+func credential(file string) string {
+	if folder := os.Getenv("CREDENTIALS_DIRECTORY"); folder != "" && file != "" && filepath.Base(file) == file {
+		return filepath.Join(folder, file)
+	}
+	return file
 }
 
 // LoadChannel reads and checks the file; an empty path gives the defaults.

@@ -3,12 +3,12 @@ package identity
 import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"understudy"
@@ -22,9 +22,13 @@ type Authority struct {
 	ca     *x509.Certificate
 	caKey  *ecdsa.PrivateKey
 	token  ed25519.PrivateKey
-	sealer sealer
 	audit  []byte
 	trust  Trust
+	seals  atomic.Pointer[keyring]
+
+	mu   sync.Mutex // held while file is changed and written
+	file authorityFile
+	keep safe
 }
 
 // authorityFile is all secrets of an installation in one file, so that they
@@ -35,17 +39,29 @@ type authorityFile struct {
 	CAKey         string `json:"ca_key"`
 	TokenSeed     []byte `json:"token_seed"`
 	SealKey       []byte `json:"seal_key"`
+	// OldSealKeys are there while what they have sealed is sealed anew.
+	OldSealKeys [][]byte `json:"old_seal_keys,omitempty"`
+	// AuditKey is what it was before the first change of the seal key.
+	AuditKey []byte `json:"audit_key,omitempty"`
 }
 
 // OpenAuthority loads the authority that is kept in folder, and creates a new
 // installation if the folder holds none. CodeForbidden if others may read the file.
-func OpenAuthority(folder string) (*Authority, error) {
-	path := filepath.Join(folder, "authority.json")
+func OpenAuthority(folder string) (*Authority, error) { return OpenSealedAuthority(folder, "") }
+
+// OpenSealedAuthority is OpenAuthority for one that is sealed under the key in a file
+// (NewKeyFile), which lies elsewhere: a copy of the folder is of no use without it. What was
+// not sealed until now is from then on. An empty path leaves it as it is.
+func OpenSealedAuthority(folder, keyFile string) (*Authority, error) {
+	keep, err := openSafe(folder, keyFile)
+	if err != nil {
+		return nil, err
+	}
 	var file authorityFile
-	err := readJSON(path, &file)
+	err = keep.read(&file)
 	if err != nil && understudy.CodeOf(err) == understudy.CodeNotFound {
 		if file, err = newAuthorityFile(); err == nil {
-			err = writeJSON(path, file)
+			err = keep.write(file)
 		}
 	}
 	if err != nil {
@@ -53,8 +69,9 @@ func OpenAuthority(folder string) (*Authority, error) {
 	}
 	a, err := file.open(folder)
 	if err != nil {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "%s is damaged, restore it from a backup: %w", path, err)
+		return nil, understudy.Errorf(understudy.CodeInvalid, "%s is damaged, restore it from a backup: %w", keep.path(), err)
 	}
+	a.keep = keep
 	return a, nil
 }
 
@@ -102,15 +119,17 @@ func (f authorityFile) open(folder string) (*Authority, error) {
 	if !key.PublicKey.Equal(cas[0].PublicKey) {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "the CA's key and its certificate do not belong together")
 	}
-	sealer, err := newSealer(f.SealKey)
+	seals, err := f.keyring()
 	if err != nil {
 		return nil, err
 	}
-	audit, err := hkdf.Key(sha256.New, f.SealKey, nil, "understudy audit", sha256.Size)
+	audit, err := f.auditKey()
 	if err != nil {
-		return nil, internal("derive the key of the audit", err)
+		return nil, err
 	}
-	return &Authority{folder: folder, ca: cas[0], caKey: key, token: token, sealer: sealer, audit: audit, trust: trust}, nil
+	a := &Authority{folder: folder, ca: cas[0], caKey: key, token: token, audit: audit, trust: trust, file: f}
+	a.seals.Store(&seals)
+	return a, nil
 }
 
 // Installation returns the id of the installation, 16 hexadecimal digits.
@@ -160,16 +179,4 @@ func (a *Authority) Sign(csrPEM []byte, id understudy.ServerID, role understudy.
 		return nil, err
 	}
 	return []byte(encodePEM(pemCertificate, der) + a.trust.CA), nil
-}
-
-// Seal encrypts plain for storage; Open needs the same context, which says
-// what it is (a column and a row, say).
-func (a *Authority) Seal(plain, context []byte) ([]byte, error) {
-	return a.sealer.seal(plain, context), nil
-}
-
-// Open is the inverse of Seal. CodeInvalid for bytes that are damaged, of
-// another installation or of another context.
-func (a *Authority) Open(sealed, context []byte) ([]byte, error) {
-	return a.sealer.open(sealed, context)
 }

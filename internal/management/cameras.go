@@ -50,21 +50,27 @@ func (m *Management) PutCamera(ctx context.Context, c understudy.Camera, passwor
 	if err := validateCamera(c, password); err != nil {
 		return c, err
 	}
-	var sealed []byte
-	if password != nil && *password != "" {
-		var err error
-		if sealed, err = m.sealer.Seal([]byte(*password), passwordContext(c.ID)); err != nil {
-			return c, unavailable("the password of camera "+string(c.ID)+" could not be encrypted", err)
-		}
-	}
 	return c, m.update(ctx, func(tx *change) error {
 		if password != nil {
-			if err := tx.PutPassword(c.ID, sealed); err != nil {
+			if err := m.putPassword(tx, c.ID, *password); err != nil {
 				return err
 			}
 		}
 		return tx.putCamera(c, password != nil)
 	})
+}
+
+// putPassword keeps a camera's password, sealed; an empty one forgets it. It is sealed
+// within the transaction, so that a change of the key comes before it or after (secrets.go).
+func (m *Management) putPassword(tx Tx, camera understudy.CameraID, password understudy.Secret) error {
+	if password == "" {
+		return tx.PutPassword(camera, nil)
+	}
+	sealed, err := m.sealer.Seal([]byte(password), passwordContext(camera))
+	if err != nil {
+		return unavailable("the password of camera "+string(camera)+" could not be encrypted", err)
+	}
+	return tx.PutPassword(camera, sealed)
 }
 
 func validateCamera(c understudy.Camera, password *understudy.Secret) error {

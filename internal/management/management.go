@@ -24,6 +24,10 @@ type Sealer interface {
 	// Seal encrypts plain; what it returns opens only with the same context.
 	Seal(plain, context []byte) ([]byte, error)
 	Open(sealed, context []byte) ([]byte, error)
+	// NewSealKey makes the key under which is sealed from now on, unless the one before is
+	// not forgotten yet; what was sealed before opens until ForgetSealKeys.
+	NewSealKey() error
+	ForgetSealKeys() error
 }
 
 // Hasher makes of a user's password what is stored of it.

@@ -52,6 +52,7 @@ func Run(t *testing.T, open Open) {
 		{"configuration while failed over", failedOver},
 		{"bundles", bundles},
 		{"camera passwords are sealed", passwords},
+		{"the key of passwords is changed", rotation},
 		{"users and sessions", users},
 		{"setup and joining", joining},
 		{"waiting for events", waiting},
@@ -73,35 +74,57 @@ func New(t testing.TB, store management.Store) *management.Management {
 	return m
 }
 
-// sealer is AES-GCM with a key of its own.
-type sealer struct{ cipher.AEAD }
+// sealer is AES-GCM with keys of its own: it seals under the first and opens under any.
+type sealer struct{ keys []cipher.AEAD }
 
-func newSealer(t testing.TB) sealer {
+func newSealer(t testing.TB) *sealer {
 	t.Helper()
+	s := &sealer{}
+	if err := s.NewSealKey(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *sealer) NewSealKey() error {
+	if len(s.keys) > 1 {
+		return nil
+	}
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	aead, err := cipher.NewGCM(block)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	return sealer{aead}
+	s.keys = append([]cipher.AEAD{aead}, s.keys...)
+	return nil
 }
 
-func (s sealer) Seal(plain, context []byte) ([]byte, error) {
-	nonce := make([]byte, s.NonceSize())
+func (s *sealer) ForgetSealKeys() error {
+	s.keys = s.keys[:1]
+	return nil
+}
+
+func (s *sealer) Seal(plain, context []byte) ([]byte, error) {
+	nonce := make([]byte, s.keys[0].NonceSize())
 	_, _ = rand.Read(nonce)
-	return s.AEAD.Seal(nonce, nonce, plain, context), nil
+	return s.keys[0].Seal(nonce, nonce, plain, context), nil
 }
 
-func (s sealer) Open(sealed, context []byte) ([]byte, error) {
-	if len(sealed) < s.NonceSize() {
-		return nil, errors.New("too short")
+func (s *sealer) Open(sealed, context []byte) (plain []byte, err error) {
+	err = errors.New("too short")
+	for _, key := range s.keys {
+		if size := key.NonceSize(); len(sealed) >= size {
+			if plain, err = key.Open(nil, sealed[:size], sealed[size:], context); err == nil {
+				return plain, nil
+			}
+		}
 	}
-	return s.AEAD.Open(nil, sealed[:s.NonceSize()], sealed[s.NonceSize():], context)
+	return nil, err
 }
 
 // openBundles seals nothing: what is in a bundle can be read by everybody.
