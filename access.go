@@ -2,6 +2,7 @@ package understudy
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 )
@@ -54,7 +55,10 @@ type Identity struct {
 	Role    Role       `json:"role,omitempty" doc:"Of the server"`
 	Actions []Action   `json:"actions,omitempty"`
 	Cameras []CameraID `json:"cameras,omitempty" doc:"That the actions hold for; * for every one"`
-	Address string     `json:"-"` // network address that the request came from, where known
+	// Also are further cameras of an action, for who has several roles. They add to
+	// Actions and Cameras, so that a program which does not know them allows less.
+	Also    map[Action][]CameraID `json:"also,omitempty" doc:"Further cameras, by action"`
+	Address string                `json:"-"` // network address that the request came from, where known
 }
 
 // String returns "user:NAME", "server:ID" or "nobody", as the log has it.
@@ -80,13 +84,67 @@ func (i Identity) May(action Action, camera CameraID) error {
 		if action == ActionStatus || action != ActionAdminister && action != ActionLock && i.Role != RoleChannel {
 			return nil
 		}
-	case slices.Contains(i.Actions, action):
-		if camera == "" || slices.Contains(i.Cameras, AllCameras) || slices.Contains(i.Cameras, camera) {
-			return nil
-		}
+	case i.has(action, camera):
+		return nil
+	case i.has(action, ""):
 		return Errorf(CodeForbidden, "%s may not %s camera %s", i, action, camera)
 	}
 	return Errorf(CodeForbidden, "%s may not %s", i, action)
+}
+
+// has looks at a user's actions; an empty camera is any.
+func (i Identity) has(action Action, camera CameraID) bool {
+	of := func(cameras []CameraID) bool {
+		return camera == "" || slices.Contains(cameras, AllCameras) || slices.Contains(cameras, camera)
+	}
+	return slices.Contains(i.Actions, action) && of(i.Cameras) || len(i.Also[action]) > 0 && of(i.Also[action])
+}
+
+// With returns i with what a role allows on cameras besides: what either allows
+// and nothing else, although one may be for other cameras than the other.
+func (i Identity) With(role UserRole, cameras []CameraID) Identity {
+	all := map[Action][]CameraID{}
+	add := func(action Action, cameras []CameraID) {
+		joined := slices.Concat(all[action], cameras)
+		slices.Sort(joined)
+		if all[action] = slices.Compact(joined); slices.Contains(joined, AllCameras) {
+			all[action] = []CameraID{AllCameras}
+		}
+	}
+	for _, action := range i.Actions {
+		add(action, i.Cameras)
+	}
+	for action, more := range i.Also {
+		add(action, more)
+	}
+	for _, action := range role.Actions() {
+		add(action, cameras)
+	}
+	i.Actions, i.Cameras, i.Also = nil, all[ActionStatus], nil // which every role has
+	for _, action := range RoleAdministrator.Actions() {
+		switch of := all[action]; {
+		case len(of) == 0:
+		case slices.Equal(of, i.Cameras):
+			i.Actions = append(i.Actions, action)
+		default:
+			if i.Also == nil {
+				i.Also = map[Action][]CameraID{}
+			}
+			i.Also[action] = of
+		}
+	}
+	return i
+}
+
+// Without returns i without the actions that are taken.
+func (i Identity) Without(taken func(Action) bool) Identity {
+	i.Actions = slices.DeleteFunc(slices.Clone(i.Actions), taken)
+	i.Also = maps.Clone(i.Also)
+	maps.DeleteFunc(i.Also, func(a Action, _ []CameraID) bool { return taken(a) })
+	if len(i.Also) == 0 {
+		i.Also = nil
+	}
+	return i
 }
 
 // Visible returns e as i may see it: without the changes of cameras that are

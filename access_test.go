@@ -66,3 +66,46 @@ func codeOrNone(err error) us.Code {
 	}
 	return us.CodeOf(err)
 }
+
+// TestWithIsTheUnion: who has several roles may do what one of them allows on a
+// camera, and nothing that none does.
+func TestWithIsTheUnion(t *testing.T) {
+	type role struct {
+		role    us.UserRole
+		cameras []us.CameraID
+	}
+	all := []us.CameraID{us.AllCameras}
+	for _, roles := range [][]role{
+		{},
+		{{us.RoleViewer, all}},
+		{{us.RoleViewer, all}, {us.RoleOperator, []us.CameraID{"lobby"}}},
+		{{us.RoleOperator, []us.CameraID{"lobby"}}, {us.RoleViewer, all}},
+		{{us.RoleOperator, []us.CameraID{"lobby"}}, {us.RoleOperator, []us.CameraID{"yard", "lobby"}}},
+		{{us.RoleViewer, []us.CameraID{"lobby"}}, {us.RoleAdministrator, []us.CameraID{"gate"}}, {us.RoleOperator, []us.CameraID{"yard"}}},
+		{{us.RoleAdministrator, all}, {us.RoleViewer, []us.CameraID{"lobby"}}},
+		{{us.RoleViewer, nil}, {us.RoleViewer, []us.CameraID{"lobby"}}},
+	} {
+		union := us.Identity{User: "ada"}
+		for _, r := range roles {
+			union = union.With(r.role, r.cameras)
+		}
+		for _, action := range us.RoleAdministrator.Actions() {
+			for _, camera := range []us.CameraID{"lobby", "yard", "gate", us.AllCameras} {
+				allowed := false
+				for _, r := range roles {
+					one := us.Identity{User: "ada", Actions: r.role.Actions(), Cameras: r.cameras}
+					allowed = allowed || one.May(action, camera) == nil
+				}
+				if got := union.May(action, camera) == nil; got != allowed {
+					t.Errorf("%v: may %s %s: %v, want %v (%+v)", roles, action, camera, got, allowed, union)
+				}
+			}
+		}
+		watching := union.Without(func(a us.Action) bool { return a != us.ActionStatus })
+		for _, action := range us.RoleAdministrator.Actions() {
+			if want := action == us.ActionStatus && union.May(action, "") == nil; (watching.May(action, "") == nil) != want {
+				t.Errorf("%v: without all but status, %s is %v", roles, action, !want)
+			}
+		}
+	}
+}

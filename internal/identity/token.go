@@ -3,7 +3,6 @@ package identity
 import (
 	"crypto/ed25519"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -33,6 +32,8 @@ type claims struct {
 	jwt.RegisteredClaims
 	Actions []understudy.Action   `json:"actions"`
 	Cameras []understudy.CameraID `json:"cameras"`
+	// Also is what a server that does not know it leaves out, to the user's disadvantage.
+	Also map[understudy.Action][]understudy.CameraID `json:"also,omitempty"`
 }
 
 // SignToken makes a media token for a user: a JWT signed with EdDSA that lives
@@ -46,6 +47,7 @@ func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (underst
 	case ttl <= 0 || ttl > MaxTokenAge:
 		return understudy.MediaToken{}, understudy.Errorf(understudy.CodeInvalid, "a media token lives up to %s, and %s was asked for", MaxTokenAge, ttl)
 	}
+	i = i.Without(administer)
 	now := time.Now()
 	expires := now.Add(ttl).Truncate(time.Second)
 	text, err := a.signClaims(claims{
@@ -55,8 +57,9 @@ func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (underst
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(expires),
 		},
-		Actions: withoutAdminister(i.Actions),
+		Actions: i.Actions,
 		Cameras: i.Cameras,
+		Also:    i.Also,
 	})
 	if err != nil {
 		return understudy.MediaToken{}, err
@@ -136,9 +139,7 @@ func (t trusted) verifyToken(text string, now, judged time.Time) (understudy.Ide
 		return refuse("the media token was made %s from now: set the clocks of this server and of the management server right",
 			c.IssuedAt.Sub(now).Round(time.Second))
 	}
-	return understudy.Identity{User: c.Subject, Actions: withoutAdminister(c.Actions), Cameras: c.Cameras}, nil
+	return understudy.Identity{User: c.Subject, Actions: c.Actions, Cameras: c.Cameras, Also: c.Also}.Without(administer), nil
 }
 
-func withoutAdminister(actions []understudy.Action) []understudy.Action {
-	return slices.DeleteFunc(slices.Clone(actions), func(a understudy.Action) bool { return a == understudy.ActionAdminister })
-}
+func administer(a understudy.Action) bool { return a == understudy.ActionAdminister }

@@ -44,6 +44,14 @@ func TestAMediaTokenSaysWhoMaySeeWhat(t *testing.T) {
 	if who.May(understudy.ActionLive, "vault") == nil || who.May(understudy.ActionExport, "lobby") == nil {
 		t.Error("it gives more than was asked for")
 	}
+	several := ada.With(understudy.RoleOperator, []understudy.CameraID{"vault"})
+	if token, err = a.SignToken(several, MaxTokenAge); err != nil {
+		t.Fatal(err)
+	}
+	if who, err = n.VerifyToken(string(token.Token)); err != nil || who.May(understudy.ActionExport, "vault") != nil || who.May(understudy.ActionExport, "lobby") == nil ||
+		who.May(understudy.ActionLive, "lobby") != nil || who.May(understudy.ActionAdminister, "") == nil {
+		t.Errorf("with several roles it is %+v, %v", who, err)
+	}
 	if !slices.Contains(ada.Actions, understudy.ActionAdminister) {
 		t.Error("the caller's identity was changed")
 	}

@@ -56,6 +56,7 @@ function waiting(app, why) {
 
 async function run() {
   const { identity, site, token } = await me();
+  identity.actions = [...identity.actions ?? [], ...Object.keys(identity.also ?? {})]; // where, the servers say
   const may = (action) => identity.actions?.includes(action);
   const feed = new Feed(memory);
   const reach = new Reach((id) => server(feed.site, id)?.addresses?.media);
