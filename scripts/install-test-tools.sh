@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks, and says so. The tests
 # judge our files with ffprobe, our page with Chromium, our camera side with an
-# RTSP server and our MQTT side with a broker that we did not write, and make
-# machines out of namespaces; nothing here is needed to run Understudy.
+# RTSP server and our MQTT side with a broker that we did not write, our doors
+# with a Kerberos realm, an Active Directory domain and curl, and make machines
+# out of namespaces; nothing here is needed to run Understudy.
 set -euo pipefail
 
 missing=()
@@ -25,6 +26,10 @@ need nsenter util-linux
 need /usr/sbin/mosquitto mosquitto
 need promtool prometheus
 need systemd-analyze systemd
+need curl curl
+need kinit krb5-user
+need /usr/sbin/krb5kdc krb5-kdc
+need /usr/sbin/kadmin.local krb5-admin-server
 if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer' 2>/dev/null; then
 	missing+=(python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 fi

@@ -69,6 +69,7 @@ type managementServer struct {
 	requests  *metrics.Requests
 	counted   *metrics.Log
 	ready     func() (bool, string)
+	tickets   *api.Tickets   // nil without a realm
 	listeners []net.Listener // http, https
 }
 
@@ -97,6 +98,9 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 	if m.store, err = sqlstore.Open(ctx, filepath.Join(c.Data, databaseFile)); err != nil {
 		return nil, err
 	}
+	if err = m.openDoors(); err != nil {
+		return nil, err
+	}
 	m.watcher = poll.NewWatcher(m.stateAddresses, m.node.ClientTLS)
 	m.service, err = management.New(ctx, m.store, management.Options{
 		Sealer: m.authority, Bundles: m.authority, Hasher: identity.NewPasswords(), Witness: m.watcher, AuditKey: m.authority.AuditKey(),
@@ -116,7 +120,7 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 }
 
 func (m *managementServer) identifier() api.Identifier {
-	return api.Identifier{Session: m.service.Identify, Peer: identity.PeerIdentity}
+	return api.Identifier{Session: m.service.Identify, Peer: identity.PeerIdentity, Tickets: m.tickets}
 }
 
 func (m *managementServer) run(ctx context.Context) error {

@@ -24,6 +24,8 @@ type Identifier struct {
 	Peer func(*tls.ConnectionState) (understudy.Identity, bool)
 	// MediaToken, when not nil, accepts media tokens, too (identity.Node.VerifyToken).
 	MediaToken func(token string) (understudy.Identity, error)
+	// Tickets lets the users of a Kerberos realm in; nil where there is none.
+	Tickets *Tickets
 }
 
 // Identify returns who asks; the zero Identity with CodeUnauthenticated for
@@ -35,6 +37,9 @@ func (d Identifier) Identify(r *http.Request) (understudy.Identity, error) {
 }
 
 func (d Identifier) identify(r *http.Request) (understudy.Identity, error) {
+	if ticket, ok := shown(r.Context()); ok {
+		return d.Tickets.identity(r, ticket)
+	}
 	token, given := sessionToken(r)
 	bearer := r.Header.Get("Authorization") != ""
 	if !bearer && d.Peer != nil && r.TLS != nil {
@@ -173,6 +178,9 @@ func (g *gate) HandleFunc(pattern string, handler func(http.ResponseWriter, *htt
 		if a.allow != nil {
 			if err == nil {
 				err = a.allow(identity, r.PathValue("id"))
+				if r.TLS == nil && understudy.CodeOf(err) == understudy.CodeForbidden {
+					err = understudy.Errorf(understudy.CodeForbidden, "without TLS nothing but the state of the site is shown; use https")
+				}
 			}
 			if err != nil {
 				writeError(w, r, g.log, err)

@@ -45,6 +45,7 @@ type joinToken struct {
 
 func (s *server) accessRoutes() {
 	operation(s, route{method: "POST", path: "/sign-in", access: anyone, tag: "access", summary: "Sign in"}, s.signIn)
+	operation(s, route{method: "POST", path: ticketSignIn, access: anyUser, tag: "access", summary: "Sign in with a Kerberos ticket"}, s.signInWithTicket)
 	operation(s, route{method: "POST", path: "/sign-out", access: anyUser, tag: "access", summary: "End the session"}, s.signOut)
 	operation(s, route{method: "GET", path: "/me", access: signedIn, tag: "access", summary: "Who is asking"},
 		func(ctx context.Context, _ *struct{}) (*answer[understudy.Identity], error) {
@@ -92,11 +93,16 @@ func sameName[T ~string](noun string, path T, body *T) error {
 
 func (s *server) signIn(ctx context.Context, in *signInRequest) (*signInAnswer, error) {
 	session, err := s.Services.SignIn(ctx, in.Body.Name, in.Body.Password)
+	return s.signedIn(session, in.Body.Cookie, err)
+}
+
+// signedIn answers a sign-in, with the token where it was asked to be.
+func (s *server) signedIn(session understudy.Session, inCookie bool, err error) (*signInAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
 	out := &signInAnswer{Body: session}
-	if in.Body.Cookie {
+	if inCookie {
 		out.SetCookie = cookie(string(session.Token), session.Expires)
 		out.Body.Token = ""
 	}

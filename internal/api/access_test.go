@@ -56,6 +56,7 @@ var rules = map[string]rule{
 	"GET /files.json":                                 {allowed: everyone},
 	"/":                                               {path: "GET /", allowed: everyone},
 	"POST /api/v1/sign-in":                            {body: `{"name":"ada","password":"` + string(password) + `"}`, allowed: everyone},
+	"POST /api/v1/sign-in/ticket":                     {body: `{}`}, // with a Kerberos ticket: test/directory
 	"POST /api/v1/setup":                              {body: `{"code":"x","name":"bad name!","password":"` + string(password) + `"}`, allowed: everyone},
 	"POST /api/v1/join":                               {body: `{"secret":"x","request":"no request"}`, allowed: everyone},
 	"/api/v1/":                                        {path: "GET /api/v1/no-such", allowed: known},

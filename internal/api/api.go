@@ -22,6 +22,8 @@ import (
 // Services are what a management server does; management.Management is them all.
 type Services interface {
 	understudy.ManagementService
+	// BeginSession is a session for who was proven elsewhere and has no account here.
+	BeginSession(ctx context.Context, i understudy.Identity, until time.Time) (understudy.Session, error)
 	Setup(ctx context.Context, code understudy.Secret, user string, password understudy.Secret) (understudy.User, error)
 	CreateJoinToken(ctx context.Context, role understudy.Role, id understudy.ServerID, ttl time.Duration) (understudy.Secret, error)
 	UseJoinToken(ctx context.Context, secret understudy.Secret, key [32]byte, as understudy.Role) (understudy.Role, understudy.ServerID, error)

@@ -16,8 +16,10 @@ const policy = "default-src 'self'; connect-src 'self' https: wss:; media-src 's
 	"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // outside is what every request passes first: headers, the refusal of
-// connections without TLS, and of requests that another site's page sends.
-func outside(next http.Handler, https int, log *slog.Logger) http.Handler {
+// connections without TLS, and of requests that another site's page sends, and
+// the look at the ticket that it shows.
+func outside(next *gate, https int, log *slog.Logger) http.Handler {
+	tickets := next.identify.Tickets
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, r, log, understudy.Errorf(understudy.CodeForbidden, "a page of another origin sent this; only the site's own page may"))
@@ -31,8 +33,14 @@ func outside(next http.Handler, https int, log *slog.Logger) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-cache") // revalidate: a page that is older than its server misreads it
-		if r.TLS == nil && r.URL.Path != base+"/health" && r.URL.Path != base+"/ready" {
+		if r.TLS == nil && r.URL.Path != base+"/health" && r.URL.Path != base+"/ready" && !tickets.onPlain(r) {
 			plain(w, r, https, log)
+			return
+		}
+		w = tickets.challenged(w, r)
+		r, err := next.identify.withTicket(w, r)
+		if err != nil {
+			writeError(w, r, log, err)
 			return
 		}
 		protected.ServeHTTP(w, r)

@@ -39,6 +39,9 @@ type Management struct {
 	HTTPS   string  `yaml:"https"` // listen address of users
 	Log     string  `yaml:"log"`   // debug, info, warn or error
 	Metrics Metrics `yaml:"metrics"`
+	// Kerberos lets the users of a realm in; Grants say what they may do.
+	Kerberos Kerberos `yaml:"kerberos"`
+	Grants   []Grant  `yaml:"grants"`
 	// DemoControl is the address of the demo that may kill this site's servers; empty everywhere else.
 	DemoControl string `yaml:"demo_control"`
 }
@@ -148,7 +151,7 @@ func LoadManagement(path string) (Management, error) {
 	c := Management{Data: "/var/lib/understudy/management", HTTP: address(understudy.PortHTTP), HTTPS: address(understudy.PortHTTPS), Log: "info"}
 	err := load(path, &c)
 	c.KeyFile = credential(c.KeyFile)
-	return c, errors.Join(err, checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS), c.Metrics.check(path))
+	return c, errors.Join(err, c.Kerberos.check(path, len(c.Grants)), checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS), c.Metrics.check(path))
 }
 
 // credential is the path of a file that systemd hands to the service, where only its name is given.

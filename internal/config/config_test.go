@@ -61,6 +61,24 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+func TestTheUsersOfADomain(t *testing.T) {
+	c, err := LoadManagement(write(t, "kerberos: {keytab: /k, realms: [EXAMPLE.COM], clock_skew: 1m, plain_http: true}\ngrants:\n  - {group: S-1-5-32-544, role: operator, cameras: [lobby]}\n  - {user: ada@EXAMPLE.COM, role: administrator, cameras: ['*']}\n"))
+	if err != nil || c.Kerberos.Keytab != "/k" || !c.Kerberos.PlainHTTP || c.Kerberos.ClockSkew != time.Minute || len(c.Grants) != 2 || c.Grants[0].Cameras[0] != "lobby" || c.Grants[1].User != "ada@EXAMPLE.COM" {
+		t.Errorf("read %+v, %v", c, err)
+	}
+	for text, want := range map[string]string{
+		"kerberos: {plain_http: true}":               "kerberos needs keytab",
+		"kerberos: {keytab: /k}":                     "without grants",
+		"kerberos: {keytab: /k, clock_skew: 16m}":    "kerberos.clock_skew",
+		"grants: [{groop: x}]":                       `there is no key "groop"`,
+		"kerberos: {keytab: /k, password: hunter22}": `there is no key "password"`,
+	} {
+		if _, err := LoadManagement(write(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: must be refused with %q, got %v", text, want, err)
+		}
+	}
+}
+
 func TestMistakesAreSentences(t *testing.T) {
 	for text, want := range map[string]string{
 		"dta: /srv":                                    `line 1: there is no key "dta"; the keys are data,`,

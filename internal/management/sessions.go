@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 
 	"understudy"
@@ -15,6 +16,7 @@ const (
 	sessionAge  = 12 * time.Hour
 	maxSessions = 100 // of one user; the oldest ends
 	maxSecret   = 200 // bytes of a token's secret
+	maxVisitor  = 320 // bytes of the name of who has no account: an address of e-mail fits
 )
 
 // newSecret returns 32 random bytes as text, and what is stored of them.
@@ -98,18 +100,59 @@ func (m *Management) beginSession(ctx context.Context, checked Account, address 
 		}
 		session.User, session.Expires = account.User, tx.now.Add(sessionAge)
 		token := Token{Hash: hash, Purpose: PurposeSession, User: account.User.Name, Created: tx.now, Expires: session.Expires}
-		if err := tx.PutToken(token); err != nil {
-			return err
-		}
-		return tx.record(understudy.Event{
-			Kind: understudy.EventAccess, Actor: understudy.Identity{User: account.User.Name}.String(),
-			Sentence: oneSentence(fmt.Sprintf("%s signed in%s.", account.User.Name, from(address))),
-		})
+		return tx.putSession(token, address)
 	})
 	if err != nil {
 		return understudy.Session{}, err
 	}
 	return session, nil
+}
+
+// BeginSession begins a session for a user who was proven elsewhere and has no
+// account here. It gives the rights that i has, until a time, 12 hours at most:
+// in it nobody is asked again.
+func (m *Management) BeginSession(ctx context.Context, i understudy.Identity, until time.Time) (understudy.Session, error) {
+	if i.User == "" || i.Server != "" || i.Actions == nil || len(i.User) > maxVisitor {
+		return understudy.Session{}, understudy.Errorf(understudy.CodeInvalid, "a session is for a user with rights, of a name of up to %d bytes, not for %s", maxVisitor, i)
+	}
+	address := i.Address
+	i.Address = ""
+	secret, hash := newSecret()
+	session := understudy.Session{Token: secret, User: understudy.User{Name: i.User, Role: nearest(i), Cameras: i.Cameras}}
+	err := m.update(ctx, func(tx *change) error {
+		if err := tx.makeRoom(i.User); err != nil {
+			return err
+		}
+		session.User.Created, session.Expires = tx.now, tx.now.Add(sessionAge)
+		if until = until.UTC().Truncate(time.Microsecond); until.Before(session.Expires) {
+			session.Expires = until
+		}
+		return tx.putSession(Token{Hash: hash, Purpose: PurposeSession, User: i.User, Visitor: &i, Created: tx.now, Expires: session.Expires}, address)
+	})
+	if err != nil {
+		return understudy.Session{}, err
+	}
+	return session, nil
+}
+
+// nearest is the highest role of which a user may do everything somewhere; it is for reading.
+func nearest(i understudy.Identity) understudy.UserRole {
+	for _, role := range []understudy.UserRole{understudy.RoleAdministrator, understudy.RoleOperator} {
+		if !slices.ContainsFunc(role.Actions(), func(a understudy.Action) bool { return i.May(a, "") != nil }) {
+			return role
+		}
+	}
+	return understudy.RoleViewer
+}
+
+func (tx *change) putSession(t Token, address string) error {
+	if err := tx.PutToken(t); err != nil {
+		return err
+	}
+	return tx.record(understudy.Event{
+		Kind: understudy.EventAccess, Actor: understudy.Identity{User: t.User}.String(),
+		Sentence: oneSentence(fmt.Sprintf("%s signed in%s.", t.User, from(address))),
+	})
 }
 
 // makeRoom forgets the sessions that have expired, and a user's oldest when there are too many.
@@ -147,12 +190,21 @@ func (m *Management) Identify(ctx context.Context, token understudy.Secret) (und
 		if err != nil {
 			return err
 		}
+		ended := understudy.Errorf(understudy.CodeUnauthenticated, "the session has ended; sign in again")
+		if !ok || !t.Expires.After(m.now()) {
+			return ended
+		}
+		if t.Visitor != nil {
+			identity = *t.Visitor
+			identity.Address = understudy.Asker(ctx).Address
+			return nil
+		}
 		account, exists, err := r.Account(t.User)
 		if err != nil {
 			return err
 		}
-		if !ok || !exists || !t.Expires.After(m.now()) {
-			return understudy.Errorf(understudy.CodeUnauthenticated, "the session has ended; sign in again")
+		if !exists {
+			return ended
 		}
 		identity = understudy.Identity{
 			User: account.User.Name, Actions: account.User.Role.Actions(), Cameras: account.User.Cameras,

@@ -123,9 +123,10 @@ type TokenHash [32]byte
 type Token struct {
 	Hash    TokenHash
 	Purpose Purpose
-	User    string              // whose session
-	Server  understudy.ServerID // that may join
-	Role    understudy.Role     // in which it may join
+	User    string               // whose session
+	Visitor *understudy.Identity // whose session, for who has no account: what they may do while it lasts
+	Server  understudy.ServerID  // that may join
+	Role    understudy.Role      // in which it may join
 	Created time.Time
 	Expires time.Time // zero: never
 	Used    time.Time // zero: not yet

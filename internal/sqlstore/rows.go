@@ -319,11 +319,16 @@ type tokenRow struct {
 	Expires       int64
 	Used          int64
 	UsedBy        []byte
+	Visitor       understudy.Identity // of an account there is none
 }
 
 func tokenToRow(t management.Token) tokenRow {
-	return tokenRow{Hash: t.Hash[:], Purpose: t.Purpose, Account: t.User, Server: t.Server, Role: t.Role,
+	row := tokenRow{Hash: t.Hash[:], Purpose: t.Purpose, Account: t.User, Server: t.Server, Role: t.Role,
 		Created: micros(t.Created), Expires: micros(t.Expires), Used: micros(t.Used), UsedBy: t.UsedBy[:]}
+	if t.Visitor != nil {
+		row.Visitor = *t.Visitor
+	}
+	return row
 }
 
 func (r tokenRow) token() management.Token {
@@ -331,5 +336,8 @@ func (r tokenRow) token() management.Token {
 		Created: instant(r.Created), Expires: instant(r.Expires), Used: instant(r.Used)}
 	copy(t.Hash[:], r.Hash)
 	copy(t.UsedBy[:], r.UsedBy)
+	if r.Visitor.User != "" {
+		t.Visitor = &r.Visitor
+	}
 	return t
 }

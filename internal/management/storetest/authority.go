@@ -388,8 +388,31 @@ func users(t *testing.T, s management.Store) {
 	want(t, m.DeleteUser(background, "ada"), "")
 	want(t, m.DeleteUser(background, "ada"), us.CodeNotFound)
 	want(t, second(m.Identify(background, session.Token)), us.CodeUnauthenticated)
+	visitors(t, m)
 	accessEvents(t, m)
 	isFolded(t, m)
+}
+
+// visitors have a session and no account.
+func visitors(t *testing.T, m *management.Management) {
+	carol := us.Identity{User: "carol@EXAMPLE.COM", Address: "10.0.0.9"}.With(us.RoleViewer, []us.CameraID{us.AllCameras}).With(us.RoleOperator, []us.CameraID{"b"})
+	want(t, second(m.BeginSession(background, us.Identity{User: "carol@EXAMPLE.COM"}, time.Now().Add(time.Hour))), us.CodeInvalid)
+	want(t, second(m.BeginSession(background, us.Identity{Server: "rec1", Role: us.RoleRecording}, time.Now().Add(time.Hour))), us.CodeInvalid)
+	session := must[us.Session](t)(m.BeginSession(background, carol, time.Now().Add(time.Hour)))
+	if left := time.Until(session.Expires); left > time.Hour || left < 59*time.Minute || session.User.Role != us.RoleOperator {
+		t.Errorf("a visitor's session ends when it was said, in %s, of an %s", left, session.User.Role)
+	}
+	identity := must[us.Identity](t)(m.Identify(us.WithAsker(background, us.Identity{Address: "10.0.0.10"}), session.Token))
+	carol.Address = "10.0.0.10"
+	same(t, "a visitor", identity, carol)
+	want(t, m.SignOut(background, session.Token), "")
+	want(t, second(m.Identify(background, session.Token)), us.CodeUnauthenticated)
+	session = must[us.Session](t)(m.BeginSession(background, carol, time.Now().Add(-time.Second)))
+	want(t, second(m.Identify(background, session.Token)), us.CodeUnauthenticated)
+	session = must[us.Session](t)(m.BeginSession(background, carol, time.Now().Add(24*time.Hour)))
+	if left := time.Until(session.Expires); left > 12*time.Hour {
+		t.Errorf("a visitor's session lasts no longer than others, not %s", left)
+	}
 }
 
 // accessEvents checks that the log has every act and no secret.

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"understudy"
+	"understudy/internal/api"
+	"understudy/internal/config"
+	"understudy/internal/directory"
+	"understudy/internal/kerberos"
+)
+
+// openDoors makes ready what lets people in who have no account here.
+func (m *managementServer) openDoors() error {
+	grants, err := grantsOf(m.config.Grants)
+	if err != nil || m.config.Kerberos.Keytab == "" {
+		return err
+	}
+	k := m.config.Kerberos
+	acceptor, err := kerberos.New(kerberos.Config{Keytab: k.Keytab, Realms: k.Realms, Skew: k.ClockSkew, Log: m.log})
+	if err != nil {
+		return err
+	}
+	m.tickets = &api.Tickets{Accept: acceptor.Accept, Rights: grants.Rights, PlainHTTP: k.PlainHTTP}
+	return nil
+}
+
+func grantsOf(configured []config.Grant) (directory.Grants, error) {
+	var grants directory.Grants
+	for _, c := range configured {
+		g := directory.Grant{Group: c.Group, User: c.User, Role: understudy.UserRole(c.Role)}
+		for _, camera := range c.Cameras {
+			g.Cameras = append(g.Cameras, understudy.CameraID(camera))
+		}
+		grants = append(grants, g)
+	}
+	return grants, grants.Validate()
+}

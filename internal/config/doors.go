@@ -1,0 +1,37 @@
+package config
+
+import (
+	"time"
+
+	"understudy"
+)
+
+// Kerberos configures who is let in with a ticket; without a keytab nobody is.
+type Kerberos struct {
+	Keytab    string        `yaml:"keytab"`     // file with the keys of HTTP/host
+	Realms    []string      `yaml:"realms"`     // whose users; those of the keytab unless given
+	ClockSkew time.Duration `yaml:"clock_skew"` // between clients and this server
+	// PlainHTTP lets tickets be shown on the port without TLS, to look at the state
+	// of the site. Whoever stands between can use such a ticket once, elsewhere.
+	PlainHTTP bool `yaml:"plain_http"`
+}
+
+// Grant is what members of a group, or one user, who have no account here may do.
+type Grant struct {
+	Group   string   `yaml:"group"`
+	User    string   `yaml:"user"`
+	Role    string   `yaml:"role"`
+	Cameras []string `yaml:"cameras"` // * is every one
+}
+
+func (k Kerberos) check(path string, grants int) error {
+	switch {
+	case k.Keytab == "" && (k.PlainHTTP || len(k.Realms) > 0 || k.ClockSkew != 0):
+		return understudy.Errorf(understudy.CodeInvalid, "configuration %s: kerberos needs keytab, the file with the keys of HTTP/host", path)
+	case k.ClockSkew < 0 || k.ClockSkew > 15*time.Minute:
+		return understudy.Errorf(understudy.CodeInvalid, "configuration %s: kerberos.clock_skew is up to 15m, and 5m unless given; found %s", path, k.ClockSkew)
+	case k.Keytab != "" && grants == 0:
+		return understudy.Errorf(understudy.CodeInvalid, "configuration %s: kerberos lets nobody do anything without grants: a list of group (or user), role and cameras", path)
+	}
+	return nil
+}
