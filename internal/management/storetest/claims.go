@@ -244,6 +244,33 @@ func ratchet(t *testing.T, s management.Store) {
 	}
 }
 
+// severalManagers work on one store: each hears of what the others write. When the store
+// loses what it had, the log has another name for all of them.
+func severalManagers(t *testing.T, s management.Store) {
+	options := management.Options{Sealer: newSealer(t), Bundles: openBundles{}, Hasher: quickHasher{}}
+	one := must[*management.Management](t)(management.New(background, s, options))
+	two := must[*management.Management](t)(management.New(background, s, options))
+	populate(t, one)
+	ctx, cancel := context.WithCancel(background)
+	ended := make(chan error, 1)
+	go func() { ended <- two.KeepUp(ctx, func(err error) { t.Errorf("the store is complained of: %v", err) }) }()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	seq := must[us.Site](t)(one.Site(background)).Seq
+	want(t, one.Report(background, "rec1", us.Report{Kind: us.EventCamera, Camera: "a", Sentence: "Camera a is lost."}), "")
+	want(t, two.Wait(background, seq), "")
+	if events := must[[]us.Event](t)(two.Events(background, us.EventQuery{After: seq, Limit: 9})); len(events) != 1 {
+		t.Errorf("the other's event is heard as %+v", events)
+	}
+	granted := must[us.ClaimAnswer](t)(two.Claim(background, takeover("claim-0001", "fo1", "rec1", us.CameraEpoch{Camera: "a", Epoch: 1}))).Granted
+	again := must[us.ClaimAnswer](t)(one.Claim(background, takeover("claim-0001", "fo1", "rec1", us.CameraEpoch{Camera: "a", Epoch: 1}))).Granted
+	if len(granted) != 1 || len(again) != 1 || granted[0].Epoch != again[0].Epoch {
+		t.Errorf("a claim that is repeated at another is answered %+v and %+v", granted, again)
+	}
+}
+
 func waiting(t *testing.T, s management.Store) {
 	m := aSite(t, s)
 	seq := must[us.Site](t)(m.Site(background)).Seq

@@ -56,6 +56,7 @@ func Run(t *testing.T, open Open) {
 		{"users and sessions", users},
 		{"setup and joining", joining},
 		{"waiting for events", waiting},
+		{"several management servers", severalManagers},
 		{"an event is told once", triggers},
 		{"locks are their owner's", locks},
 		{"an incident is told and concluded once", incidents},
