@@ -107,6 +107,25 @@ func New(c Config) (*Client, error) {
 	return client, nil
 }
 
+// SetAddresses has other management servers asked from now on: those of a site come and
+// go. Service channels that run by themselves stay. CodeInvalid as for New, and nothing changes.
+func (c *Client) SetAddresses(addresses []string) error {
+	management, err := parseURLs(addresses)
+	if err != nil {
+		return err
+	}
+	if len(management) == 0 {
+		return understudy.Errorf(understudy.CodeInvalid, "the address of a management server is needed, such as https://vms.example.com")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.management, c.preferred = management, 0
+	if len(c.config.Channels) == 0 {
+		c.channels = management
+	}
+	return nil
+}
+
 func parseURLs(texts []string) ([]*url.URL, error) {
 	var urls []*url.URL
 	for _, text := range texts {

@@ -22,8 +22,11 @@ const (
 
 // Follow implements understudy.Feed on the first channel that can be reached.
 func (c *Client) Follow(ctx context.Context, after understudy.Cursor, f func(understudy.Update) error) error {
+	c.mu.Lock()
+	channels := c.channels
+	c.mu.Unlock()
 	var last error
-	for _, channel := range c.channels {
+	for _, channel := range channels {
 		met, err := c.followOne(ctx, channel, after, f)
 		if met || ctx.Err() != nil {
 			return err

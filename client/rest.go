@@ -29,6 +29,7 @@ type call struct {
 	method, path string
 	in, out      any                // out may be a *[]byte: a document that is no JSON
 	token        *understudy.Secret // instead of the client's own
+	again        bool               // a POST that does twice what it does once
 }
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
@@ -46,16 +47,14 @@ func (c *Client) send(ctx context.Context, q call) error {
 		}
 	}
 	c.mu.Lock()
-	first := c.preferred
+	first, management := c.preferred, c.management
 	c.mu.Unlock()
 	var last error
-	for n := range c.management {
-		index := (first + n) % len(c.management)
-		repeatable, err := c.once(ctx, c.management[index], q, body)
+	for n := range management {
+		index := (first + n) % len(management)
+		repeatable, err := c.once(ctx, management[index], q, body)
 		if err == nil {
-			c.mu.Lock()
-			c.preferred = index
-			c.mu.Unlock()
+			c.prefer(management, index)
 			return nil
 		}
 		last = err
@@ -64,6 +63,15 @@ func (c *Client) send(ctx context.Context, q call) error {
 		}
 	}
 	return last
+}
+
+// prefer begins with that one the next time, unless others are asked by now.
+func (c *Client) prefer(management []*url.URL, index int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.management) == len(management) && c.management[index] == management[index] {
+		c.preferred = index
+	}
 }
 
 // once asks one management server. repeatable: another one may be asked the same.
@@ -82,7 +90,7 @@ func (c *Client) once(ctx context.Context, base *url.URL, q call, body []byte) (
 		token = *q.token
 	}
 	authorize(request, token)
-	harmless := q.method != http.MethodPost
+	harmless := q.method != http.MethodPost || q.again
 	response, err := c.HTTP("").Do(request)
 	if err != nil {
 		return harmless || notSent(err), unreached("the management server", base.Host, err)

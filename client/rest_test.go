@@ -65,33 +65,56 @@ func TestAddresses(t *testing.T) {
 // TestTheNextServerIsAsked where that cannot do a thing twice, and only there.
 func TestTheNextServerIsAsked(t *testing.T) {
 	var second atomic.Int32
-	answer := func(w http.ResponseWriter, _ *http.Request) {
+	answer := func(w http.ResponseWriter, r *http.Request) {
 		second.Add(1)
-		_, _ = io.WriteString(w, "[]")
+		_, _ = io.WriteString(w, map[bool]string{true: "{}", false: "[]"}[strings.HasSuffix(r.URL.Path, "/claim")])
 	}
+	reading := func(c *Client) error { _, err := c.Cameras(t.Context()); return err }
+	writing := func(c *Client) error { return c.Report(t.Context(), "rec-1", understudy.Report{}) }
+	claiming := func(c *Client) error { _, err := c.Claim(t.Context(), understudy.Claim{}); return err }
 	hangUp := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	for name, test := range map[string]struct {
 		first   http.HandlerFunc
-		post    bool
+		ask     func(*Client) error
 		reaches bool
 	}{
-		"away, reading":           {nil, false, true},
-		"away, writing":           {nil, true, true},
-		"hangs up, reading":       {hangUp, false, true},
-		"hangs up, writing":       {hangUp, true, false},
-		"is unavailable, reading": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, false, true},
-		"refuses, reading":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, false, false},
+		"away, reading":           {nil, reading, true},
+		"away, writing":           {nil, writing, true},
+		"hangs up, reading":       {hangUp, reading, true},
+		"hangs up, writing":       {hangUp, writing, false},
+		"hangs up, claiming":      {hangUp, claiming, true}, // the same claim is answered alike
+		"is unavailable, reading": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, reading, true},
+		"refuses, reading":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, reading, false},
 	} {
 		c := serving(t, test.first, answer)
 		second.Store(0)
-		var err error
-		if test.post {
-			err = c.Report(t.Context(), "rec-1", understudy.Report{})
-		} else {
-			_, err = c.Cameras(t.Context())
-		}
+		err := test.ask(c)
 		if reached := second.Load() == 1; reached != test.reaches || (err == nil) != test.reaches {
 			t.Errorf("%s: the second server is asked: %t, was: %t (%v)", name, test.reaches, reached, err)
+		}
+	}
+}
+
+// Other servers are asked once a client is told of them; what are no addresses changes nothing.
+func TestOtherAddresses(t *testing.T) {
+	answer := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") }
+	c := serving(t, nil, answer)
+	both := []string{c.management[0].String(), c.management[1].String()}
+	for _, step := range []struct {
+		told    []string
+		valid   bool
+		answers bool
+	}{
+		{both[:1], true, false},
+		{[]string{"http://vms"}, false, false},
+		{nil, false, false},
+		{both[1:], true, true},
+	} {
+		if err := c.SetAddresses(step.told); (err == nil) != step.valid {
+			t.Errorf("told of %v: %v", step.told, err)
+		}
+		if _, err := c.Cameras(t.Context()); (err == nil) != step.answers {
+			t.Errorf("after %v the site answers: %v", step.told, err)
 		}
 	}
 }

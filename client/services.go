@@ -114,7 +114,7 @@ func (c *Client) DeleteGroup(ctx context.Context, id understudy.GroupID) error {
 
 // Claim implements understudy.LeaseService.
 func (c *Client) Claim(ctx context.Context, claim understudy.Claim) (understudy.ClaimAnswer, error) {
-	return ask[understudy.ClaimAnswer](ctx, c, call{method: http.MethodPost, path: "/leases/claim", in: claim})
+	return ask[understudy.ClaimAnswer](ctx, c, call{method: http.MethodPost, path: "/leases/claim", in: claim, again: true})
 }
 
 // Assignment implements understudy.AssignmentService.

@@ -60,6 +60,9 @@ func (m membership) member(ctx context.Context, log *slog.Logger) (*identity.Nod
 	if err := json.Unmarshal(text, &known); err != nil {
 		return nil, nil, understudy.Errorf(understudy.CodeInvalid, "%s/management.json is damaged; restore it, or join again with another data folder and a new token: %w", m.Data, err)
 	}
+	if told := node.Trust().Management; len(told) > 0 { // since it joined
+		known.Addresses = told
+	}
 	site, err := client.New(client.Config{Addresses: known.Addresses, TLS: node.ClientTLS, Log: log})
 	return node, site, err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"understudy"
@@ -30,10 +31,20 @@ func (m *managementServer) joinToken(secret understudy.Secret) (understudy.Secre
 	if len(m.config.Hosts) == 0 {
 		return "", understudy.Errorf(understudy.CodeInvalid, "the management server's configuration needs `hosts`, so that a joining server finds it")
 	}
+	token, err := m.authority.JoinToken(m.addresses(), secret)
+	return token.Encode(), err
+}
+
+// addresses of all management servers, in the order in which each of them tells them; none without a host name.
+func (m *managementServer) addresses() []string {
+	if len(m.config.Hosts) == 0 {
+		return nil
+	}
 	var urls []string
 	for _, l := range m.listeners {
 		urls = append(urls, "https://"+net.JoinHostPort(m.config.Hosts[0], strconv.Itoa(portOf(l))))
 	}
-	token, err := m.authority.JoinToken(urls, secret)
-	return token.Encode(), err
+	urls = append(urls, m.config.Peers...)
+	slices.Sort(urls)
+	return slices.Compact(urls)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"time"
 
 	"understudy"
@@ -43,8 +44,14 @@ func refresh(ctx context.Context, node *identity.Node, site *client.Client) erro
 	if err := json.Unmarshal(text, &trust); err != nil {
 		return understudy.Errorf(understudy.CodeInvalid, "whom to trust could not be read: %w", err)
 	}
+	before := node.Trust().Management
 	if err := node.UpdateTrust(trust); err != nil {
 		return err
+	}
+	if told := trust.Management; len(told) > 0 && !slices.Equal(told, before) {
+		if err := site.SetAddresses(told); err != nil {
+			return err
+		}
 	}
 	if time.Now().Before(node.RenewAt()) {
 		return nil

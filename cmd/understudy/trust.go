@@ -66,7 +66,7 @@ func (m *managementServer) trust(ctx context.Context) (json.RawMessage, error) {
 
 func (m *managementServer) obey(revoked []understudy.Revocation) error {
 	trust := m.authority.Trust()
-	trust.Revoked = revoked
+	trust.Revoked, trust.Management = revoked, m.addresses()
 	return m.node.UpdateTrust(trust)
 }
 

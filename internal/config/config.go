@@ -34,11 +34,14 @@ type Management struct {
 	Hosts []string `yaml:"hosts"` // names and addresses by which people and servers reach it
 	// KeyFile holds the key under which the certificate authority and its keys are sealed in the data
 	// folder. Without it they lie there as they are. A name without a path is a credential of systemd.
-	KeyFile string  `yaml:"key_file"`
-	HTTP    string  `yaml:"http"`  // listen address of plain HTTP (redirect) and of servers
-	HTTPS   string  `yaml:"https"` // listen address of users
-	Log     string  `yaml:"log"`   // debug, info, warn or error
-	Metrics Metrics `yaml:"metrics"`
+	KeyFile string `yaml:"key_file"`
+	// Peers are the addresses of the site's other management servers, https://host[:port]: members
+	// are told of them.
+	Peers   []string `yaml:"peers"`
+	HTTP    string   `yaml:"http"`  // listen address of plain HTTP (redirect) and of servers
+	HTTPS   string   `yaml:"https"` // listen address of users
+	Log     string   `yaml:"log"`   // debug, info, warn or error
+	Metrics Metrics  `yaml:"metrics"`
 	// Kerberos lets the users of a realm in; Grants say what they may do.
 	Kerberos Kerberos `yaml:"kerberos"`
 	Grants   []Grant  `yaml:"grants"`

@@ -17,7 +17,7 @@ import (
 const (
 	joinPrefix    = "us1."
 	maxJoinToken  = 4 << 10
-	maxJoinURLs   = 8
+	maxJoinURLs   = 16
 	maxJoinSecret = 128
 )
 

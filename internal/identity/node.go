@@ -155,7 +155,7 @@ func (a *Authority) Node(id understudy.ServerID, role understudy.Role, hosts []s
 		return nil, err
 	}
 	trust := a.trust
-	trust.Revoked = file.Trust.Revoked // until the database tells
+	trust.Revoked, trust.Management = file.Trust.Revoked, file.Trust.Management // until they are told
 	wanted := hostsOf(&x509.Certificate{DNSNames: names, IPAddresses: addresses})
 	if n, err := file.open(a.folder); err == nil && n.subject == (subject{a.trust.Installation, role, id}) &&
 		n.Trust().Equal(trust) && slices.Equal(n.Hosts(), wanted) && time.Now().Before(n.RenewAt()) {

@@ -26,13 +26,15 @@ type Trust struct {
 	Installation string   `json:"installation" doc:"Id of the installation"`
 	CA           string   `json:"ca" doc:"CA certificates, PEM"`
 	TokenKeys    []string `json:"token_keys" doc:"Ed25519 public keys that sign media tokens, base64"`
+	// Management are the addresses of all management servers, https://host[:port].
+	Management []string `json:"management,omitempty"`
 	// Revoked says whose certificates are believed no more.
 	Revoked []understudy.Revocation `json:"revoked,omitempty"`
 }
 
 // Equal reports whether both say the same.
 func (t Trust) Equal(other Trust) bool {
-	return t.Installation == other.Installation && t.CA == other.CA && slices.Equal(t.TokenKeys, other.TokenKeys) &&
+	return t.Installation == other.Installation && t.CA == other.CA && slices.Equal(t.TokenKeys, other.TokenKeys) && slices.Equal(t.Management, other.Management) &&
 		slices.EqualFunc(t.Revoked, other.Revoked, func(a, b understudy.Revocation) bool {
 			return a.Server == b.Server && a.Before.Equal(b.Before)
 		})
@@ -65,6 +67,9 @@ func (t Trust) parse() (trusted, error) {
 			return trusted{}, understudy.Errorf(understudy.CodeInvalid, "expected a token key of %d bytes in base64, found %.80q", ed25519.PublicKeySize, text)
 		}
 		keys[keyID(key)] = key
+	}
+	if len(t.Management) > maxJoinURLs {
+		return trusted{}, understudy.Errorf(understudy.CodeInvalid, "an installation has up to %d addresses of management servers, found %d", maxJoinURLs, len(t.Management))
 	}
 	revoked := make(map[understudy.ServerID]time.Time, len(t.Revoked))
 	for _, r := range t.Revoked {

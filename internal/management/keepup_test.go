@@ -13,7 +13,9 @@ import (
 )
 
 // promoted is a store behind which another takes the place of the one before.
-type promoted struct{ now atomic.Pointer[management.Memory] }
+type promoted struct {
+	now atomic.Pointer[management.Memory]
+}
 
 func (p *promoted) Update(ctx context.Context, f func(management.Tx) error) error {
 	return p.now.Load().Update(ctx, f)
