@@ -25,12 +25,6 @@ type membership struct {
 	Token  string // join token, or @FILE that holds one; empty once the server has joined
 }
 
-// managers is what a member remembers besides its certificate: where the
-// management servers are.
-type managers struct {
-	Addresses []string `json:"addresses"`
-}
-
 // member loads the server's node, joining first where it has none, and returns
 // the client with which it talks to the management servers.
 func (m membership) member(ctx context.Context, log *slog.Logger) (*identity.Node, *client.Client, error) {
@@ -52,18 +46,11 @@ func (m membership) member(ctx context.Context, log *slog.Logger) (*identity.Nod
 		return nil, nil, understudy.Errorf(understudy.CodeInvalid, "%s holds the identity of a %s server named %s; start it as `understudy %s`, or name another data folder",
 			m.Data, node.Role(), node.ID(), node.Role())
 	}
-	text, err := os.ReadFile(filepath.Join(m.Data, "management.json"))
+	known, err := m.managers(node)
 	if err != nil {
-		return nil, nil, understudy.Errorf(understudy.CodeUnavailable, "where the management servers are could not be read: %w", err)
+		return nil, nil, err
 	}
-	var known managers
-	if err := json.Unmarshal(text, &known); err != nil {
-		return nil, nil, understudy.Errorf(understudy.CodeInvalid, "%s/management.json is damaged; restore it, or join again with another data folder and a new token: %w", m.Data, err)
-	}
-	if told := node.Trust().Management; len(told) > 0 { // since it joined
-		known.Addresses = told
-	}
-	site, err := client.New(client.Config{Addresses: known.Addresses, TLS: node.ClientTLS, Log: log})
+	site, err := client.New(client.Config{Addresses: known, TLS: node.ClientTLS, Log: log})
 	return node, site, err
 }
 
