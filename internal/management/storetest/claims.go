@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -256,7 +257,9 @@ func severalManagers(t *testing.T, s management.Store) {
 	go func() { ended <- two.KeepUp(ctx, func(err error) { t.Errorf("the store is complained of: %v", err) }) }()
 	defer func() {
 		cancel()
-		<-ended
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 	}()
 	seq := must[us.Site](t)(one.Site(background)).Seq
 	want(t, one.Report(background, "rec1", us.Report{Kind: us.EventCamera, Camera: "a", Sentence: "Camera a is lost."}), "")
