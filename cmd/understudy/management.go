@@ -18,10 +18,8 @@ import (
 	"understudy/internal/identity"
 	"understudy/internal/incident"
 	"understudy/internal/management"
-	"understudy/internal/metrics"
 	"understudy/internal/poll"
 	"understudy/internal/sqlstore"
-	"understudy/internal/supervise"
 )
 
 // managementID is the name of the one management server of a site.
@@ -54,6 +52,7 @@ func managementCommand() *cobra.Command {
 
 // managementServer is the parts of the role.
 type managementServer struct {
+	outward
 	config    config.Management
 	log       *slog.Logger
 	lock      io.Closer // of the data folder
@@ -65,9 +64,6 @@ type managementServer struct {
 	self      *client.Client // looks at all servers for timelines
 	channel   *channel.Hub
 	incidents *incident.Book
-	requests  *metrics.Requests
-	counted   *metrics.Log
-	ready     func() (bool, string)
 	tickets   *api.Tickets   // nil without a realm
 	listeners []net.Listener // http, https
 }
@@ -113,9 +109,8 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 	}
 	m.channel = channel.NewHub(channel.Config{Feed: channel.Tail(m.service), History: m.service, Identify: m.identifier().Identify, Log: m.log})
 	m.incidents = incident.NewBook(incident.Config{Site: m.service, Timelines: m.self, Status: m.self.LastStatus, Log: m.log})
-	m.requests, m.counted = metrics.NewRequests(), metrics.NewLog(channel.Tail(m.service), m.log)
-	m.ready = supervise.Lately(m.answers)
-	return m, nil
+	m.outward, err = m.openOutward()
+	return m, err
 }
 
 func (m *managementServer) identifier() api.Identifier {

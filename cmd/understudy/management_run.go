@@ -28,8 +28,7 @@ func (m *managementServer) run(ctx context.Context) error {
 			m.log.Warn("the database does not answer; what other management servers write is not heard until it does", "error", err)
 		})
 	})
-	g.Go(func() error { return m.counted.Run(ctx) })
-	g.Go(func() error { return m.operation().run(ctx) })
+	g.Go(func() error { return m.runOutward(ctx) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

@@ -15,6 +15,7 @@ import (
 	"understudy/internal/config"
 	"understudy/internal/identity"
 	"understudy/internal/metrics"
+	"understudy/internal/notify"
 	"understudy/internal/supervise"
 )
 
@@ -53,12 +54,34 @@ func (m *mediaServer) operation() operation {
 	}
 }
 
+// outward is what a management server tells those outside its site.
+type outward struct {
+	requests *metrics.Requests
+	counted  *metrics.Log
+	ready    func() (bool, string)
+	notifier *notify.Notifier
+}
+
+func (m *managementServer) openOutward() (o outward, err error) {
+	o = outward{requests: metrics.NewRequests(), counted: metrics.NewLog(channel.Tail(m.service), m.log), ready: supervise.Lately(m.answers)}
+	o.notifier, err = m.notifications()
+	return o, err
+}
+
+func (m *managementServer) runOutward(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return m.counted.Run(ctx) })
+	g.Go(func() error { return m.notifier.Run(ctx) })
+	g.Go(func() error { return m.operation().run(ctx) })
+	return g.Wait()
+}
+
 func (m *managementServer) operation() operation {
 	return operation{
 		role: understudy.RoleManagement, config: m.config.Metrics, tls: m.node.ServerTLS(), ready: m.ready, log: m.log,
 		// That a question comes back is what counts: a database that is away is not mended by a new start.
 		alive: func() (bool, string) { m.ready(); return true, "" },
-		parts: []prometheus.Collector{m.requests, m.counted, metrics.NewClients(m.channel.Clients), metrics.NewSite(metrics.SiteConfig{
+		parts: []prometheus.Collector{m.requests, m.counted, metrics.NewNotifications(m.notified), metrics.NewClients(m.channel.Clients), metrics.NewSite(metrics.SiteConfig{
 			Site: m.self.Current, Status: m.self.LastStatus, Preflights: m.service.Preflights,
 		})},
 	}
@@ -99,4 +122,12 @@ func channelOperation(c config.Metrics, node *identity.Node, hub *channel.Hub, l
 		alive: func() (bool, string) { ready(); return true, "" },
 		parts: []prometheus.Collector{metrics.NewClients(hub.Clients)},
 	}
+}
+
+func (m *managementServer) notified() []metrics.Notification {
+	var all []metrics.Notification
+	for _, c := range m.notifier.Counts() {
+		all = append(all, metrics.Notification(c))
+	}
+	return all
 }

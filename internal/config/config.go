@@ -45,6 +45,7 @@ type Management struct {
 	// Kerberos lets the users of a realm in; Grants say what they may do.
 	Kerberos Kerberos `yaml:"kerberos"`
 	Grants   []Grant  `yaml:"grants"`
+	Notify   Notify   `yaml:"notify"`
 	// DemoControl is the address of the demo that may kill this site's servers; empty everywhere else.
 	DemoControl string `yaml:"demo_control"`
 }
@@ -153,16 +154,7 @@ func (s *Size) UnmarshalYAML(node *yaml.Node) error {
 func LoadManagement(path string) (Management, error) {
 	c := Management{Data: "/var/lib/understudy/management", HTTP: address(understudy.PortHTTP), HTTPS: address(understudy.PortHTTPS), Log: "info"}
 	err := load(path, &c)
-	c.KeyFile = credential(c.KeyFile)
 	return c, errors.Join(err, c.Kerberos.check(path, len(c.Grants)), checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS), c.Metrics.check(path))
-}
-
-// credential is the path of a file that systemd hands to the service, where only its name is given.
-func credential(file string) string {
-	if folder := os.Getenv("CREDENTIALS_DIRECTORY"); folder != "" && file != "" && filepath.Base(file) == file {
-		return filepath.Join(folder, file)
-	}
-	return file
 }
 
 // LoadChannel reads and checks the file; an empty path gives the defaults.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -11,8 +12,9 @@ import (
 const credentialPrefix = "understudy_"
 
 // findCredentials lets each *_file that has no slash be a credential that
-// systemd keeps for this service in dir; without systemd dir is empty, and it is
-// a file where the process was started.
+// systemd keeps for this service in dir: one that a drop-in loads by that name, or
+// one of /etc/understudy/credentials. Without systemd dir is empty, and it is a
+// file where the process was started.
 func findCredentials(v reflect.Value, dir string) {
 	if dir == "" {
 		return
@@ -27,7 +29,7 @@ func findCredentials(v reflect.Value, dir string) {
 				continue
 			}
 			if file := field.String(); file != "" && !strings.Contains(file, "/") {
-				field.SetString(filepath.Join(dir, credentialPrefix+file))
+				field.SetString(credential(dir, file))
 			}
 		}
 	case reflect.Slice:
@@ -35,4 +37,16 @@ func findCredentials(v reflect.Value, dir string) {
 			findCredentials(v.Index(i), dir)
 		}
 	}
+}
+
+func credential(dir, name string) string {
+	if own := filepath.Join(dir, name); exists(own) {
+		return own
+	}
+	return filepath.Join(dir, credentialPrefix+name)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -71,7 +71,10 @@ func siteOf() understudy.Site {
 func siteParts(feed understudy.Feed) ([]prometheus.Collector, *Requests, *Log) {
 	requests, log := NewRequests(), NewLog(feed, slog.New(slog.DiscardHandler))
 	state := stateOf(time.Now())
-	return []prometheus.Collector{requests, log, NewClients(func() int { return 12 }), NewSite(SiteConfig{
+	notifications := NewNotifications(func() []Notification {
+		return []Notification{{Target: "operators", Sent: 5, Failed: 2, Dropped: 3, Waiting: 1}}
+	})
+	return []prometheus.Collector{requests, log, notifications, NewClients(func() int { return 12 }), NewSite(SiteConfig{
 		Site: func() (understudy.Site, bool) { return siteOf(), true },
 		Status: func() []understudy.ServerStatus {
 			return []understudy.ServerStatus{{Server: "fo1", Reachable: true, State: &state}}

@@ -80,6 +80,8 @@ func TestASiteIsCountedByServer(t *testing.T) {
 		`understudy_preflight_findings{about="disk",red="false",server="fo1"} 1`,
 		`understudy_preflight_findings{about="disk",red="true",server="fo1"} 0`,
 		`understudy_channel_clients 12`,
+		`understudy_notifications_sent_total{target="operators"} 5`, `understudy_notifications_failed_total{target="operators"} 2`,
+		`understudy_notifications_dropped_events_total{target="operators"} 3`, `understudy_notifications_waiting_events{target="operators"} 1`,
 		`understudy_http_request_seconds_bucket{route="POST /api/v1/leases/claim",status="200",le="0.02"} 1`,
 		`understudy_http_request_seconds_count{route="POST /api/v1/sign-in",status="401"} 1`,
 	)

@@ -1,5 +1,6 @@
 // Package mqtt takes events from an MQTT broker (MQTT 3.1.1): each server
 // subscribes by itself, so that events reach it without the management server.
+// It also brings notifications to one.
 package mqtt
 
 import (
@@ -7,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -50,9 +50,8 @@ type Subscription struct {
 
 // New checks the configuration. tell takes events and must not wait.
 func New(c Config, tell func(understudy.Trigger) error) (*Subscription, error) {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Scheme != "mqtt" && u.Scheme != "mqtts" || u.Hostname() == "" || u.User != nil {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "mqtt.url is mqtt://host:1883, or mqtts://host:8883 with TLS, without credentials; found %.200q", c.URL)
+	if err := validateURL(c.URL); err != nil {
+		return nil, err
 	}
 	if len(c.Topics) == 0 || len(c.Topics) > maxTopics {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "mqtt.topics are 1 to %d, found %d", maxTopics, len(c.Topics))
