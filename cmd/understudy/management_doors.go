@@ -14,12 +14,19 @@ func (m *managementServer) openDoors() error {
 	if err != nil || m.config.Kerberos.Keytab == "" {
 		return err
 	}
-	k := m.config.Kerberos
+	k, l := m.config.Kerberos, m.config.LDAP
+	rights := directory.Directory{Grants: grants}
+	if len(l.URLs) > 0 {
+		rights.LDAP = &directory.LDAP{URLs: l.URLs, Base: l.Base, Realm: l.Realm, BindDN: l.BindDN, PasswordFile: l.PasswordFile, CAFile: l.CAFile, Log: m.log}
+		if err := rights.LDAP.Open(); err != nil {
+			return err
+		}
+	}
 	acceptor, err := kerberos.New(kerberos.Config{Keytab: k.Keytab, Realms: k.Realms, Skew: k.ClockSkew, Log: m.log})
 	if err != nil {
 		return err
 	}
-	m.tickets = &api.Tickets{Accept: acceptor.Accept, Rights: grants.Rights, PlainHTTP: k.PlainHTTP}
+	m.tickets = &api.Tickets{Accept: acceptor.Accept, Rights: rights.Rights, PlainHTTP: k.PlainHTTP}
 	return nil
 }
 

@@ -44,6 +44,7 @@ type Management struct {
 	Metrics Metrics  `yaml:"metrics"`
 	// Kerberos lets the users of a realm in; Grants say what they may do.
 	Kerberos Kerberos `yaml:"kerberos"`
+	LDAP     LDAP     `yaml:"ldap"`
 	Grants   []Grant  `yaml:"grants"`
 	Notify   Notify   `yaml:"notify"`
 	// DemoControl is the address of the demo that may kill this site's servers; empty everywhere else.

@@ -16,6 +16,17 @@ type Kerberos struct {
 	PlainHTTP bool `yaml:"plain_http"`
 }
 
+// LDAP configures where the groups of the users of a domain are asked for; without urls
+// those count that stand in the ticket.
+type LDAP struct {
+	URLs         []string `yaml:"urls"` // ldaps://host, or ldap://host with StartTLS
+	Base         string   `yaml:"base"`
+	Realm        string   `yaml:"realm"` // whose users; from base unless given
+	BindDN       string   `yaml:"bind_dn"`
+	PasswordFile string   `yaml:"password_file"`
+	CAFile       string   `yaml:"ca_file"`
+}
+
 // Grant is what members of a group, or one user, who have no account here may do.
 type Grant struct {
 	Group   string   `yaml:"group"`

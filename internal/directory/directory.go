@@ -13,7 +13,8 @@ import (
 
 // Grant is what the members of a group, or one user, may do.
 type Grant struct {
-	Group   string // as the directory names it: of a domain's ticket its SID
+	// Group is its SID or, where LDAP is asked, its DN or name as well.
+	Group   string
 	User    string // ada@EXAMPLE.COM; either this or Group
 	Role    understudy.UserRole
 	Cameras []understudy.CameraID // understudy.AllCameras for every one
@@ -53,9 +54,27 @@ func (all Grants) Validate() error {
 	return nil
 }
 
-// Rights returns a user with what the groups that are vouched for allow, all of
-// it together. CodeForbidden for those who may do nothing here.
-func (all Grants) Rights(_ context.Context, user string, groups []string) (understudy.Identity, error) {
+// Directory decides what users may do: by the groups that LDAP names for those of
+// its realm, and by those that were vouched for with the user for all others.
+type Directory struct {
+	Grants Grants
+	LDAP   *LDAP // nil is none
+}
+
+// Rights returns a user with what the groups allow, all of it together.
+// CodeForbidden for those who may do nothing here, CodeUnavailable while that
+// cannot be found out.
+func (d Directory) Rights(ctx context.Context, user string, groups []string) (understudy.Identity, error) {
+	if d.LDAP != nil && d.LDAP.of(user) {
+		var err error
+		if groups, err = d.LDAP.Groups(ctx, user); err != nil {
+			return understudy.Identity{}, err
+		}
+	}
+	return d.Grants.rights(user, groups)
+}
+
+func (all Grants) rights(user string, groups []string) (understudy.Identity, error) {
 	identity := understudy.Identity{User: user}
 	for _, g := range all {
 		// Neither a domain nor a realm's name of it tells upper from lower case.

@@ -21,15 +21,15 @@ func TestRightsAreThoseOfAllGroupsAndOfNoOther(t *testing.T) {
 	if err := all.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	both, err := all.Rights(t.Context(), "ada@EXAMPLE.COM", []string{desk, strings.ToLower(guards), "S-1-1-0"})
+	both, err := all.rights("ada@EXAMPLE.COM", []string{desk, strings.ToLower(guards), "S-1-1-0"})
 	if err != nil || both.User != "ada@EXAMPLE.COM" || both.May(understudy.ActionExport, "lobby") != nil || both.May(understudy.ActionExport, "yard") == nil ||
 		both.May(understudy.ActionLive, "yard") != nil || both.May(understudy.ActionAdminister, "") == nil {
 		t.Errorf("a guard at the desk is %+v, %v", both, err)
 	}
-	if root, err := all.Rights(t.Context(), "Root@example.com", nil); err != nil || root.May(understudy.ActionAdminister, "") != nil {
+	if root, err := all.rights("Root@example.com", nil); err != nil || root.May(understudy.ActionAdminister, "") != nil {
 		t.Errorf("a user by name is %+v, %v", root, err)
 	}
-	if eve, err := all.Rights(t.Context(), "eve@EXAMPLE.COM", []string{guards + "0", ""}); understudy.CodeOf(err) != understudy.CodeForbidden || eve.User != "" {
+	if eve, err := all.rights("eve@EXAMPLE.COM", []string{guards + "0", ""}); understudy.CodeOf(err) != understudy.CodeForbidden || eve.User != "" {
 		t.Errorf("who has no grant is refused, not %+v, %v", eve, err)
 	}
 }
