@@ -30,6 +30,8 @@ need curl curl
 need kinit krb5-user
 need /usr/sbin/krb5kdc krb5-kdc
 need /usr/sbin/kadmin.local krb5-admin-server
+need /usr/share/doc/samba-ad-dc samba-ad-dc
+need /usr/share/samba/setup/provision.ldif samba-ad-provision
 if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer' 2>/dev/null; then
 	missing+=(python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 fi

@@ -15,21 +15,17 @@ import (
 	"understudy/internal/site"
 )
 
-const realm = "UNDERSTUDY.TEST"
+const realmName = "UNDERSTUDY.TEST"
 
-// kdc is the MIT Kerberos server of a realm, on loopback.
-type kdc struct {
+// realm is a Kerberos realm, and what its members need to know of it.
+type realm struct {
 	dir string
 	env []string
 }
 
-// newKDC makes a realm with users and services, whose password is their name
-// and "-password".
-func newKDC(t *testing.T, users, services []string) kdc {
+// configure tells the members where the KDC is.
+func (k *realm) configure(t *testing.T, kdc string) {
 	t.Helper()
-	needed(t, "curl", "kinit", "/usr/sbin/krb5kdc", "/usr/sbin/kdb5_util", "/usr/sbin/kadmin.local")
-	k := kdc{dir: t.TempDir()}
-	port := freePort(t)
 	k.write(t, "krb5.conf", fmt.Sprintf(`[libdefaults]
  default_realm = %[1]s
  dns_lookup_kdc = false
@@ -39,12 +35,23 @@ func newKDC(t *testing.T, users, services []string) kdc {
  udp_preference_limit = 1
 [realms]
  %[1]s = {
-  kdc = 127.0.0.1:%[2]d
+  kdc = %[2]s
  }
 [domain_realm]
  localhost = %[1]s
  other.test = %[1]s
-`, realm, port))
+`, realmName, kdc))
+	k.env = []string{"KRB5_CONFIG=" + filepath.Join(k.dir, "krb5.conf")}
+}
+
+// newKDC starts the MIT Kerberos server of a realm on loopback. It makes a realm with users and services, whose password is their name
+// and "-password".
+func newKDC(t *testing.T, users, services []string) realm {
+	t.Helper()
+	needed(t, "curl", "kinit", "/usr/sbin/krb5kdc", "/usr/sbin/kdb5_util", "/usr/sbin/kadmin.local")
+	k := realm{dir: t.TempDir()}
+	port := freePort(t)
+	k.configure(t, fmt.Sprintf("127.0.0.1:%d", port))
 	k.write(t, "kdc.conf", fmt.Sprintf(`[kdcdefaults]
  kdc_listen = 127.0.0.1:%[2]d
  kdc_tcp_listen = 127.0.0.1:%[2]d
@@ -56,9 +63,9 @@ func newKDC(t *testing.T, users, services []string) kdc {
   max_life = 10h
   supported_enctypes = aes256-cts-hmac-sha1-96:normal aes128-cts-hmac-sha1-96:normal
  }
-`, realm, port, k.dir))
-	k.env = []string{"KRB5_CONFIG=" + filepath.Join(k.dir, "krb5.conf"), "KRB5_KDC_PROFILE=" + filepath.Join(k.dir, "kdc.conf")}
-	run(t, k.env, "", "/usr/sbin/kdb5_util", "create", "-s", "-r", realm, "-P", "master-password")
+`, realmName, port, k.dir))
+	k.env = append(k.env, "KRB5_KDC_PROFILE="+filepath.Join(k.dir, "kdc.conf"))
+	run(t, k.env, "", "/usr/sbin/kdb5_util", "create", "-s", "-r", realmName, "-P", "master-password")
 	var script strings.Builder
 	for _, name := range users {
 		fmt.Fprintf(&script, "addprinc -pw %[1]s-password %[1]s\n", name)
@@ -67,8 +74,8 @@ func newKDC(t *testing.T, users, services []string) kdc {
 		fmt.Fprintf(&script, "addprinc -randkey %s\n", name)
 	}
 	fmt.Fprintf(&script, "ktadd -k %s %s\n", k.keytab(), services[0])
-	run(t, k.env, script.String(), "/usr/sbin/kadmin.local", "-r", realm)
-	p := site.NewProcess("krb5kdc", filepath.Join(k.dir, "log"), append([]string{"env"}, append(k.env, "/usr/sbin/krb5kdc", "-n", "-r", realm)...)...)
+	run(t, k.env, script.String(), "/usr/sbin/kadmin.local", "-r", realmName)
+	p := site.NewProcess("krb5kdc", filepath.Join(k.dir, "log"), append([]string{"env"}, append(k.env, "/usr/sbin/krb5kdc", "-n", "-r", realmName)...)...)
 	check(t, p.Start())
 	t.Cleanup(func() { _ = p.Signal(os.Kill); <-p.Gone() })
 	eventually(t, "the KDC to listen", func(ctx context.Context) bool {
@@ -91,23 +98,23 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func (k kdc) keytab() string { return filepath.Join(k.dir, "http.keytab") }
+func (k realm) keytab() string { return filepath.Join(k.dir, "http.keytab") }
 
-func (k kdc) write(t *testing.T, name, text string) {
+func (k realm) write(t *testing.T, name, text string) {
 	t.Helper()
 	check(t, os.WriteFile(filepath.Join(k.dir, name), []byte(text), 0o600))
 }
 
 // signsIn is a person who has signed in to a computer of the realm.
-func (k kdc) signsIn(t *testing.T, name string) person {
+func (k realm) signsIn(t *testing.T, name, password string) person {
 	t.Helper()
 	p := person{env: append([]string{"KRB5CCNAME=" + filepath.Join(t.TempDir(), "tickets")}, k.env...)}
-	run(t, p.env, name+"-password\n", "kinit", name)
+	run(t, p.env, password+"\n", "kinit", name)
 	return p
 }
 
 func grant(user string, role understudy.UserRole) map[string]any {
-	return map[string]any{"user": user + "@" + realm, "role": role, "cameras": []string{"*"}}
+	return map[string]any{"user": user + "@" + realmName, "role": role, "cameras": []string{"*"}}
 }
 
 // TestTickets: with a ticket of a realm the site is seen on both ports, changed
@@ -117,7 +124,7 @@ func TestTickets(t *testing.T) {
 	grants := []any{grant("ada", understudy.RoleAdministrator), grant("vera", understudy.RoleViewer)}
 	open := serve(t, map[string]any{"kerberos": map[string]any{"keytab": k.keytab(), "plain_http": true}, "grants": grants})
 	closed := serve(t, map[string]any{"kerberos": map[string]any{"keytab": k.keytab()}, "grants": grants})
-	ada, vera, eve := k.signsIn(t, "ada"), k.signsIn(t, "vera"), k.signsIn(t, "eve")
+	ada, vera, eve := k.signsIn(t, "ada", "ada-password"), k.signsIn(t, "vera", "vera-password"), k.signsIn(t, "eve", "eve-password")
 	nobody := person{env: []string{"KRB5_CONFIG=/dev/null", "KRB5CCNAME=" + filepath.Join(t.TempDir(), "none")}}
 	plain, secure := "http://"+local(open.plain), "https://"+local(open.secure)
 	ticket := []string{"--negotiate", "--user", ":"}
@@ -159,7 +166,7 @@ func TestTickets(t *testing.T) {
 		ada.curl(t, with("-X", "DELETE", plain+"/api/v1/servers/rec1")...).require(t, "a change", 403, "https")
 		ada.curl(t, with(plain+"/relay/rec1/v1/cameras/lobby/live")...).require(t, "pictures", 403, "TLS")
 		me := ada.curl(t, with(plain+"/api/v1/me")...)
-		me.require(t, "who is asking", 200, `"user":"ada@`+realm+`"`, `"actions":["status"]`)
+		me.require(t, "who is asking", 200, `"user":"ada@`+realmName+`"`, `"actions":["status"]`)
 		for what, args := range map[string][]string{
 			"a password": {"--basic", "--user", "root:" + string(password)},
 			"a session":  {"--oauth2-bearer", string(open.admin.Token())},
@@ -179,7 +186,7 @@ func TestTickets(t *testing.T) {
 		if got := nobody.curl(t, "--cacert", open.ca, "-H", "Sec-Fetch-Mode: cors", secure+"/api/v1/site"); got.status != 401 || got.challenge != "" {
 			t.Errorf("a page is not made to show a browser's own window, but was answered %d %q", got.status, got.challenge)
 		}
-		eve.curl(t, with(secure+"/api/v1/site")...).require(t, "who has no role", 403, "eve@"+realm, "grants")
+		eve.curl(t, with(secure+"/api/v1/site")...).require(t, "who has no role", 403, "eve@"+realmName, "grants")
 		vera.curl(t, with(secure+"/api/v1/users")...).require(t, "a viewer among the users", 403)
 		ada.curl(t, with(secure+"/api/v1/users")...).require(t, "what was shown in the clear could be used here, so that it administers nothing", 403)
 		ada.curl(t, "--cacert", open.ca, "-H", "Authorization: NTLM TlRMTVNTUAABAAAAB4IIogAAAAAAAAAAAAAAAAAAAAAKAO5CAAAADw==", secure+"/api/v1/site").require(t, "NTLM", 401, "NTLM")
@@ -194,7 +201,7 @@ func TestTickets(t *testing.T) {
 			return append(append([]string{"--cacert", closed.ca}, ticket...), args...)
 		}
 		body := ada.curl(t, with("-X", "POST", "-H", "Content-Type: application/json", "-d", "{}", secure+"/api/v1/sign-in/ticket")...)
-		body.require(t, "signing in with a ticket", 200, `"ada@`+realm+`"`)
+		body.require(t, "signing in with a ticket", 200, `"ada@`+realmName+`"`)
 		var session understudy.Session
 		check(t, json.Unmarshal([]byte(body.body), &session))
 		if left := time.Until(session.Expires); left > 10*time.Hour || left < 9*time.Hour {
@@ -206,7 +213,7 @@ func TestTickets(t *testing.T) {
 		nobody.curl(t, append(bearer, "-X", "PUT", "-H", "Content-Type: application/json", "-d", `{"role":"viewer","cameras":["*"],"password":"correct horse battery"}`, secure+"/api/v1/users/bob")...).require(t, "a change", 200)
 		ada.curl(t, with("-X", "DELETE", secure+"/api/v1/users/bob")...).require(t, "a change with a ticket", 204)
 		events := nobody.curl(t, append(bearer, secure+"/api/v1/events")...)
-		events.require(t, "the log", 200, `"actor":"user:ada@`+realm+`"`, "ada@"+realm+" signed in from 127.0.0.1", "User bob was deleted")
+		events.require(t, "the log", 200, `"actor":"user:ada@`+realmName+`"`, "ada@"+realmName+" signed in from 127.0.0.1", "User bob was deleted")
 		ada.curl(t, with("http://"+local(closed.plain)+"/api/v1/site")...).require(t, "a ticket on the port without TLS, where that was not allowed", 403, "without TLS")
 	})
 }
