@@ -20,9 +20,12 @@ import (
 // channel's never do; its clients come back by themselves.
 const drainTime = time.Second
 
+// mostOpen is room for the 10,000 clients that a service channel takes, and then some.
+const mostOpen = 16384
+
 // serveHTTP serves HTTP on l, with TLS and without, until ctx ends.
 func serveHTTP(ctx context.Context, l net.Listener, config *tls.Config, handler http.Handler, log *slog.Logger) error {
-	mux := listen.New(l, config, listen.Options{AllowPlain: true, Log: log})
+	mux := listen.New(l, config, listen.Options{AllowPlain: true, MostOpen: mostOpen, Log: log})
 	server := api.Server(listen.WithTLS(handler), log)
 	server.ConnContext = listen.ConnContext
 	connections := mux.HTTP()

@@ -47,7 +47,7 @@ type Hub struct {
 	config Config
 	log    *slog.Logger
 
-	snapshots snapshots
+	views views
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change
@@ -65,6 +65,16 @@ type Hub struct {
 type entry struct {
 	event understudy.Event
 	json  []byte
+}
+
+// entryOf is an event without what is there for the audit, which nobody needs at once.
+func entryOf(e understudy.Event) (entry, error) {
+	e.From, e.Was, e.Hash = "", nil, ""
+	text, err := json.Marshal(e)
+	if err != nil {
+		return entry{}, understudy.Errorf(understudy.CodeInternal, "event %d could not be written as JSON: %w", e.Seq, err)
+	}
+	return entry{e, text}, nil
 }
 
 // NewHub returns a hub that serves once Run has heard from its feed.
@@ -166,11 +176,11 @@ func (h *Hub) history(ctx context.Context, head uint64) (ring []entry, floor uin
 		}
 		page := make([]entry, 0, len(events)+len(ring))
 		for _, e := range events {
-			text, err := json.Marshal(e)
+			entry, err := entryOf(e)
 			if err != nil {
-				return nil, 0, understudy.Errorf(understudy.CodeInternal, "event %d could not be written as JSON: %w", e.Seq, err)
+				return nil, 0, err
 			}
-			page = append(page, entry{e, text})
+			page = append(page, entry)
 		}
 		ring = append(page, ring...)
 		if len(events) > 0 {
@@ -184,16 +194,16 @@ func (h *Hub) history(ctx context.Context, head uint64) (ring []entry, floor uin
 }
 
 func (h *Hub) add(e understudy.Event) error {
-	text, err := json.Marshal(e)
+	added, err := entryOf(e)
 	if err != nil {
-		return understudy.Errorf(understudy.CodeInternal, "event %d could not be written as JSON: %w", e.Seq, err)
+		return err
 	}
 	h.update(func() {
 		if e.Seq <= h.site.Seq {
 			return
 		}
 		h.site = h.site.Apply(e)
-		h.ring = append(h.ring, entry{e, text})
+		h.ring = append(h.ring, added)
 		if surplus := len(h.ring) - kept; surplus >= kept {
 			h.floor = h.ring[surplus-1].event.Seq
 			// Copied, so that what was dropped does not stay in memory below the slice.

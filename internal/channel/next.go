@@ -2,9 +2,7 @@ package channel
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
-	"sync"
 
 	"understudy"
 )
@@ -56,29 +54,4 @@ func (h *Hub) next(c *connection) step {
 	site := h.site
 	s.site = &site
 	return s
-}
-
-// snapshots keeps the site as JSON for those who see all of it: after a restart
-// hundreds of clients ask for the same one.
-type snapshots struct {
-	mu    sync.Mutex
-	place understudy.Cursor
-	json  []byte
-}
-
-// snapshot returns site, which is how things are at place, as i may see it.
-func (h *Hub) snapshot(i understudy.Identity, place understudy.Cursor, site understudy.Site) ([]byte, error) {
-	if i.May(understudy.ActionStatus, understudy.AllCameras) != nil {
-		return json.Marshal(i.VisibleSite(site))
-	}
-	h.snapshots.mu.Lock()
-	defer h.snapshots.mu.Unlock()
-	if h.snapshots.json == nil || h.snapshots.place != place {
-		text, err := json.Marshal(site)
-		if err != nil {
-			return nil, err
-		}
-		h.snapshots.place, h.snapshots.json = place, text
-	}
-	return h.snapshots.json, nil
 }

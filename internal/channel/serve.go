@@ -1,10 +1,10 @@
 package channel
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"reflect"
 	"time"
@@ -32,6 +32,10 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = identity.May(understudy.ActionStatus, "")
 	}
+	rights := ""
+	if err == nil {
+		rights, err = rightsOf(identity)
+	}
 	if err == nil {
 		err = h.admit()
 	}
@@ -48,7 +52,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy that collects what it passes on would hold changes back
 	w.WriteHeader(http.StatusOK)
-	c := &connection{hub: h, request: r, identity: identity, writer: w, control: http.NewResponseController(w)}
+	c := &connection{hub: h, view: h.views.with(rights), request: r, identity: identity, writer: w, control: http.NewResponseController(w)}
 	c.resume()
 	c.run(r.Context())
 }
@@ -82,11 +86,12 @@ func refuse(w http.ResponseWriter, err error) {
 // connection is one client.
 type connection struct {
 	hub      *Hub
+	view     *view
 	request  *http.Request
 	identity understudy.Identity
 	writer   http.ResponseWriter
 	control  *http.ResponseController
-	buffer   bytes.Buffer
+	failed   error // to write; nothing is written after it
 
 	place  *understudy.Cursor // the last event that the client has; nil is none
 	reason string             // why place is nil although the client had a cursor
@@ -112,7 +117,7 @@ func (c *connection) resume() {
 }
 
 func (c *connection) run(ctx context.Context) {
-	if c.write([]byte("retry: 1000\n\n")) != nil {
+	if c.say("retry: 1000\n\n") != nil {
 		return
 	}
 	quiet := time.NewTicker(heartbeat)
@@ -137,7 +142,7 @@ func (c *connection) run(ctx context.Context) {
 			return
 		case <-next.changed:
 		case <-quiet.C:
-			if c.write([]byte(": heartbeat\n\n")) != nil {
+			if c.say(": heartbeat\n\n") != nil {
 				return
 			}
 		}
@@ -155,9 +160,9 @@ func (c *connection) still() bool {
 	return false
 }
 
-// send writes a step as one piece.
+// send writes a step, and gives the client its time for all of it.
 func (c *connection) send(s step) error {
-	c.buffer.Reset()
+	c.begin()
 	if s.reset != "" {
 		text, err := json.Marshal(map[string]string{"message": s.reset})
 		if err != nil {
@@ -166,23 +171,24 @@ func (c *connection) send(s step) error {
 		c.message("reset", "", text)
 	}
 	if s.site != nil {
-		text, err := c.hub.snapshot(c.identity, s.place, *s.site)
+		text, err := c.view.site.get(s.place, func() ([]byte, error) { return json.Marshal(c.identity.VisibleSite(*s.site)) })
 		if err != nil {
 			return err
 		}
 		c.message("site", s.place.String(), text)
 	}
 	for _, e := range s.events {
-		text, err := c.seen(e)
+		place := understudy.Cursor{Stream: s.place.Stream, Seq: e.event.Seq}
+		text, err := c.seen(place, e)
 		if err != nil {
 			return err
 		}
-		if text != nil {
-			c.message("event", understudy.Cursor{Stream: s.place.Stream, Seq: e.event.Seq}.String(), text)
+		if len(text) > 0 {
+			c.message("event", place.String(), text)
 		}
 	}
 	if s.status != nil {
-		text, err := json.Marshal(c.identity.VisibleStatus(s.status))
+		text, err := c.view.status.get(s.round, func() ([]byte, error) { return json.Marshal(c.identity.VisibleStatus(s.status)) })
 		if err != nil {
 			return err
 		}
@@ -191,22 +197,21 @@ func (c *connection) send(s step) error {
 	if !s.last {
 		c.place, c.round, c.live = &s.place, s.round, true
 	}
-	if c.buffer.Len() == 0 {
-		return nil
-	}
-	return c.write(c.buffer.Bytes())
+	return c.flush()
 }
 
-// seen returns the event as the client may see it; nil for one that it may not.
-func (c *connection) seen(e entry) ([]byte, error) {
+// seen returns the event as the client may see it; nothing for one that it may not.
+func (c *connection) seen(place understudy.Cursor, e entry) ([]byte, error) {
 	if seesAll(c.identity) {
 		return e.json, nil
 	}
-	visible, ok := c.identity.Visible(e.event)
-	if !ok {
-		return nil, nil
-	}
-	return json.Marshal(visible)
+	return c.view.event.get(place, func() ([]byte, error) {
+		visible, ok := c.identity.Visible(e.event)
+		if !ok {
+			return []byte{}, nil
+		}
+		return json.Marshal(visible)
+	})
 }
 
 // seesAll reports whether i sees every camera and every kind of event.
@@ -214,23 +219,46 @@ func seesAll(i understudy.Identity) bool {
 	return i.Server != "" || i.May(understudy.ActionAdminister, understudy.AllCameras) == nil && i.May(understudy.ActionStatus, understudy.AllCameras) == nil
 }
 
-// message appends a server-sent event; JSON has no line breaks.
+// message writes one to the connection itself: what ten thousand clients are sent at once is
+// in memory once.
 func (c *connection) message(event, id string, data []byte) {
-	c.buffer.WriteString("event: " + event + "\n")
+	c.part("event: ", event)
 	if id != "" {
-		c.buffer.WriteString("id: " + id + "\n")
+		c.part("\nid: ", id)
 	}
-	c.buffer.WriteString("data: ")
-	c.buffer.Write(data)
-	c.buffer.WriteString("\n\n")
+	c.part("\ndata: ")
+	if c.failed == nil {
+		_, c.failed = c.writer.Write(data)
+	}
+	c.part("\n\n")
 }
 
-func (c *connection) write(text []byte) error {
+func (c *connection) part(texts ...string) {
+	for _, text := range texts {
+		if c.failed == nil {
+			_, c.failed = io.WriteString(c.writer, text)
+		}
+	}
+}
+
+// begin gives the client its time for what is sent next.
+func (c *connection) begin() {
 	if err := c.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
+		c.failed = err
 	}
-	if _, err := c.writer.Write(text); err != nil {
-		return err
+}
+
+// flush sends what was written, if anything was.
+func (c *connection) flush() error {
+	if c.failed == nil {
+		c.failed = c.control.Flush()
 	}
-	return c.control.Flush()
+	return c.failed
+}
+
+// say sends a line that is no message.
+func (c *connection) say(line string) error {
+	c.begin()
+	c.part(line)
+	return c.flush()
 }

@@ -8,6 +8,7 @@
 package listen
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"crypto/tls"
@@ -24,13 +25,14 @@ import (
 const (
 	greetingTime   = 10 * time.Second // from accept to the end of the first line
 	maxPending     = 256              // connections whose protocol is not known yet
-	maxConnections = 4096             // of a port; the disk needs file descriptors too
+	maxConnections = 4096             // of a port, where nothing else is said; the disk needs file descriptors too
 	maxAcceptPause = time.Second
 )
 
 // Options of a Mux. The zero value serves nothing without TLS.
 type Options struct {
 	AllowPlain bool         // serve connections without TLS too
+	MostOpen   int          // connections at once; 0 is 4096
 	Log        *slog.Logger // nil is silent
 }
 
@@ -109,7 +111,7 @@ func (m *Mux) Run(ctx context.Context) error {
 			wait(ctx, pause)
 			continue
 		}
-		if m.open.Add(1) > maxConnections {
+		if m.open.Add(1) > int64(cmp.Or(m.options.MostOpen, maxConnections)) {
 			m.open.Add(-1)
 			raw.Close()
 			continue
