@@ -18,6 +18,15 @@ type Lease struct {
 	Sentence string `json:"sentence"`
 }
 
+// Above returns CodeConflict unless the epoch is higher than the one that the
+// camera had.
+func (l Lease) Above(had uint64) error {
+	if l.Epoch > had {
+		return nil
+	}
+	return Errorf(CodeConflict, "the epoch of camera %s has been %d and may only grow, so it cannot become %d", l.Camera, had, l.Epoch)
+}
+
 // ClaimKind says in which direction a claim moves cameras.
 type ClaimKind string
 

@@ -2,8 +2,8 @@
 # Installs what the tests need and the machine lacks, and says so. The tests
 # judge our files with ffprobe, our page with Chromium, our camera side with an
 # RTSP server and our MQTT side with a broker that we did not write, our doors
-# with a Kerberos realm, an Active Directory domain and curl, and make machines
-# out of namespaces; nothing here is needed to run Understudy.
+# with a Kerberos realm, an Active Directory domain and curl, keep sites in
+# PostgreSQL, and make machines out of namespaces; nothing here is needed to run Understudy.
 set -euo pipefail
 
 missing=()
@@ -32,6 +32,7 @@ need /usr/sbin/krb5kdc krb5-kdc
 need /usr/sbin/kadmin.local krb5-admin-server
 need /usr/share/doc/samba-ad-dc samba-ad-dc
 need /usr/share/samba/setup/provision.ldif samba-ad-provision
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || missing+=(postgresql) # 15 or newer
 if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer' 2>/dev/null; then
 	missing+=(python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 fi

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -11,10 +12,8 @@ import (
 	"understudy"
 	"understudy/internal/fs"
 	"understudy/internal/identity"
+	"understudy/internal/management"
 )
-
-// databaseFile is the management server's database, in its data folder.
-const databaseFile = "site.db"
 
 // dataFolder makes the data folder of a server and keeps every other process
 // out of it: two with one identity, or two authorities over one database, would
@@ -36,12 +35,23 @@ func dataFolder(dir string) (lock io.Closer, err error) {
 // openAuthority opens the keys of the installation, or makes them for a new
 // one; never for a site that has had others, to whose servers they mean nothing
 // and which do not open the passwords in its database.
-func openAuthority(data, keyFile string) (*identity.Authority, error) {
+func openAuthority(ctx context.Context, data, keyFile string, store management.Store) (*identity.Authority, error) {
 	dir := filepath.Join(data, "authority")
-	_, noKeys := os.Stat(dir)
-	if _, err := os.Stat(filepath.Join(data, databaseFile)); err == nil && errors.Is(noKeys, os.ErrNotExist) {
-		return nil, understudy.Errorf(understudy.CodeConflict,
-			"%s holds the database of a site, and the keys of that site are missing (%s): restore both from one backup, or begin a new site in an empty folder", data, dir)
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		begun := false
+		err := store.View(ctx, func(r management.Reader) error {
+			log, err1 := r.Log()
+			site, err2 := r.Site()
+			begun = log.Stream != "" || site.Seq > 0 // a restored log has no name yet
+			return errors.Join(err1, err2)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if begun {
+			return nil, understudy.Errorf(understudy.CodeConflict,
+				"the database is that of a site, and the keys of that site are missing (%s): restore both from one backup, or begin a new site in an empty folder with an empty database", dir)
+		}
 	}
 	return identity.OpenSealedAuthority(dir, keyFile)
 }

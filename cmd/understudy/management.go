@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -81,16 +80,21 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 			m.lock.Close()
 		}
 	}()
-	if m.authority, err = openAuthority(c.Data, c.KeyFile); err != nil {
+	if m.store, err = openSite(ctx, c.Store, m.log); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.store.Close())
+		}
+	}()
+	if m.authority, err = openAuthority(ctx, c.Data, c.KeyFile, m.store); err != nil {
 		return nil, err
 	}
 	if m.node, err = m.authority.Node(managementID, understudy.RoleManagement, append(c.Hosts, "localhost", "127.0.0.1")); err != nil {
 		return nil, err
 	}
 	if m.listeners, err = listenAll(ctx, c.HTTP, c.HTTPS); err != nil {
-		return nil, err
-	}
-	if m.store, err = sqlstore.Open(ctx, filepath.Join(c.Data, databaseFile)); err != nil {
 		return nil, err
 	}
 	if err = m.openDoors(); err != nil {

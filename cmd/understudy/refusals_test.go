@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"understudy/internal/identity"
+	"understudy/internal/management"
+	"understudy/internal/sqlstore"
 )
 
 // said runs a command as a person does and returns the sentence that it ended with.
@@ -135,7 +137,14 @@ func TestDatabaseWithoutItsKeys(t *testing.T) {
 	if err := os.WriteFile(config, []byte("data: "+dir+"\nhttp: 127.0.0.1:0\nhttps: 127.0.0.1:0\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, databaseFile), nil, 0o600); err != nil {
+	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(dir, "site.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := management.New(t.Context(), store, management.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if s := said(t, "", "management", "--config", config); !strings.Contains(s, "keys of that site are missing") {

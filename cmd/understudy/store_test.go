@@ -1,35 +1,127 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"understudy/internal/config"
-	"understudy/internal/storage"
+	us "understudy"
+	"understudy/internal/management"
+	"understudy/internal/sqlstore"
+	"understudy/internal/sqlstore/pgtest"
 )
 
-// What is configured reaches the store, the archive included; that it is away now keeps nobody from starting.
-func TestTheStoreIsAsConfigured(t *testing.T) {
-	dir := t.TempDir()
-	key := filepath.Join(dir, "key")
-	if err := os.WriteFile(key, []byte("a-key\n"), 0o600); err != nil {
-		t.Fatal(err)
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// storeDone runs `understudy store …`, which must succeed, and returns what it printed.
+func storeDone(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, bar bytes.Buffer
+	c := commands()
+	c.SetArgs(append([]string{"store"}, args...))
+	c.SetOut(&out)
+	c.SetErr(&bar)
+	if err := c.ExecuteContext(t.Context()); err != nil {
+		t.Fatalf("store %s: %v", strings.Join(args, " "), err)
 	}
-	c := config.Storage{Folders: []config.Folder{{Dir: filepath.Join(dir, "a"), MinFree: 1}, {Dir: filepath.Join(dir, "b"), MinFree: 1}},
-		Archive: config.Archive{Endpoint: "https://127.0.0.1:1", Bucket: "footage", Prefix: "site1", AccessKeyFile: key, SecretKeyFile: key}}
-	s, err := openStore(t.Context(), c, storage.Config{Server: "rec1"})
+	return out.String()
+}
+
+// authority opens a database until the test ends.
+func authority(t *testing.T, dsn string) *management.Management {
+	t.Helper()
+	s, err := sqlstore.Open(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = s.Close() }()
-	state := s.State()
-	if len(state.Folders) != 2 || state.Archive == nil || state.Archive.Where != "https://127.0.0.1:1/footage/site1" {
-		t.Errorf("the state is %+v, %+v", state, state.Archive)
+	t.Cleanup(func() { s.Close() }) //nolint:errcheck // a test's
+	m, err := management.New(t.Context(), s, management.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	c.Archive.SecretKeyFile = filepath.Join(dir, "nothing")
-	if _, err := openStore(t.Context(), c, storage.Config{Server: "rec1"}); err == nil || !strings.Contains(err.Error(), "secret_key_file") {
-		t.Errorf("without its secret key: %v", err)
+	return m
+}
+
+func highestLease(t *testing.T, m *management.Management) (epoch uint64) {
+	t.Helper()
+	site, err := m.Site(t.Context())
+	if err != nil || len(site.Leases) != 1 {
+		t.Fatalf("the site is %+v, %v", site, err)
+	}
+	return site.Leases[0].Epoch
+}
+
+// A site goes from SQLite to PostgreSQL, is backed up there, and is restored into
+// SQLite; its log goes on, and after the backup no epoch is granted twice.
+func TestASiteMoves(t *testing.T) {
+	dir := t.TempDir()
+	old, postgres := "sqlite:"+filepath.Join(dir, "m", "site.db"), pgtest.Shared(t).Database(t)
+	first := authority(t, old)
+	at := us.Addresses{Media: "h:1", State: "h:2", Merge: "h:3"}
+	if _, err := first.PutRecordingServer(t.Context(), us.RecordingServer{ID: "rec1", Addresses: at}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.PutCamera(t.Context(), us.Camera{ID: "a", Home: "rec1", URL: "rtsp://h/"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if said := storeDone(t, "copy", "--from", old, "--to", postgres); !strings.Contains(said, "was copied") {
+		t.Errorf("copy said %q", said)
+	}
+	moved := authority(t, postgres)
+	if moved.Stream() != first.Stream() || highestLease(t, moved) != 1 {
+		t.Errorf("the log %s became %s, under epoch %d", first.Stream(), moved.Stream(), highestLease(t, moved))
+	}
+	backup := filepath.Join(dir, "backup.db")
+	storeDone(t, "backup", "--from", postgres, "--to", backup)
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 2 {
+		t.Errorf("beside the backup there are %v, %v", left, err)
+	}
+	restored := "sqlite:" + filepath.Join(dir, "again.db")
+	storeDone(t, "restore", "--from", backup, "--to", restored)
+	m := authority(t, restored)
+	if m.Stream() == first.Stream() || highestLease(t, m) <= 1000 {
+		t.Errorf("restored, the log is %s as before, or the lease goes on under epoch %d", m.Stream(), highestLease(t, m))
+	}
+	events, err := m.Events(t.Context(), us.EventQuery{Limit: 1})
+	if err != nil || len(events) != 1 || !strings.Contains(events[0].Sentence, "restored from a backup whose newest event is 2") {
+		t.Errorf("the newest event is %+v, %v", events, err)
+	}
+	if said := storeDone(t, "migrate", "--to", restored); !strings.Contains(said, "as it should") {
+		t.Errorf("migrate said %q", said)
+	}
+}
+
+func TestWhatIsNotCopied(t *testing.T) {
+	dir := t.TempDir()
+	used, empty := "sqlite:"+filepath.Join(dir, "used.db"), "sqlite:"+filepath.Join(dir, "empty.db")
+	authority(t, used)
+	storeDone(t, "migrate", "--to", empty)
+	backup := filepath.Join(dir, "backup.db")
+	storeDone(t, "backup", "--from", used, "--to", backup)
+	served := filepath.Join(dir, "served")
+	lock, err := dataFolder(served)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	authority(t, "sqlite:"+filepath.Join(served, "site.db"))
+	for want, args := range map[string][]string{
+		"nothing is written over":   {"copy", "--from", used, "--to", used},
+		"holds a site already":      {"restore", "--from", backup, "--to", used},
+		"overwrites nothing":        {"backup", "--from", used, "--to", backup},
+		"there is no database":      {"copy", "--from", "sqlite:" + filepath.Join(dir, "none.db"), "--to", empty},
+		"used by another process":   {"copy", "--from", "sqlite:" + filepath.Join(served, "site.db"), "--to", empty},
+		"a store is sqlite:":        {"migrate", "--to", filepath.Join(dir, "x.db")},
+		"password_file=":            {"migrate", "--to", "postgres://u:p@h/d"},
+		`required flag(s) "to" not`: {"copy", "--from", used},
+	} {
+		if s := said(t, "", append([]string{"store"}, args...)...); !strings.Contains(s, want) {
+			t.Errorf("%v: %q, want %q", args, s, want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "none.db")); err == nil {
+		t.Error("a database was made where there was none")
 	}
 }

@@ -30,7 +30,8 @@ const maxFile = 1 << 20
 
 // Management configures `understudy management`.
 type Management struct {
-	Data  string   `yaml:"data"`  // folder for the database, the certificate authority and its keys
+	Data  string   `yaml:"data"`  // folder for the certificate authority and its keys, and the database unless store is another
+	Store string   `yaml:"store"` // DSN of the database: sqlite:FILE, postgres://… or sqlserver://…
 	Hosts []string `yaml:"hosts"` // names and addresses by which people and servers reach it
 	// KeyFile holds the key under which the certificate authority and its keys are sealed in the data
 	// folder. Without it they lie there as they are. A name without a path is a credential of systemd.
@@ -155,6 +156,7 @@ func (s *Size) UnmarshalYAML(node *yaml.Node) error {
 func LoadManagement(path string) (Management, error) {
 	c := Management{Data: "/var/lib/understudy/management", HTTP: address(understudy.PortHTTP), HTTPS: address(understudy.PortHTTPS), Log: "info"}
 	err := load(path, &c)
+	c.Store = cmp.Or(c.Store, "sqlite:"+filepath.Join(c.Data, "site.db"))
 	return c, errors.Join(err, c.Kerberos.check(path, len(c.Grants)), checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS), c.Metrics.check(path))
 }
 

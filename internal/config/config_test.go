@@ -30,6 +30,17 @@ func TestMediaDefaultsAndValues(t *testing.T) {
 	}
 }
 
+func TestTheStoreOfTheManagementServer(t *testing.T) {
+	for text, want := range map[string]string{
+		"data: /srv/m": "sqlite:/srv/m/site.db",
+		"data: /srv/m\nstore: postgres://vms@db.example.com/vms?password_file=/etc/understudy/db": "postgres://vms@db.example.com/vms?password_file=/etc/understudy/db",
+	} {
+		if c, err := LoadManagement(write(t, text)); err != nil || c.Store != want {
+			t.Errorf("%q: read %+v, %v", text, c, err)
+		}
+	}
+}
+
 func TestSeveralFolders(t *testing.T) {
 	c, err := LoadMedia(write(t, "storage:\n  folders:\n    - {dir: /a/, max_size: 5GB}\n    - {dir: /b, min_free: 2GB}\n"), understudy.RoleRecording)
 	want := []Folder{{Dir: "/a", MaxSize: 5e9, MinFree: 1 << 30}, {Dir: "/b", MinFree: 2e9}}

@@ -21,11 +21,6 @@ const (
 	keepClaims = time.Hour
 	// maxEpoch is the highest epoch that the names of segments have room for.
 	maxEpoch = 9_999_999_999
-	// maxRatchet bounds how far one server's word can push the epochs.
-	maxRatchet = 1_000_000
-	// ratchetLeap is how far above the epoch that was seen a restored database goes
-	// on: who has seen a later one may not answer just now.
-	ratchetLeap = 1000
 )
 
 // Claim decides each camera by itself, in one transaction that also writes the
@@ -331,57 +326,4 @@ func oneSentence(s string) string {
 		return "no reason was given"
 	}
 	return s
-}
-
-// Ratchet tells the authority an epoch that a server has seen granted. Below
-// the highest that the store knows, nothing happens. Above it, the store has
-// been restored from a backup that does not know what was granted since: all
-// leases go on with their holders under an epoch well above the one seen, and the
-// log gets a new name, so that every client starts over. A provisional epoch,
-// which a standby records under before its claim is granted, was not granted
-// and must not be told.
-func (m *Management) Ratchet(ctx context.Context, epoch uint64) error {
-	known := uint64(0)
-	err := m.store.View(ctx, func(r Reader) (err error) {
-		known, err = highestEpoch(r)
-		return err
-	})
-	if err != nil || epoch <= known {
-		return err
-	}
-	return m.update(ctx, func(tx *change) error {
-		known, err := highestEpoch(tx)
-		if err != nil || epoch <= known {
-			return err
-		}
-		if epoch-known > maxRatchet || epoch >= maxEpoch-ratchetLeap {
-			return understudy.Errorf(understudy.CodeInvalid,
-				"the highest epoch known is %d, and one of %d cannot have been granted: it is more than %d beyond", known, epoch, maxRatchet)
-		}
-		tx.stream = newStream()
-		if err := tx.PutLog(Log{Stream: tx.stream, Floor: epoch + ratchetLeap}); err != nil {
-			return err
-		}
-		return tx.record(ratcheted(tx, known, epoch))
-	})
-}
-
-// highestEpoch is the highest that was ever granted, as far as the store knows.
-func highestEpoch(r Reader) (uint64, error) {
-	log, err := r.Log()
-	if err != nil {
-		return 0, err
-	}
-	epoch, err := r.Epoch(understudy.AllCameras)
-	return max(epoch, log.Floor), err
-}
-
-func ratcheted(tx *change, known, seen uint64) understudy.Event {
-	e := understudy.Event{Kind: understudy.EventConfig, Sentence: fmt.Sprintf(
-		"A server has seen epoch %d, and the database knew none above %d: it was restored from a backup. All leases go on under epoch %d.", seen, known, seen+ratchetLeap+1)}
-	for _, lease := range tx.site.Leases {
-		lease.Epoch, lease.Since = seen+ratchetLeap+1, tx.now
-		e.Changes = append(e.Changes, understudy.Change{Lease: &lease})
-	}
-	return e
 }

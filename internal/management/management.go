@@ -101,7 +101,7 @@ func New(ctx context.Context, store Store, o Options) (*Management, error) {
 		m.clock = time.Now
 	}
 	err := store.Update(ctx, func(tx Tx) error {
-		site, err := tx.Site()
+		c, err := m.begin(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -109,12 +109,17 @@ func New(ctx context.Context, store Store, o Options) (*Management, error) {
 		if err != nil {
 			return err
 		}
-		m.seq, m.stream = site.Seq, log.Stream
-		if m.stream != "" {
-			return nil
+		c.stream = log.Stream
+		switch {
+		case log.Stream != "":
+		case c.site.Seq == 0: // a new site
+			c.stream = newStream()
+			err = tx.PutLog(Log{Stream: c.stream, Floor: log.Floor})
+		default:
+			err = c.fromBackup()
 		}
-		m.stream = newStream()
-		return tx.PutLog(Log{Stream: m.stream, Floor: log.Floor})
+		m.seq, m.stream = c.site.Seq, c.stream
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -182,13 +187,12 @@ type change struct {
 func (m *Management) update(ctx context.Context, f func(*change) error) error {
 	var done *change
 	err := m.store.Update(ctx, func(tx Tx) error {
-		site, err := tx.Site()
+		c, err := m.begin(ctx, tx)
 		if err != nil {
 			return err
 		}
-		asker := understudy.Asker(ctx)
-		done = &change{Tx: tx, actor: asker.String(), from: asker.Address, chain: m.chain, now: m.now(), keep: m.keep, site: site}
-		return f(done)
+		done = c
+		return f(c)
 	})
 	if err != nil {
 		return err
@@ -196,6 +200,13 @@ func (m *Management) update(ctx context.Context, f func(*change) error) error {
 	m.refusals.remember(done.refusals, done.now)
 	m.announce(done.site.Seq, done.stream)
 	return nil
+}
+
+// begin begins a change on the site as it is.
+func (m *Management) begin(ctx context.Context, tx Tx) (*change, error) {
+	site, err := tx.Site()
+	asker := understudy.Asker(ctx)
+	return &change{Tx: tx, actor: asker.String(), from: asker.Address, chain: m.chain, now: m.now(), keep: m.keep, site: site}, err
 }
 
 // record appends e, with it makes its changes, and forgets the event that there

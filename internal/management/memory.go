@@ -246,8 +246,8 @@ func (tx *memoryTx) Append(e understudy.Event) (understudy.Event, error) {
 		if c.Lease == nil {
 			continue
 		}
-		if had := tx.epochs[c.Lease.Camera]; c.Lease.Epoch <= had {
-			return e, EpochConflict(*c.Lease, had)
+		if err := c.Lease.Above(tx.epochs[c.Lease.Camera]); err != nil {
+			return e, err
 		}
 		set(tx, tx.epochs, c.Lease.Camera, c.Lease.Epoch, true)
 	}

@@ -81,6 +81,7 @@ type Tx interface {
 // Log is what the store says of the log itself.
 type Log struct {
 	// Stream is the log's name, new whenever the store turns out to be older than the site.
+	// Who fills a store from a backup empties it, and the authority knows by that.
 	Stream string
 	// Floor is the highest epoch that was granted before the log had this name:
 	// no epoch up to it is granted again.
@@ -161,10 +162,4 @@ func CamerasOf(e understudy.Event) []understudy.CameraID {
 	}
 	slices.Sort(cameras)
 	return slices.Compact(cameras)
-}
-
-// EpochConflict is what Append answers when the epoch of a lease would not grow.
-func EpochConflict(l understudy.Lease, had uint64) error {
-	return understudy.Errorf(understudy.CodeConflict,
-		"the epoch of camera %s has been %d and may only grow, so it cannot become %d", l.Camera, had, l.Epoch)
 }

@@ -13,7 +13,7 @@ import (
 // Whoever writes to the database behind the authority's back is found out.
 func TestChangedRowsAreFound(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "management.db")
-	m := storetest.New(t, open(t, path))
+	m := storetest.New(t, open(t, "sqlite:"+path))
 	for i := range 5 {
 		address := us.Addresses{Media: "10.0.0.1:7563", State: "10.0.0.1:11000", Merge: "10.0.0.1:5210"}
 		if _, err := m.PutFailoverServer(t.Context(), us.FailoverServer{ID: us.ServerID(fmt.Sprint("fo", i)), Addresses: address}); err != nil {

@@ -4,98 +4,102 @@ import (
 	"context"
 	"embed"
 	"io/fs"
-	"strconv"
 	"strings"
+	"text/template"
+	"time"
 
 	"github.com/uptrace/bun"
 
 	"understudy"
 )
 
+// The migrations are one set for every kind of database: SQL in which a few words
+// differ. What a landed one does is never changed.
+//
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// SQLite 3.7.0 to 3.51.2 can corrupt a database when its write-ahead log is reset.
-var oldestSQLite = [3]int{3, 51, 3}
-
-func checkVersion(ctx context.Context, db *bun.DB) error {
-	var version string
-	if err := db.NewRaw("SELECT sqlite_version()").Scan(ctx, &version); err != nil {
-		return failed("its version", err)
-	}
-	if !atLeast(version, oldestSQLite) {
-		return understudy.Errorf(understudy.CodeInternal, "SQLite %d.%d.%d or newer is needed, since older ones can corrupt a database; this binary has %s",
-			oldestSQLite[0], oldestSQLite[1], oldestSQLite[2], version)
-	}
-	return nil
-}
-
-func atLeast(version string, oldest [3]int) bool {
-	parts := strings.SplitN(version, ".", 3)
-	for i, least := range oldest {
-		if i >= len(parts) {
-			return false
-		}
-		n, err := strconv.Atoi(parts[i])
-		if err != nil || n < least {
-			return false
-		}
-		if n > least {
-			return true
-		}
-	}
-	return true
-}
-
-// migrate brings the database to the newest form, each step in a transaction. A
-// database that a newer binary has changed is refused: this one would not know
-// what it leaves out.
-func migrate(ctx context.Context, db *bun.DB) error {
-	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted, and numbered from 1 without holes
+// steps are the names of the migrations, numbered from 1 without holes: after the
+// first n the database has form n.
+var steps = func() []string {
+	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted
 	if err != nil {
-		return understudy.Errorf(understudy.CodeInternal, "the migrations cannot be read: %w", err)
+		panic(err) // the pattern is wrong
 	}
-	if _, err := db.NewRaw("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)").Exec(ctx); err != nil {
-		return failed("migrate", err)
+	return names
+}()
+
+// step returns the SQL of a migration.
+func step(name string, w words) (string, error) {
+	parsed, err := template.ParseFS(migrations, name)
+	if err != nil {
+		return "", understudy.Errorf(understudy.CodeInternal, "migration %s cannot be read: %w", name, err)
 	}
-	for {
-		done, err := migrateOnce(ctx, db, names)
-		if err != nil || done {
-			return err
+	var text strings.Builder
+	if err := parsed.Execute(&text, w); err != nil {
+		return "", understudy.Errorf(understudy.CodeInternal, "migration %s has an unknown word: %w", name, err)
+	}
+	return text.String(), nil
+}
+
+// migrateFor is how long another process that migrates is waited for.
+const migrateFor = time.Minute
+
+// migrate brings the database to the newest form in one transaction, and returns
+// the form that it had.
+func (s *Store) migrate(ctx context.Context) (was int, err error) {
+	for deadline := time.Now().Add(migrateFor); ; {
+		was, err = s.migrateOnce(ctx)
+		if err == nil || !s.engine.busy(err) || !time.Now().Before(deadline) {
+			return was, err
+		}
+		select {
+		case <-time.After(retryAfter):
+		case <-ctx.Done():
+			return was, err
 		}
 	}
 }
 
-// migrateOnce takes one step, unless there is none left.
-func migrateOnce(ctx context.Context, db *bun.DB, names []string) (done bool, err error) {
-	tx, err := db.BeginTx(ctx, nil)
+func (s *Store) migrateOnce(ctx context.Context) (was int, err error) {
+	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
-		return false, failed("migrate", err)
+		return 0, failed("migrate", err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	version := 0
-	if err := tx.NewRaw("SELECT COALESCE(MAX(version), 0) FROM schema_version").Scan(ctx, &version); err != nil {
-		return false, failed("migrate", err)
+	if err := s.engine.migrating(ctx, tx); err != nil {
+		return 0, failed("migrate", err)
 	}
-	switch {
-	case version > len(names):
-		return false, understudy.Errorf(understudy.CodeConflict,
-			"the database has form %d, and this version of understudy knows forms up to %d; start the newer version, or restore a backup of this one's", version, len(names))
-	case version == len(names):
-		return true, nil
+	if was, err = readForm(ctx, tx); err != nil {
+		return 0, err
 	}
-	text, err := migrations.ReadFile(names[version])
-	if err != nil {
-		return false, understudy.Errorf(understudy.CodeInternal, "migration %s cannot be read: %w", names[version], err)
-	}
-	if _, err := tx.ExecContext(ctx, string(text)); err != nil {
-		return false, failed(names[version], err)
-	}
-	if _, err := tx.NewRaw("INSERT INTO schema_version (version) VALUES (?)", version+1).Exec(ctx); err != nil {
-		return false, failed("migrate", err)
+	for form := was; form < len(steps); form++ {
+		text, err := step(steps[form], s.engine.words())
+		if err != nil {
+			return 0, err
+		}
+		if _, err := tx.ExecContext(ctx, text); err != nil {
+			return 0, failed(steps[form], err)
+		}
+		if _, err := tx.NewRaw("INSERT INTO schema_version (version) VALUES (?)", form+1).Exec(ctx); err != nil {
+			return 0, failed("migrate", err)
+		}
 	}
 	if err := tx.Commit(); err != nil {
-		return false, failed("migrate", err)
+		return 0, failed("migrate", err)
 	}
-	return false, nil
+	return was, nil
+}
+
+// readForm returns the form of the database. One that a newer binary has changed
+// is refused: this one would not know what it leaves out.
+func readForm(ctx context.Context, db bun.IDB) (form int, err error) {
+	if err := db.NewRaw("SELECT COALESCE(MAX(version), 0) FROM schema_version").Scan(ctx, &form); err != nil {
+		return 0, failed("read its form", err)
+	}
+	if form > len(steps) {
+		return 0, understudy.Errorf(understudy.CodeConflict,
+			"the database has form %d, and this version of understudy knows forms up to %d; start the newer version, or restore a backup of this one's", form, len(steps))
+	}
+	return form, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,8 +19,9 @@ import (
 type reader struct {
 	ctx   context.Context // of the transaction, whose life the reader shares
 	db    bun.Tx
-	cache *atomic.Pointer[understudy.Site]
-	site  *understudy.Site // as this transaction sees it, once it was asked for
+	cache *atomic.Pointer[siteOf]
+	row   *logRow // as this transaction sees it, once it was asked for
+	site  *siteOf // likewise
 }
 
 // all reads the rows that the query selects and makes of each what it means.
@@ -47,69 +49,30 @@ func one[R any](r *reader, row *R) (found bool, err error) {
 	return true, nil
 }
 
-func byID(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("id") }
-
-func (r *reader) log() (logRow, error) {
+// log returns the log's row as this transaction sees it, read by that query once.
+func (r *reader) log(query func(*bun.SelectQuery) *bun.SelectQuery) (logRow, error) {
+	if r.row != nil {
+		return *r.row, nil
+	}
 	row := logRow{ID: 1}
-	_, err := one(r, &row)
-	return row, err
+	q := r.db.NewSelect().Model(&row).Where("id = 1")
+	if query != nil {
+		q = query(q)
+	}
+	if err := q.Scan(r.ctx); err != nil {
+		return row, failed("read the log", err)
+	}
+	r.row = &row
+	return row, nil
 }
 
 func (r *reader) Log() (management.Log, error) {
-	row, err := r.log()
+	row, err := r.log(nil)
 	return management.Log{Stream: row.Stream, Floor: row.Floor, Head: row.Head}, err
 }
 
-func (r *reader) Site() (understudy.Site, error) {
-	if r.site != nil {
-		return *r.site, nil
-	}
-	log, err := r.log()
-	if err != nil {
-		return understudy.Site{}, err
-	}
-	if cached := r.cache.Load(); cached != nil && cached.Seq == log.Seq {
-		r.site = cached
-		return *cached, nil
-	}
-	site, err := r.readSite()
-	if err != nil {
-		return understudy.Site{}, err
-	}
-	site.Seq = log.Seq
-	r.site = &site
-	return site, nil
-}
-
-func (r *reader) readSite() (site understudy.Site, err error) {
-	if site.Cameras, err = all(r, cameraRow.camera, byID); err != nil {
-		return site, err
-	}
-	if site.RecordingServers, err = all(r, recordingServerRow.server, byID); err != nil {
-		return site, err
-	}
-	if site.FailoverServers, err = all(r, failoverServerRow.server, byID); err != nil {
-		return site, err
-	}
-	if site.Groups, err = all(r, groupRow.group, byID); err != nil {
-		return site, err
-	}
-	if site.Locks, err = all(r, lockRow.lock, byID); err != nil {
-		return site, err
-	}
-	if site.Moved, err = all(r, movedCameraRow.moved, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("camera") }); err != nil {
-		return site, err
-	}
-	if site.Revoked, err = all(r, revocationRow.revocation, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("server") }); err != nil {
-		return site, err
-	}
-	site.Leases, err = all(r, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery {
-		return q.Where("holder <> ''").Order("camera")
-	})
-	return site, err
-}
-
 func (r *reader) Events(q understudy.EventQuery) ([]understudy.Event, error) {
+	q.After = min(q.After, math.MaxInt64)
 	events, err := all(r, eventRow.event, func(s *bun.SelectQuery) *bun.SelectQuery {
 		s = s.Where("event_row.seq > ?", q.After).Limit(int64(q.Limit))
 		if q.Before > 0 {
@@ -149,7 +112,7 @@ func (r *reader) Events(q understudy.EventQuery) ([]understudy.Event, error) {
 
 // containing is the pattern of texts that have this one in them, in lower case.
 func containing(text string) string {
-	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(text)) + "%"
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_", "[", "![").Replace(strings.ToLower(text)) + "%"
 }
 
 func (r *reader) Epoch(camera understudy.CameraID) (epoch uint64, err error) {

@@ -1,123 +1,131 @@
 // Package sqlstore keeps what the management server knows in an SQL database:
-// SQLite, inside the process.
+// SQLite inside the process, PostgreSQL, or SQL Server. It is one schema and the
+// same queries; what differs is in one file a kind (sqlite.go, postgres.go,
+// sqlserver.go).
+//
+// Nothing that only this process knows decides anything, so that several
+// management servers can work on one database: all that is kept in memory is the
+// site of a certain event, and it is used only while that is the newest.
 package sqlstore
 
 import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/dialect/sqlitedialect"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"understudy"
 	"understudy/internal/management"
 )
 
 const (
-	// busyFor is how long a transaction waits for another process that has the
-	// database. Within this process they queue without it.
+	// busyFor is how long a transaction is tried again when the database is busy or
+	// away. Whoever asked asks again.
 	busyFor    = time.Second
 	retryAfter = 10 * time.Millisecond
-	readers    = 4
+	// longest bounds a transaction, its wait for others of this process included: a
+	// network that swallows everything must not keep all others waiting.
+	longest    = 10 * time.Second
+	maxReaders = 4
 )
+
+// errUnknown is in the error of a commit that was not answered.
+var errUnknown = errors.New("the database went away while it committed")
 
 // Store is a management.Store on an SQL database.
 type Store struct {
-	writer *bun.DB // one connection: transactions happen one after another
-	reader *bun.DB
-	site   atomic.Pointer[understudy.Site] // as it was last read or committed
+	engine          engine
+	writer, readers *bun.DB
+	was             int // the form that it had
+	site            atomic.Pointer[siteOf]
 }
 
 var _ management.Store = (*Store)(nil)
 
-// Open opens the SQLite database in the file at path, and creates or migrates
-// it. Leases must outlive a power cut, or an epoch could be granted twice: every
-// commit is synced.
-func Open(ctx context.Context, path string) (*Store, error) {
-	if err := makePrivate(path); err != nil {
-		return nil, understudy.Errorf(understudy.CodeUnavailable, "the database file cannot be written; give the management server a folder of its own: %w", err)
-	}
-	writer, err := open(path, "_txlock=immediate", 1)
+// Open opens the database of a DSN, and creates or migrates it.
+func Open(ctx context.Context, dsn string) (*Store, error) {
+	s, err := connect(ctx, dsn)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{writer: writer}
-	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	if s.reader, err = open(path, "_query_only=1", readers); err != nil {
+	if s.was, err = s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) prepare(ctx context.Context) error {
-	if err := checkVersion(ctx, s.writer); err != nil {
-		return err
+// Find opens a database that is there and has the form of this version. It
+// changes nothing.
+func Find(ctx context.Context, dsn string) (*Store, error) {
+	e, err := engineOf(dsn)
+	if err == nil {
+		err = e.exists()
 	}
-	return migrate(ctx, s.writer)
+	if err != nil {
+		return nil, err
+	}
+	s, err := connect(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	s.was, err = readForm(ctx, s.readers)
+	if err == nil && s.was < len(steps) {
+		err = understudy.Errorf(understudy.CodeConflict, "the database has form %d, and this version of understudy wants form %d; "+
+			"bring it there with understudy store migrate, or use the version of the database", s.was, len(steps))
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
-// makePrivate creates the file for its owner only, before SQLite would create it
-// for everyone; SQLite gives its journal the same mode.
-func makePrivate(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+func connect(ctx context.Context, dsn string) (*Store, error) {
+	e, err := engineOf(dsn)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return f.Close()
+	s := &Store{engine: e}
+	if s.writer, s.readers, err = e.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.check(ctx, s.writer); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
-func open(path, option string, connections int) (*bun.DB, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, failed("open", err)
-	}
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: fmt.Sprintf(
-		"_busy_timeout=%d&_journal_mode=WAL&_synchronous=FULL&_dqs=0&_defensive=1&%s", busyFor.Milliseconds(), option)}
-	db, err := sql.Open("sqlite", dsn.String())
-	if err != nil {
-		return nil, failed("open", err)
-	}
+// Form returns the form of the database before it was opened, 0 if it was empty, and now.
+func (s *Store) Form() (was, now int) { return s.was, len(steps) }
+
+func limit(db *sql.DB, connections int) {
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	return bun.NewDB(db, sqlitedialect.New()), nil
 }
 
 // Close closes the database.
-func (s *Store) Close() error {
-	var errs []error
-	for _, db := range []*bun.DB{s.reader, s.writer} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
-	}
-	return errors.Join(errs...)
+func (s *Store) Close() error { return errors.Join(s.readers.Close(), s.writer.Close()) }
+
+// Update runs f in one transaction, again if it was surely undone by others or by
+// a database that went away before the commit.
+func (s *Store) Update(ctx context.Context, f func(management.Tx) error) error {
+	return s.again(ctx, func(ctx context.Context) error { return s.update(ctx, f) })
 }
 
-// Update runs f in one transaction, again if the database was busy, within the
-// time that a busy database is waited for.
-func (s *Store) Update(ctx context.Context, f func(management.Tx) error) error {
+// View runs f on one consistent state.
+func (s *Store) View(ctx context.Context, f func(management.Reader) error) error {
+	return s.again(ctx, func(ctx context.Context) error { return s.view(ctx, f) })
+}
+
+func (s *Store) again(ctx context.Context, once func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
 	deadline := time.Now().Add(busyFor)
 	for {
-		site, err := s.update(ctx, f)
-		if err == nil {
-			s.remember(site)
-			return nil
-		}
-		if !busy(err) || !time.Now().Before(deadline) {
+		err := once(ctx)
+		if err == nil || !s.undone(err) || !time.Now().Before(deadline) {
 			return err
 		}
 		select {
@@ -128,53 +136,54 @@ func (s *Store) Update(ctx context.Context, f func(management.Tx) error) error {
 	}
 }
 
-func (s *Store) update(ctx context.Context, f func(management.Tx) error) (*understudy.Site, error) {
-	sqltx, err := s.writer.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, failed("begin", err)
-	}
-	defer func() { _ = sqltx.Rollback() }() // after a commit it does nothing
-	t := &tx{reader{ctx: ctx, db: sqltx, cache: &s.site}}
-	if err := f(t); err != nil {
-		return nil, err
-	}
-	if err := sqltx.Commit(); err != nil {
-		return nil, failed("commit", err)
-	}
-	return t.site, nil
+func (s *Store) undone(err error) bool {
+	return s.engine.busy(err) || s.engine.lost(err) && !errors.Is(err, errUnknown)
 }
 
-// View runs f on one consistent state.
-func (s *Store) View(ctx context.Context, f func(management.Reader) error) error {
-	sqltx, err := s.reader.BeginTx(ctx, nil)
+func (s *Store) update(ctx context.Context, f func(management.Tx) error) error {
+	sqltx, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return failed("begin", err)
+	}
+	defer func() { _ = sqltx.Rollback() }() // after a commit it does nothing
+	t := &tx{s.reader(ctx, sqltx)}
+	if _, err := t.log(s.engine.inTurn); err != nil {
+		return err
+	}
+	if err := f(t); err != nil {
+		return err
+	}
+	if err := sqltx.Commit(); err != nil {
+		if s.engine.busy(err) {
+			return failed("commit", err)
+		}
+		return understudy.Errorf(understudy.CodeUnavailable, "%w, and may have done so or not: %w", errUnknown, err)
+	}
+	s.remember(t.site)
+	return nil
+}
+
+func (s *Store) view(ctx context.Context, f func(management.Reader) error) error {
+	sqltx, err := s.readers.BeginTx(ctx, s.engine.snapshot())
 	if err != nil {
 		return failed("begin", err)
 	}
 	defer func() { _ = sqltx.Rollback() }()
-	r := &reader{ctx: ctx, db: sqltx, cache: &s.site}
-	if err := f(r); err != nil {
+	r := s.reader(ctx, sqltx)
+	if err := f(&r); err != nil {
 		return err
 	}
 	s.remember(r.site)
 	return nil
 }
 
-// remember keeps a committed site for the next reader. It is used only while
-// its number is the database's, so an older one that comes late does no harm.
-func (s *Store) remember(site *understudy.Site) {
-	if site != nil {
-		s.site.Store(site)
-	}
+func (s *Store) reader(ctx context.Context, sqltx bun.Tx) reader {
+	return reader{ctx: ctx, db: sqltx, cache: &s.site}
 }
 
 func failed(what string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return understudy.Errorf(understudy.CodeUnavailable, "the database was not waited for any longer (%s): %w", what, err)
 	}
-	return understudy.Errorf(understudy.CodeUnavailable, "the database failed (%s); see that its disk is well: %w", what, err)
-}
-
-func busy(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
+	return understudy.Errorf(understudy.CodeUnavailable, "the database failed (%s); see that it runs, and that its disk is well: %w", what, err)
 }

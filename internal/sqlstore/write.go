@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/uptrace/bun"
+
 	"understudy"
 	"understudy/internal/management"
 )
@@ -11,17 +13,19 @@ import (
 // tx reads and writes within a transaction.
 type tx struct{ reader }
 
+// lotOf is how many rows a statement writes or selects by key; SQL Server takes 1000.
+const lotOf = 500
+
 // put replaces the row of that primary key, or inserts it.
 func put[R any](t *tx, row *R) error {
-	changed, err := affected(t.db.NewUpdate().Model(row).WherePK().Exec(t.ctx))
-	if err != nil || changed > 0 {
+	if err := gone(t, row); err != nil {
 		return err
 	}
 	return insert(t, row)
 }
 
-func insert[R any](t *tx, row *R) error {
-	_, err := affected(t.db.NewInsert().Model(row).Exec(t.ctx))
+func insert[R any](t *tx, rows *R) error {
+	_, err := affected(t.db.NewInsert().Model(rows).Exec(t.ctx))
 	return err
 }
 
@@ -46,8 +50,17 @@ func affected(res result, err error) (int64, error) {
 }
 
 func (t *tx) PutLog(l management.Log) error {
-	_, err := affected(t.db.NewUpdate().Model((*logRow)(nil)).
-		Set("stream = ?, floor = ?", l.Stream, l.Floor).Where("id = 1").Exec(t.ctx))
+	row, err := t.log(nil)
+	if err != nil {
+		return err
+	}
+	row.Stream, row.Floor = l.Stream, l.Floor
+	return t.putLog(row)
+}
+
+func (t *tx) putLog(row logRow) error {
+	_, err := affected(t.db.NewUpdate().Model(&row).WherePK().Exec(t.ctx))
+	t.row = &row
 	return err
 }
 
@@ -56,15 +69,20 @@ func (t *tx) Append(e understudy.Event) (understudy.Event, error) {
 	if err != nil {
 		return e, err
 	}
-	e.Seq = site.Seq + 1
-	if _, err := affected(t.db.NewUpdate().Model((*logRow)(nil)).Set("seq = ?, head = ?", e.Seq, e.Hash).Where("id = 1").Exec(t.ctx)); err != nil {
+	log, err := t.log(nil)
+	if err != nil {
+		return e, err
+	}
+	log.Seq, log.Head = log.Seq+1, e.Hash
+	e.Seq = log.Seq
+	if err := t.putLog(log); err != nil {
 		return e, err
 	}
 	row := eventToRow(e)
 	if err := insert(t, &row); err != nil {
 		return e, err
 	}
-	for lot := range slices.Chunk(management.CamerasOf(e), 500) {
+	for lot := range slices.Chunk(management.CamerasOf(e), lotOf) {
 		rows := make([]eventCameraRow, len(lot))
 		for i, camera := range lot {
 			rows[i] = eventCameraRow{Camera: camera, Seq: e.Seq}
@@ -73,13 +91,10 @@ func (t *tx) Append(e understudy.Event) (understudy.Event, error) {
 			return e, err
 		}
 	}
-	for _, c := range e.Changes {
-		if err := t.apply(c); err != nil {
-			return e, err
-		}
+	if err := t.applyAll(e.Changes); err != nil {
+		return e, err
 	}
-	after := site.Apply(e)
-	t.site = &after
+	t.site = &siteOf{site.Apply(e), e.Hash}
 	return e, nil
 }
 
@@ -92,7 +107,40 @@ func (t *tx) ForgetEvents(through uint64) error {
 	return nil
 }
 
-// apply makes one change of an event.
+// applyAll makes the changes of an event in their order, leases that follow each
+// other in lots: a takeover moves those of a whole server.
+func (t *tx) applyAll(changes []understudy.Change) error {
+	for len(changes) > 0 {
+		leases := leadingLeases(changes)
+		if len(leases) == 0 {
+			if err := t.apply(changes[0]); err != nil {
+				return err
+			}
+			changes = changes[1:]
+			continue
+		}
+		if err := t.putLeases(leases); err != nil {
+			return err
+		}
+		changes = changes[len(leases):]
+	}
+	return nil
+}
+
+// leadingLeases returns the leases at the beginning, each of another camera, as many as fit a statement.
+func leadingLeases(changes []understudy.Change) (leases []understudy.Lease) {
+	seen := map[understudy.CameraID]bool{}
+	for _, c := range changes {
+		if c.Lease == nil || seen[c.Lease.Camera] || len(leases) == lotOf {
+			break
+		}
+		seen[c.Lease.Camera] = true
+		leases = append(leases, *c.Lease)
+	}
+	return leases
+}
+
+// apply makes one change of an event that is no lease.
 func (t *tx) apply(c understudy.Change) error {
 	switch {
 	case c.Camera != nil:
@@ -107,8 +155,6 @@ func (t *tx) apply(c understudy.Change) error {
 	case c.Group != nil:
 		row := groupToRow(*c.Group)
 		return put(t, &row)
-	case c.Lease != nil:
-		return t.putLease(*c.Lease)
 	case c.GoneCamera != "":
 		if err := gone(t, &cameraRow{ID: c.GoneCamera}); err != nil {
 			return err
@@ -138,22 +184,31 @@ func (t *tx) apply(c understudy.Change) error {
 	return nil
 }
 
-// putLease is the compare-and-swap below all others: whatever was read and
+// putLeases is the compare-and-swap below all others: whatever was read and
 // decided above, a row's epoch only grows.
-func (t *tx) putLease(l understudy.Lease) error {
-	row := leaseToRow(l)
-	changed, err := affected(t.db.NewUpdate().Model(&row).WherePK().Where("epoch < ?", l.Epoch).Exec(t.ctx))
-	if err != nil || changed > 0 {
-		return err
+func (t *tx) putLeases(leases []understudy.Lease) error {
+	rows, cameras := make([]leaseRow, len(leases)), make([]understudy.CameraID, len(leases))
+	wanted := make(map[understudy.CameraID]understudy.Lease, len(leases))
+	for i, l := range leases {
+		rows[i], cameras[i], wanted[l.Camera] = leaseToRow(l), l.Camera, l
 	}
-	had, err := t.Epoch(l.Camera)
+	before, err := all(&t.reader, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("camera IN (?)", bun.List(cameras))
+	})
 	if err != nil {
 		return err
 	}
-	if had >= l.Epoch {
-		return management.EpochConflict(l, had)
+	for _, had := range before {
+		if err := wanted[had.Camera].Above(had.Epoch); err != nil {
+			return err
+		}
 	}
-	return insert(t, &row)
+	if len(before) > 0 {
+		if _, err := affected(t.db.NewDelete().Model((*leaseRow)(nil)).Where("camera IN (?)", bun.List(cameras)).Exec(t.ctx)); err != nil {
+			return err
+		}
+	}
+	return insert(t, &rows)
 }
 
 func (t *tx) PutPassword(camera understudy.CameraID, sealed []byte) error {

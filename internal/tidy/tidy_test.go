@@ -49,7 +49,7 @@ var floors = [][]string{
 }
 
 // testOnly packages are imported by tests only, and may import what they test.
-var testOnly = map[string]bool{"internal/tidy": true, "internal/management/storetest": true, "internal/archive/archivetest": true, "internal/media/mediatest": true, "internal/fmp4/fmp4test": true, "test": true, "test/crash": true, "test/campaign": true}
+var testOnly = map[string]bool{"internal/tidy": true, "internal/management/storetest": true, "internal/sqlstore/pgtest": true, "internal/archive/archivetest": true, "internal/media/mediatest": true, "internal/fmp4/fmp4test": true, "test": true, "test/crash": true, "test/campaign": true}
 
 type source struct {
 	path string // relative to the root, with slashes

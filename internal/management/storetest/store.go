@@ -80,6 +80,15 @@ func fill(tx management.Tx) (everything, error) {
 		tx.PutToken(all.token), tx.PutPassword("a", all.sealed), tx.PutTrigger(all.trigger))
 }
 
+// Fill writes one of everything to an empty store.
+func Fill(t testing.TB, s management.Store) {
+	t.Helper()
+	update(t, s, func(tx management.Tx) error {
+		_, err := fill(tx)
+		return errors.Join(err, tx.PutPreflight(us.Preflight{Server: "fo1", At: aTime}))
+	})
+}
+
 func roundTrip(t *testing.T, s management.Store) {
 	var wrote everything
 	check := func(r management.Reader) error {

@@ -1,22 +1,22 @@
 -- When a camera is recorded and how long footage is kept, as JSON.
-ALTER TABLE cameras ADD COLUMN rule TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE cameras ADD "rule" {{.Text}} NOT NULL DEFAULT '{}';
 
 -- Footage that nobody deletes; 0 is a lock without an end.
 CREATE TABLE locks (
-    id     TEXT    PRIMARY KEY,
-    camera TEXT    NOT NULL,
-    start  INTEGER NOT NULL,
-    finish INTEGER NOT NULL,
-    owner  TEXT    NOT NULL,
-    reason TEXT    NOT NULL,
-    until  INTEGER NOT NULL
-) STRICT;
+    id     {{.ID}} PRIMARY KEY,
+    camera {{.Text}} NOT NULL,
+    start  {{.Number}} NOT NULL,
+    finish {{.Number}} NOT NULL,
+    owner  {{.Text}} NOT NULL,
+    reason {{.Text}} NOT NULL,
+    until  {{.Number}} NOT NULL
+){{.Strict}};
 
 -- Events that were told lately, so that one that is told again is known.
 CREATE TABLE triggers (
-    id      TEXT    PRIMARY KEY,
-    told    INTEGER NOT NULL,
-    content TEXT    NOT NULL
-) STRICT;
+    id      {{.ID}} PRIMARY KEY,
+    told    {{.Number}} NOT NULL,
+    content {{.Text}} NOT NULL
+){{.Strict}};
 
 CREATE INDEX triggers_by_time ON triggers (told);

@@ -1,6 +1,6 @@
 -- Whose certificates are believed no more, if they were made before a time.
 CREATE TABLE revocations (
-    server      TEXT    PRIMARY KEY,
-    made_before INTEGER NOT NULL,
-    reason      TEXT    NOT NULL
-) STRICT;
+    server      {{.ID}} PRIMARY KEY,
+    made_before {{.Number}} NOT NULL,
+    reason      {{.Text}} NOT NULL
+){{.Strict}};
