@@ -64,6 +64,8 @@ func Part(ctx context.Context, name string, in io.Reader, out io.Writer) error {
 		err = decoded(line, func(o floorOrders) error { return discard(ctx, o, out) })
 	case "recorder":
 		err = decoded(line, func(o recorderOrders) error { return recordAll(ctx, o, out) })
+	case "push":
+		err = decoded(line, func(o pushOrders) error { return push(ctx, o, out) })
 	default:
 		return understudy.Errorf(understudy.CodeNotFound, "a benchmark has no part %q", name)
 	}
