@@ -218,8 +218,11 @@ type User struct {
 
 // Session is a signed-in user.
 type Session struct {
-	Token   Secret    `json:"token" doc:"Bearer of the session"`
+	ID      string    `json:"id" doc:"Names the session, and opens nothing"`
+	Token   Secret    `json:"token,omitempty" doc:"Bearer of the session; told once"`
 	User    User      `json:"user"`
+	Address string    `json:"address,omitempty" doc:"Where the user signed in from"`
+	Began   time.Time `json:"began"`
 	Expires time.Time `json:"expires"`
 }
 

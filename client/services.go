@@ -247,6 +247,16 @@ func (c *Client) DeleteUser(ctx context.Context, name string) error {
 	return c.do(ctx, http.MethodDelete, "/users/"+url.PathEscape(name), nil, nil)
 }
 
+// Sessions returns the user's sessions that go on, and an administrator's client everyone's.
+func (c *Client) Sessions(ctx context.Context) ([]understudy.Session, error) {
+	return ask[[]understudy.Session](ctx, c, call{path: "/sessions"})
+}
+
+// EndSession ends the session of that id.
+func (c *Client) EndSession(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodDelete, "/sessions/"+url.PathEscape(id), nil, nil)
+}
+
 // SignIn implements understudy.UserService; the client uses the session from then on.
 func (c *Client) SignIn(ctx context.Context, name string, password understudy.Secret) (understudy.Session, error) {
 	body := struct {

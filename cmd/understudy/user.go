@@ -11,7 +11,7 @@ import (
 
 func userCommand() *cobra.Command {
 	c := &cobra.Command{Use: "user", Short: "List, add, change and remove users"}
-	c.AddCommand(userListCommand(), userPutCommand(), userRemoveCommand())
+	c.AddCommand(userListCommand(), userPutCommand(), userRemoveCommand(), userSessionsCommand(), userEndCommand())
 	return c
 }
 

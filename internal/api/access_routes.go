@@ -56,6 +56,16 @@ func (s *server) accessRoutes() {
 		func(ctx context.Context, _ *struct{}) (*answer[understudy.MediaToken], error) {
 			return one(s.Authority.SignToken(understudy.Asker(ctx), tokenAge))
 		})
+	operation(s, route{method: "GET", path: "/sessions", access: anyUser, tag: "access", summary: "List one's own sessions; an administrator sees everyone's"},
+		func(ctx context.Context, _ *struct{}) (*answer[[]understudy.Session], error) {
+			return list(s.Services.Sessions(ctx, owner(ctx)))
+		})
+	operation(s, route{method: "DELETE", path: "/sessions/{name}", access: anyUser, tag: "access", summary: "End one's own session; an administrator ends anyone's"},
+		func(ctx context.Context, in *struct {
+			ID string `path:"name"`
+		}) (*nothing, error) {
+			return done(s.Services.EndSession(ctx, owner(ctx), in.ID))
+		})
 	administer := may(understudy.ActionAdminister)
 	operation(s, route{method: "GET", path: "/users", access: administer, tag: "users", summary: "List the users"},
 		func(ctx context.Context, _ *struct{}) (*answer[[]understudy.User], error) {
@@ -78,6 +88,15 @@ func (s *server) accessRoutes() {
 			return done(s.Services.DeleteUser(ctx, in.Name))
 		})
 	s.joinRoutes()
+}
+
+// owner is whose sessions the asker may see and end; empty is everyone's.
+func owner(ctx context.Context) string {
+	asker := understudy.Asker(ctx)
+	if asker.May(understudy.ActionAdminister, "") == nil {
+		return ""
+	}
+	return asker.User
 }
 
 // sameName lets a body leave out the name that the path has; another one is a mistake.

@@ -72,6 +72,8 @@ var rules = map[string]rule{
 	"GET /relay/{server}/{path...}":                   {path: "GET /relay/none-such/v1/x", allowed: known},
 	"POST /api/v1/media-tokens":                       {allowed: people},
 	"POST /api/v1/sign-out":                           {allowed: people},
+	"GET /api/v1/sessions":                            {allowed: people},
+	"DELETE /api/v1/sessions/{name}":                  {path: "DELETE /api/v1/sessions/none-such", allowed: people},
 	"GET /api/v1/users":                               {allowed: []string{ada}},
 	"PUT /api/v1/users/{name}":                        {path: "PUT /api/v1/users/bob", body: `{}`, allowed: []string{ada}},
 	"DELETE /api/v1/users/{name}":                     {path: "DELETE /api/v1/users/none-such", allowed: []string{ada}},
@@ -255,6 +257,25 @@ func TestObjects(t *testing.T) {
 		if status != http.StatusOK || !strings.Contains(text, "lobby") || strings.Contains(text, `"account"`) != (who != vera) {
 			t.Errorf("%s by %s must tell of lobby, and what it cost to those who may play it, got %d %s", incident, who, status, text)
 		}
+	}
+	if _, text := askers[vera].ask(t, "GET", "https://"+s.address+base+"/sessions", ""); !strings.Contains(text, `"vera"`) || strings.Contains(text, `"olga"`) {
+		t.Errorf("vera sees her own sessions, saw %s", text)
+	}
+	_, all := askers[ada].ask(t, "GET", "https://"+s.address+base+"/sessions", "")
+	var sessions []understudy.Session
+	check(t, json.Unmarshal([]byte(all), &sessions))
+	for _, session := range sessions {
+		if path := "/sessions/" + session.ID; session.User.Name == "olga" {
+			if status, text := askers[vera].ask(t, "DELETE", "https://"+s.address+base+path, ""); status != http.StatusNotFound {
+				t.Errorf("vera ends olga's session: %d %s", status, text)
+			}
+			if status, text := askers[ada].ask(t, "DELETE", "https://"+s.address+base+path, ""); status != http.StatusNoContent {
+				t.Errorf("an administrator ends olga's session: %d %s", status, text)
+			}
+		}
+	}
+	if status, text := askers[olga].ask(t, "GET", "https://"+s.address+base+"/me", ""); status != http.StatusUnauthorized {
+		t.Errorf("olga's session was ended, but she is answered %d %s", status, text)
 	}
 	for _, path := range []string{"/site", "/cameras", "/events", "/status", "/incidents", incident, incident + "/report"} {
 		_, text := askers[vera].ask(t, "GET", "https://"+s.address+base+path, "")

@@ -24,6 +24,9 @@ type Services interface {
 	understudy.ManagementService
 	// BeginSession is a session for who was proven elsewhere and has no account here.
 	BeginSession(ctx context.Context, i understudy.Identity, until time.Time) (understudy.Session, error)
+	// Sessions are those that go on, of a user or, for an empty name, of everyone.
+	Sessions(ctx context.Context, user string) ([]understudy.Session, error)
+	EndSession(ctx context.Context, user, id string) error
 	Setup(ctx context.Context, code understudy.Secret, user string, password understudy.Secret) (understudy.User, error)
 	CreateJoinToken(ctx context.Context, role understudy.Role, id understudy.ServerID, ttl time.Duration) (understudy.Secret, error)
 	UseJoinToken(ctx context.Context, secret understudy.Secret, key [32]byte, as understudy.Role) (understudy.Role, understudy.ServerID, error)

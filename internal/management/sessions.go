@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"time"
@@ -86,7 +87,7 @@ func from(address string) string {
 
 func (m *Management) beginSession(ctx context.Context, checked Account, address string) (understudy.Session, error) {
 	secret, hash := newSecret()
-	session := understudy.Session{Token: secret}
+	session := understudy.Session{ID: hash.name(), Token: secret, Address: address}
 	err := m.update(ctx, func(tx *change) error {
 		account, ok, err := tx.Account(checked.User.Name)
 		if err != nil {
@@ -98,9 +99,8 @@ func (m *Management) beginSession(ctx context.Context, checked Account, address 
 		if err := tx.makeRoom(account.User.Name); err != nil {
 			return err
 		}
-		session.User, session.Expires = account.User, tx.now.Add(sessionAge)
-		token := Token{Hash: hash, Purpose: PurposeSession, User: account.User.Name, Created: tx.now, Expires: session.Expires}
-		return tx.putSession(token, address)
+		session.User, session.Began, session.Expires = account.User, tx.now, tx.now.Add(sessionAge)
+		return tx.putSession(Token{Hash: hash, User: account.User.Name, Address: address, Expires: session.Expires})
 	})
 	if err != nil {
 		return understudy.Session{}, err
@@ -118,16 +118,16 @@ func (m *Management) BeginSession(ctx context.Context, i understudy.Identity, un
 	address := i.Address
 	i.Address = ""
 	secret, hash := newSecret()
-	session := understudy.Session{Token: secret, User: understudy.User{Name: i.User, Role: nearest(i), Cameras: i.Cameras}}
+	session := understudy.Session{ID: hash.name(), Token: secret, Address: address, User: understudy.User{Name: i.User, Role: nearest(i), Cameras: i.Cameras}}
 	err := m.update(ctx, func(tx *change) error {
 		if err := tx.makeRoom(i.User); err != nil {
 			return err
 		}
-		session.User.Created, session.Expires = tx.now, tx.now.Add(sessionAge)
+		session.User.Created, session.Began, session.Expires = tx.now, tx.now, tx.now.Add(sessionAge)
 		if until = until.UTC().Truncate(time.Microsecond); until.Before(session.Expires) {
 			session.Expires = until
 		}
-		return tx.putSession(Token{Hash: hash, Purpose: PurposeSession, User: i.User, Visitor: &i, Created: tx.now, Expires: session.Expires}, address)
+		return tx.putSession(Token{Hash: hash, User: i.User, Visitor: &i, Address: address, Expires: session.Expires})
 	})
 	if err != nil {
 		return understudy.Session{}, err
@@ -145,13 +145,14 @@ func nearest(i understudy.Identity) understudy.UserRole {
 	return understudy.RoleViewer
 }
 
-func (tx *change) putSession(t Token, address string) error {
+func (tx *change) putSession(t Token) error {
+	t.Purpose, t.Created = PurposeSession, tx.now
 	if err := tx.PutToken(t); err != nil {
 		return err
 	}
 	return tx.record(understudy.Event{
 		Kind: understudy.EventAccess, Actor: understudy.Identity{User: t.User}.String(),
-		Sentence: oneSentence(fmt.Sprintf("%s signed in%s.", t.User, from(address))),
+		Sentence: oneSentence(fmt.Sprintf("%s signed in%s.", t.User, from(t.Address))),
 	})
 }
 
@@ -240,5 +241,63 @@ func (m *Management) SignOut(ctx context.Context, token understudy.Secret) error
 			Kind: understudy.EventAccess, Actor: understudy.Identity{User: t.User}.String(),
 			Sentence: fmt.Sprintf("%s signed out.", t.User),
 		})
+	})
+}
+
+// name is what a session is called by: too little of the hash to be taken for it.
+func (h TokenHash) name() string { return hex.EncodeToString(h[:8]) }
+
+// Sessions returns the sessions that go on, the newest first, without their
+// tokens: a user's, or everyone's for an empty name.
+func (m *Management) Sessions(ctx context.Context, user string) ([]understudy.Session, error) {
+	var sessions []understudy.Session
+	err := m.store.View(ctx, func(r Reader) error {
+		tokens, err := r.Tokens(PurposeSession)
+		if err != nil {
+			return err
+		}
+		accounts, err := r.Accounts()
+		if err != nil {
+			return err
+		}
+		users := map[string]understudy.User{}
+		for _, a := range accounts {
+			users[a.User.Name] = a.User
+		}
+		sessions = nil
+		for _, t := range slices.Backward(tokens) {
+			if user != "" && t.User != user || !t.Expires.After(m.now()) {
+				continue
+			}
+			of := users[t.User]
+			if t.Visitor != nil {
+				of = understudy.User{Name: t.User, Role: nearest(*t.Visitor), Cameras: t.Visitor.Cameras, Created: t.Created}
+			}
+			sessions = append(sessions, understudy.Session{ID: t.Hash.name(), User: of, Address: t.Address, Began: t.Created, Expires: t.Expires})
+		}
+		return nil
+	})
+	return sessions, err
+}
+
+// EndSession ends the session of that id, of a user or, for an empty name, of
+// anyone. CodeNotFound when there is none, or it is somebody else's.
+func (m *Management) EndSession(ctx context.Context, user, id string) error {
+	return m.update(ctx, func(tx *change) error {
+		tokens, err := tx.Tokens(PurposeSession)
+		if err != nil {
+			return err
+		}
+		for _, t := range tokens {
+			if t.Hash.name() != id || user != "" && t.User != user {
+				continue
+			}
+			if err := tx.DeleteToken(t.Hash); err != nil {
+				return err
+			}
+			return tx.record(understudy.Event{Kind: understudy.EventAccess,
+				Sentence: oneSentence(fmt.Sprintf("A session of %s%s was ended.", t.User, from(t.Address)))})
+		}
+		return understudy.Errorf(understudy.CodeNotFound, "there is no session %.40q; it may have ended by itself", id)
 	})
 }

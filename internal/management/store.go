@@ -126,6 +126,7 @@ type Token struct {
 	Purpose Purpose
 	User    string               // whose session
 	Visitor *understudy.Identity // whose session, for who has no account: what they may do while it lasts
+	Address string               // where the session began
 	Server  understudy.ServerID  // that may join
 	Role    understudy.Role      // in which it may join
 	Created time.Time

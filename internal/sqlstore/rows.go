@@ -320,11 +320,12 @@ type tokenRow struct {
 	Used          int64
 	UsedBy        []byte
 	Visitor       understudy.Identity // of an account there is none
+	Address       string
 }
 
 func tokenToRow(t management.Token) tokenRow {
 	row := tokenRow{Hash: t.Hash[:], Purpose: t.Purpose, Account: t.User, Server: t.Server, Role: t.Role,
-		Created: micros(t.Created), Expires: micros(t.Expires), Used: micros(t.Used), UsedBy: t.UsedBy[:]}
+		Created: micros(t.Created), Expires: micros(t.Expires), Used: micros(t.Used), UsedBy: t.UsedBy[:], Address: t.Address}
 	if t.Visitor != nil {
 		row.Visitor = *t.Visitor
 	}
@@ -333,7 +334,7 @@ func tokenToRow(t management.Token) tokenRow {
 
 func (r tokenRow) token() management.Token {
 	t := management.Token{Purpose: r.Purpose, User: r.Account, Server: r.Server, Role: r.Role,
-		Created: instant(r.Created), Expires: instant(r.Expires), Used: instant(r.Used)}
+		Created: instant(r.Created), Expires: instant(r.Expires), Used: instant(r.Used), Address: r.Address}
 	copy(t.Hash[:], r.Hash)
 	copy(t.UsedBy[:], r.UsedBy)
 	if r.Visitor.User != "" {

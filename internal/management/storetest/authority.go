@@ -389,8 +389,37 @@ func users(t *testing.T, s management.Store) {
 	want(t, m.DeleteUser(background, "ada"), us.CodeNotFound)
 	want(t, second(m.Identify(background, session.Token)), us.CodeUnauthenticated)
 	visitors(t, m)
+	sessions(t, m)
 	accessEvents(t, m)
 	isFolded(t, m)
+}
+
+// sessions are seen and ended by their owner and by whoever may see all.
+func sessions(t *testing.T, m *management.Management) {
+	begin := func(user, address string) us.Session {
+		i := us.Identity{User: user, Address: address}.With(us.RoleViewer, []us.CameraID{us.AllCameras})
+		return must[us.Session](t)(m.BeginSession(background, i, time.Now().Add(time.Hour)))
+	}
+	first, next, other := begin("dave@EXAMPLE.COM", "10.0.0.1"), begin("dave@EXAMPLE.COM", "10.0.0.2"), begin("erin@EXAMPLE.COM", "10.0.0.3")
+	shown := func(sessions ...us.Session) []us.Session {
+		for i := range sessions {
+			sessions[i].Token = ""
+		}
+		return sessions
+	}
+	same(t, "dave's sessions", must[[]us.Session](t)(m.Sessions(background, "dave@EXAMPLE.COM")), shown(next, first))
+	if all := must[[]us.Session](t)(m.Sessions(background, "")); len(all) < 3 || all[0].ID != other.ID {
+		t.Errorf("everyone's sessions are %+v", all)
+	}
+	want(t, m.EndSession(background, "erin@EXAMPLE.COM", first.ID), us.CodeNotFound)
+	want(t, m.EndSession(background, "", string(first.Token)), us.CodeNotFound)
+	want(t, second(m.Identify(background, first.Token)), "")
+	want(t, m.EndSession(background, "dave@EXAMPLE.COM", first.ID), "")
+	want(t, second(m.Identify(background, first.Token)), us.CodeUnauthenticated)
+	want(t, second(m.Identify(background, us.Secret(next.ID))), us.CodeUnauthenticated)
+	want(t, m.EndSession(background, "", other.ID), "")
+	want(t, second(m.Identify(background, other.Token)), us.CodeUnauthenticated)
+	same(t, "what goes on", must[[]us.Session](t)(m.Sessions(background, "dave@EXAMPLE.COM")), shown(next))
 }
 
 // visitors have a session and no account.

@@ -68,7 +68,7 @@ func fill(tx management.Tx) (everything, error) {
 		claim: management.ClaimRecord{ID: "claim-01", Digest: [32]byte{1, 2}, At: aTime, Seq: 1, Granted: []us.Lease{l},
 			Refused: []us.Refusal{{Camera: "b", Reason: "why not", Lease: l}}},
 		account: management.Account{User: us.User{Name: "ada", Role: us.RoleOperator, Cameras: []us.CameraID{"a", "b"}, Created: aTime}, Hash: "$argon2id$x"},
-		token: management.Token{Hash: management.TokenHash{9}, Purpose: management.PurposeJoin, User: "u", Server: "fo1", Role: us.RoleFailover,
+		token: management.Token{Hash: management.TokenHash{9}, Purpose: management.PurposeJoin, User: "u", Server: "fo1", Role: us.RoleFailover, Address: "10.0.0.9",
 			Visitor: &us.Identity{User: "ada@EXAMPLE.COM", Actions: us.RoleViewer.Actions(), Cameras: []us.CameraID{us.AllCameras},
 				Also: map[us.Action][]us.CameraID{us.ActionPlayback: {"lobby"}}},
 			Created: aTime, Expires: aTime.Add(time.Hour), Used: aTime.Add(time.Minute), UsedBy: [32]byte{7}},
