@@ -1,2 +1,2 @@
 -- Where a session began.
-ALTER TABLE tokens ADD COLUMN address TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD address {{.Text}} NOT NULL DEFAULT '';
