@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"understudy"
+	"understudy/client"
 	"understudy/internal/identity"
 )
 
@@ -49,6 +51,9 @@ func signInCommand() *cobra.Command {
 				return err
 			}
 			s.Token = signed.Token
+			if s.Addresses, err = withPeers(cmd.Context(), site, address); err != nil {
+				return err
+			}
 			if err := s.save(); err != nil {
 				return err
 			}
@@ -61,6 +66,25 @@ func signInCommand() *cobra.Command {
 	c.Flags().StringVar(&fingerprint, "fingerprint", "", "SHA-256 of the CA certificate, as the management server prints it")
 	_ = c.MarkFlagRequired("user") // fails only for a flag that does not exist
 	return c
+}
+
+// withPeers adds the site's other management servers, for the day on which this one is away.
+func withPeers(ctx context.Context, site *client.Client, address string) ([]string, error) {
+	text, err := site.Trust(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var trust identity.Trust
+	if err := json.Unmarshal(text, &trust); err != nil {
+		return nil, understudy.Errorf(understudy.CodeInvalid, "where the management servers are could not be read: %w", err)
+	}
+	all := []string{address}
+	for _, other := range trust.Management {
+		if other != address {
+			all = append(all, other)
+		}
+	}
+	return all, nil
 }
 
 // trustedCA returns the CA certificate (PEM) that the user vouches for.

@@ -44,9 +44,14 @@ type Options struct {
 	CutMerge bool
 	// NoManagement kills the management server just before the fault.
 	NoManagement bool
-	Keep         string       // folder to keep stores, logs and exports in; empty keeps nothing
-	Binary       string       // the understudy program; empty is this one
-	Say          func(string) // progress, a sentence each
+	// Managements is how many management servers there are, on one Store (a DSN). KillManagement
+	// kills the one that everybody asks first just before the fault; it is back with the recording server.
+	Managements    int
+	Store          string
+	KillManagement bool
+	Keep           string       // folder to keep stores, logs and exports in; empty keeps nothing
+	Binary         string       // the understudy program; empty is this one
+	Say            func(string) // progress, a sentence each
 }
 
 var faults = []site.Fault{site.FaultKill, site.FaultStop, site.FaultHang, site.FaultDisk, site.FaultCameras}
@@ -113,7 +118,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	defer release()
 	up, err := site.Up(ctx, site.Options{
 		Dir: dir, Binary: o.Binary, Layout: layout, Network: network, Ports: [2]int{8080, 8443},
-		GOP: o.testGOP(), KeyOnPlay: o.KeyOnPlay, HoldDown: holdDown, Say: o.Say,
+		GOP: o.testGOP(), KeyOnPlay: o.KeyOnPlay, HoldDown: holdDown, Say: o.Say, Managements: o.Managements, Store: o.Store,
 	})
 	if err != nil {
 		return Result{}, err
@@ -147,6 +152,8 @@ func (o *Options) validate() error {
 		return understudy.Errorf(understudy.CodeInvalid, "a drill takes 1 to 500 test cameras, found %d", o.Cameras)
 	case o.Others < 0 || o.Others > 500 || o.Others > 0 && (len(o.Real) > 0 || o.CutMerge):
 		return understudy.Errorf(understudy.CodeInvalid, "a drill takes up to 500 test cameras of another server, and none beside real cameras or cuts; found %d", o.Others)
+	case o.Managements > 1 && o.Store == "", o.KillManagement && o.Managements < 2, o.KillManagement && o.NoManagement:
+		return understudy.Errorf(understudy.CodeInvalid, "several management servers need a store that all reach, and one of several is killed or the only one; found %d", o.Managements)
 	case o.NoManagement && o.CutMerge:
 		return understudy.Errorf(understudy.CodeInvalid, "a drill goes without the management server or cuts the merge, not both")
 	case o.GOP < 200*time.Millisecond || o.GOP > 20*time.Second:
@@ -245,6 +252,10 @@ func (r *rehearsal) acts(watching context.Context) []act {
 		{"bringing the recording server back", r.cure},
 		{"waiting for the failback", r.awaitFailback},
 		{"waiting for the footage to go home", r.awaitMerge},
+	}
+	if r.options.KillManagement {
+		acts = slices.Insert(acts, 3, act{"starting the management server again", r.returnManagement})
+		acts = slices.Insert(acts, 1, act{"killing one of the management servers", r.loseManagement})
 	}
 	if r.options.NoManagement {
 		acts = slices.Insert(acts, 3, act{"starting the management server again", r.returnManagement})

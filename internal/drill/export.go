@@ -27,7 +27,7 @@ const (
 // measure turns the noted moments into figures.
 func (r *rehearsal) measure() Result {
 	o := r.options
-	result := Result{Mode: o.Mode, Fault: o.Fault, NoManagement: o.NoManagement, Cameras: len(r.own()), GOP: o.GOP.Seconds(), StandbyMemory: float64(r.memory) / (1 << 20)}
+	result := Result{Mode: o.Mode, Fault: o.Fault, NoManagement: o.NoManagement, Managements: o.Managements, KilledOne: o.KillManagement, Cameras: len(r.own()), GOP: o.GOP.Seconds(), StandbyMemory: float64(r.memory) / (1 << 20)}
 	if r.fault.IsZero() {
 		return result
 	}

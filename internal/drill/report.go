@@ -16,6 +16,8 @@ type Result struct {
 	Mode         Mode       `json:"mode"`
 	Fault        site.Fault `json:"fault"`
 	NoManagement bool       `json:"no_management,omitempty"` // the management server was dead before the fault
+	Managements  int        `json:"managements,omitempty"`
+	KilledOne    bool       `json:"management_killed,omitempty"` // of several, just before the fault
 	Cameras      int        `json:"cameras"`
 	GOP          float64    `json:"gop_s"`
 

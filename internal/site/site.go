@@ -7,20 +7,16 @@ package site
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"understudy"
 	"understudy/client"
-	"understudy/internal/identity"
 )
 
 // Layout is who is to be there. Addresses are filled in.
@@ -35,13 +31,17 @@ type Layout struct {
 
 // Options say how a site is brought up.
 type Options struct {
-	Dir      string // folder for everything: configuration, stores, logs
-	Binary   string // the understudy program; empty is this one
-	Layout   Layout
-	Network  string        // loopback network of the servers, such as "127.0.0."
-	Ports    [2]int        // HTTP and HTTPS of the management server; free ones where they are taken
-	GOP      time.Duration // of the test cameras; 0 as the clip has it
-	HoldDown time.Duration // before a failback; 0 is the default
+	Dir     string // folder for everything: configuration, stores, logs
+	Binary  string // the understudy program; empty is this one
+	Layout  Layout
+	Network string // loopback network of the servers, such as "127.0.0."
+	Ports   [2]int // HTTP and HTTPS of the management servers; free ones where they are taken
+	// Managements is how many management servers there are, 0 for one; several need a Store that
+	// all of them reach. Store is its DSN; empty is the file of each.
+	Managements int
+	Store       string
+	GOP         time.Duration // of the test cameras; 0 as the clip has it
+	HoldDown    time.Duration // before a failback; 0 is the default
 	// KeyOnPlay lets the test cameras send a key frame as soon as a session begins to play.
 	KeyOnPlay bool
 	Plain     bool // also serve media without TLS
@@ -106,7 +106,7 @@ func Up(ctx context.Context, o Options) (_ *Site, err error) {
 		return nil, understudy.Errorf(understudy.CodeUnavailable, "the folder of the site could not be made: %w", err)
 	}
 	hosts := &addresses{network: o.Network, next: 1, place: o.Place}
-	for _, step := range []func(context.Context, *addresses) error{s.startManagement, s.startServers, s.startCameras} {
+	for _, step := range []func(context.Context, *addresses) error{s.startManagements, s.startServers, s.startCameras} {
 		if err := step(ctx, hosts); err != nil {
 			return nil, err
 		}
@@ -171,60 +171,6 @@ func (s *Site) metricsAt(host string) map[string]string {
 		return nil
 	}
 	return map[string]string{"listen": join(host, s.options.Metrics)}
-}
-
-func (s *Site) startManagement(ctx context.Context, hosts *addresses) error {
-	s.options.Say("starting the management server")
-	host, ports, err := hosts.host(ctx, Management, s.options.Ports[0], s.options.Ports[1])
-	if err != nil {
-		return err
-	}
-	data := s.Folder(Management)
-	file, err := s.write(Management, map[string]any{
-		"data": data, "hosts": []string{host, "localhost"}, "http": join(host, ports[0]), "https": join(host, ports[1]), "demo_control": s.options.Demo,
-		"metrics": s.metricsAt(host),
-	})
-	if err != nil {
-		return err
-	}
-	process, err := s.start(Management, "management", "--config", file)
-	if err != nil {
-		return err
-	}
-	s.HTTP = join(host, ports[0])
-	s.URL = "https://" + strings.TrimSuffix(join(host, ports[1]), ":443")
-	var code []byte
-	err = until(ctx, "the management server to print its setup code", process, func(context.Context) bool {
-		ca, caErr := os.ReadFile(filepath.Join(data, "ca.pem"))
-		c, codeErr := os.ReadFile(filepath.Join(data, "setup-code"))
-		s.CA, code = ca, c
-		return caErr == nil && codeErr == nil && len(code) > 0
-	})
-	if err != nil {
-		return err
-	}
-	config, err := identity.UserTLS(s.CA)
-	if err != nil {
-		return err
-	}
-	verify, err := identity.StatementVerifier(s.CA)
-	if err != nil {
-		return err
-	}
-	s.Client, err = client.New(client.Config{Addresses: []string{s.URL}, TLS: func(understudy.ServerID) *tls.Config { return config }, Verify: verify})
-	if err != nil {
-		return err
-	}
-	var last error
-	err = until(ctx, "the management server to answer", process, func(ctx context.Context) bool {
-		last = s.Client.Setup(ctx, understudy.Secret(strings.TrimSpace(string(code))), s.User, s.Password)
-		return last == nil || understudy.CodeOf(last) != understudy.CodeUnavailable
-	})
-	if err := errors.Join(err, last); err != nil {
-		return err
-	}
-	_, err = s.Client.SignIn(ctx, s.User, s.Password)
-	return err
 }
 
 func (s *Site) startServers(ctx context.Context, hosts *addresses) error {
