@@ -59,6 +59,7 @@ func runChannel(ctx context.Context, c config.Channel, token string) error {
 		return err
 	}
 	followed := newTrusting(site, node)
+	node.Hears(site.Heard)
 	hub := channel.NewHub(channel.Config{Feed: followed, History: site, Identify: identify.Identify, Log: log})
 	handler := api.NewChannel(identify, hub, channelReady(hub), portOf(listeners[1]), log)
 	g, ctx := errgroup.WithContext(ctx)

@@ -55,6 +55,7 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 		return nil, err
 	}
 	m.followed = newTrusting(m.site, m.node)
+	m.node.Hears(m.site.Heard)
 	m.log = m.log.With("server", m.node.ID())
 	m.outbox = outbox.New(m.node.ID(), m.site.Report, m.node, m.log)
 	if m.store, err = openStore(ctx, c.Storage, storage.Config{Server: m.node.ID(), Log: m.log, Events: m.outbox.Report}); err != nil {

@@ -30,6 +30,7 @@ type Node struct {
 	subject subject
 	current atomic.Pointer[credentials]
 	peers   peers
+	heard   atomic.Pointer[func() time.Time] // nil: it does not matter
 
 	mu   sync.Mutex // held while file is changed and written
 	file nodeFile

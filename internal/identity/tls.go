@@ -105,13 +105,26 @@ func (n *Node) verifyPeer(leaf *x509.Certificate) (subject, error) {
 	return peer, n.current.Load().trust.believes(peer, leaf)
 }
 
-// now is the time by which certificates of peers are judged: never before this
-// node's own was made, so that servers that start without a clock (1970) still
+// grace is how long a certificate is believed beyond its end while no management
+// server is heard, which alone could give its owner another.
+const grace = 7 * 24 * time.Hour
+
+// now is the time by which certificates of peers are judged. It stands still while
+// no management server is heard, for a week at most, and is never before this
+// node's own certificate was made, so that servers that start without a clock (1970) still
 // know each other.
 func (n *Node) now() time.Time {
-	now, floor := time.Now(), issued(n.current.Load().certificate.Leaf)
-	if now.Before(floor) {
+	now := time.Now()
+	if heard := n.heard.Load(); heard != nil {
+		if away := now.Sub((*heard)()); away > 0 {
+			now = now.Add(-min(away, grace))
+		}
+	}
+	if floor := issued(n.current.Load().certificate.Leaf); now.Before(floor) {
 		return floor
 	}
 	return now
 }
+
+// Hears tells the node when a management server was last heard; zero: not yet.
+func (n *Node) Hears(last func() time.Time) { n.heard.Store(&last) }
