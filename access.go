@@ -214,6 +214,8 @@ type User struct {
 	// Cameras that the role holds for; AllCameras for every one.
 	Cameras []CameraID `json:"cameras"`
 	Created time.Time  `json:"created"`
+	// SecondFactor says that a code is needed to sign in; its owner turns it on.
+	SecondFactor bool `json:"second_factor,omitempty" readOnly:"true"`
 }
 
 // Session is a signed-in user.

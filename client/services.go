@@ -259,10 +259,16 @@ func (c *Client) EndSession(ctx context.Context, id string) error {
 
 // SignIn implements understudy.UserService; the client uses the session from then on.
 func (c *Client) SignIn(ctx context.Context, name string, password understudy.Secret) (understudy.Session, error) {
+	return c.SignInWithCode(ctx, name, password, "")
+}
+
+// SignInWithCode is SignIn with a code of the second factor, for who has one.
+func (c *Client) SignInWithCode(ctx context.Context, name string, password, code understudy.Secret) (understudy.Session, error) {
 	body := struct {
 		Name     string            `json:"name"`
 		Password understudy.Secret `json:"password"`
-	}{name, password}
+		Code     understudy.Secret `json:"code,omitempty"`
+	}{name, password, code}
 	var session understudy.Session
 	if err := c.send(ctx, call{method: http.MethodPost, path: "/sign-in", in: body, out: &session, token: new(understudy.Secret)}); err != nil {
 		return understudy.Session{}, err

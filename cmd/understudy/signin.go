@@ -23,7 +23,7 @@ import (
 )
 
 func signInCommand() *cobra.Command {
-	var user, ca, fingerprint string
+	var user, ca, fingerprint, code string
 	c := &cobra.Command{
 		Use:   "sign-in https://ADDRESS",
 		Short: "Sign in at a site; the commands that follow use it",
@@ -46,7 +46,7 @@ func signInCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			signed, err := site.SignIn(cmd.Context(), user, password)
+			signed, err := site.SignInWithCode(cmd.Context(), user, password, understudy.Secret(code))
 			if err != nil {
 				return err
 			}
@@ -62,6 +62,7 @@ func signInCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&user, "user", "", "name of the user")
+	c.Flags().StringVar(&code, "code", "", "code of the second factor, for who has one")
 	c.Flags().StringVar(&ca, "ca", "", "file with the installation's CA certificate (PEM)")
 	c.Flags().StringVar(&fingerprint, "fingerprint", "", "SHA-256 of the CA certificate, as the management server prints it")
 	_ = c.MarkFlagRequired("user") // fails only for a flag that does not exist

@@ -11,7 +11,7 @@ import (
 
 func userCommand() *cobra.Command {
 	c := &cobra.Command{Use: "user", Short: "List, add, change and remove users"}
-	c.AddCommand(userListCommand(), userPutCommand(), userRemoveCommand(), userSessionsCommand(), userEndCommand())
+	c.AddCommand(userListCommand(), userPutCommand(), userRemoveCommand(), userSessionsCommand(), userEndCommand(), userSecondCommand(), userResetSecondCommand())
 	return c
 }
 
@@ -32,9 +32,13 @@ func userListCommand() *cobra.Command {
 		}
 		var rows [][]string
 		for _, u := range users {
-			rows = append(rows, []string{u.Name, string(u.Role), fmt.Sprint(u.Cameras)})
+			second := ""
+			if u.SecondFactor {
+				second = "yes"
+			}
+			rows = append(rows, []string{u.Name, string(u.Role), second, fmt.Sprint(u.Cameras)})
 		}
-		return table(cmd.OutOrStdout(), "USER\tROLE\tCAMERAS", rows)
+		return table(cmd.OutOrStdout(), "USER\tROLE\tSECOND FACTOR\tCAMERAS", rows)
 	}
 	return c
 }

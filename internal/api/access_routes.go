@@ -21,6 +21,7 @@ type signInRequest struct {
 	Body struct {
 		Name     string            `json:"name" maxLength:"200"`
 		Password understudy.Secret `json:"password" maxLength:"1000"`
+		Code     understudy.Secret `json:"code,omitempty" maxLength:"20" doc:"Of the second factor, for who has one"`
 		Cookie   bool              `json:"cookie,omitempty" doc:"Keep the token in a cookie that scripts cannot read, and leave it out of the answer"`
 	}
 }
@@ -111,7 +112,7 @@ func sameName[T ~string](noun string, path T, body *T) error {
 }
 
 func (s *server) signIn(ctx context.Context, in *signInRequest) (*signInAnswer, error) {
-	session, err := s.Services.SignIn(ctx, in.Body.Name, in.Body.Password)
+	session, err := s.Services.SignInWithCode(ctx, in.Body.Name, in.Body.Password, in.Body.Code)
 	return s.signedIn(session, in.Body.Cookie, err)
 }
 

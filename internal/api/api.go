@@ -27,6 +27,11 @@ type Services interface {
 	// Sessions are those that go on, of a user or, for an empty name, of everyone.
 	Sessions(ctx context.Context, user string) ([]understudy.Session, error)
 	EndSession(ctx context.Context, user, id string) error
+	SignInWithCode(ctx context.Context, name string, password, code understudy.Secret) (understudy.Session, error)
+	BeginSecondFactor(ctx context.Context, user string, password understudy.Secret) (secret, address understudy.Secret, err error)
+	ConfirmSecondFactor(ctx context.Context, user string, code understudy.Secret) error
+	RemoveSecondFactor(ctx context.Context, user string, password, code understudy.Secret) error
+	ResetSecondFactor(ctx context.Context, user string) error
 	Setup(ctx context.Context, code understudy.Secret, user string, password understudy.Secret) (understudy.User, error)
 	CreateJoinToken(ctx context.Context, role understudy.Role, id understudy.ServerID, ttl time.Duration) (understudy.Secret, error)
 	UseJoinToken(ctx context.Context, secret understudy.Secret, key [32]byte, as understudy.Role) (understudy.Role, understudy.ServerID, error)
@@ -102,6 +107,7 @@ func newServer(c Config) *server {
 	s.gate.answered = c.Answered
 	s.huma = humago.New(s.gate, describe(c.Version))
 	s.accessRoutes()
+	s.secondFactorRoutes()
 	s.siteRoutes()
 	s.serverRoutes()
 	s.preflightRoutes()

@@ -1,11 +1,13 @@
 package management
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -30,36 +32,72 @@ func newSecret() (understudy.Secret, TokenHash) {
 
 func hashSecret(s understudy.Secret) TokenHash { return sha256.Sum256([]byte(s)) }
 
+// errWrongSignIn does not tell which of them is wrong.
+var errWrongSignIn = understudy.Errorf(understudy.CodeUnauthenticated, "name or password is wrong, or the code that some users need besides")
+
+// proof is what somebody has shown who knows a password.
+type proof struct {
+	account Account
+	try     try
+	step    int64 // of the code of the second factor; 0 where none was needed
+}
+
 // SignIn begins a session of 12 hours. Each try is counted for the account and
 // for the address it came from before the password is looked at, so that many
 // at once gain nothing.
 func (m *Management) SignIn(ctx context.Context, name string, password understudy.Secret) (understudy.Session, error) {
-	address := understudy.Asker(ctx).Address
-	try, err := m.attempts.begin(m.now(), name, address)
+	return m.SignInWithCode(ctx, name, password, "")
+}
+
+// SignInWithCode is SignIn with a code of the second factor, for who has one.
+func (m *Management) SignInWithCode(ctx context.Context, name string, password, code understudy.Secret) (understudy.Session, error) {
+	proof, err := m.prove(ctx, name, password, &code)
 	if err != nil {
 		return understudy.Session{}, err
 	}
-	var account Account
+	session, err := m.beginSession(ctx, proof)
+	if errors.Is(err, errWrongSignIn) {
+		return session, m.refuseSignIn(ctx, name, understudy.Asker(ctx).Address)
+	}
+	if err == nil {
+		m.attempts.succeeded(proof.try)
+	}
+	return session, err
+}
+
+// prove verifies a name and a password and, with a code, also that it is one of
+// the second factor, if there is one. The try is counted as one that failed.
+func (m *Management) prove(ctx context.Context, name string, password understudy.Secret, code *understudy.Secret) (proof, error) {
+	address := understudy.Asker(ctx).Address
+	try, err := m.attempts.begin(m.now(), name, address)
+	if err != nil {
+		return proof{}, err
+	}
+	p := proof{try: try}
 	err = m.store.View(ctx, func(r Reader) (err error) {
 		if userName.MatchString(name) {
-			account, _, err = r.Account(name)
+			p.account, _, err = r.Account(name)
 		}
 		return err
 	})
 	if err != nil {
-		return understudy.Session{}, err
+		return proof{}, err
 	}
 	ok := false
 	if len(password) <= maxPassword {
-		if ok, err = m.hasher.Verify(ctx, account.Hash, password); err != nil {
-			return understudy.Session{}, unavailable("the password could not be checked", err)
+		if ok, err = m.hasher.Verify(ctx, p.account.Hash, password); err != nil {
+			return proof{}, unavailable("the password could not be checked", err)
 		}
 	}
-	if !ok || account.User.Name == "" {
-		return understudy.Session{}, m.refuseSignIn(ctx, account.User.Name, address)
+	if ok && code != nil && p.account.Second.On {
+		if p.step, ok, err = m.accepted(p.account, *code); err != nil {
+			return proof{}, unavailable("the code could not be checked", err)
+		}
 	}
-	m.attempts.succeeded(try)
-	return m.beginSession(ctx, account, address)
+	if !ok || p.account.User.Name == "" {
+		return proof{}, m.refuseSignIn(ctx, p.account.User.Name, address)
+	}
+	return p, nil
 }
 
 // refuseSignIn writes down the failure. A name that does not exist is not
@@ -75,7 +113,7 @@ func (m *Management) refuseSignIn(ctx context.Context, name, address string) err
 	if err != nil {
 		return err
 	}
-	return understudy.Errorf(understudy.CodeUnauthenticated, "name or password is wrong")
+	return errWrongSignIn
 }
 
 func from(address string) string {
@@ -85,16 +123,26 @@ func from(address string) string {
 	return " from " + address
 }
 
-func (m *Management) beginSession(ctx context.Context, checked Account, address string) (understudy.Session, error) {
+func (m *Management) beginSession(ctx context.Context, checked proof) (understudy.Session, error) {
+	address := understudy.Asker(ctx).Address
 	secret, hash := newSecret()
 	session := understudy.Session{ID: hash.name(), Token: secret, Address: address}
 	err := m.update(ctx, func(tx *change) error {
-		account, ok, err := tx.Account(checked.User.Name)
+		account, ok, err := tx.Account(checked.account.User.Name)
 		if err != nil {
 			return err
 		}
-		if !ok || account.Hash != checked.Hash { // changed while the password was being checked
-			return understudy.Errorf(understudy.CodeUnauthenticated, "name or password is wrong")
+		if !ok || account.Hash != checked.account.Hash || !bytes.Equal(account.Second.Sealed, checked.account.Second.Sealed) { // changed while it was being checked
+			return errWrongSignIn
+		}
+		if account.Second.On {
+			if checked.step <= account.Second.Step { // somebody else was quicker with the same code
+				return errWrongSignIn
+			}
+			account.Second.Step = checked.step
+			if err := tx.PutAccount(account); err != nil {
+				return err
+			}
 		}
 		if err := tx.makeRoom(account.User.Name); err != nil {
 			return err

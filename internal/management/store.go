@@ -103,8 +103,9 @@ type ClaimRecord struct {
 
 // Account is a user with the hash of the password.
 type Account struct {
-	User understudy.User
-	Hash string
+	User   understudy.User
+	Hash   string
+	Second Second
 }
 
 // Purpose says what a token is good for.

@@ -22,6 +22,7 @@ func (m *Management) Users(ctx context.Context) ([]understudy.User, error) {
 	err := m.store.View(ctx, func(r Reader) error {
 		accounts, err := r.Accounts()
 		for _, a := range accounts {
+			a.User.SecondFactor = a.Second.On
 			users = append(users, a.User)
 		}
 		return err
@@ -84,7 +85,7 @@ func (tx *change) putUser(u *understudy.User, hash string) error {
 	if err != nil {
 		return err
 	}
-	u.Created = tx.now
+	u.Created, u.SecondFactor = tx.now, false // which is not set by this
 	if exists {
 		u.Created = before.User.Created
 	}
@@ -106,9 +107,10 @@ func (tx *change) putUser(u *understudy.User, hash string) error {
 			return nil
 		}
 	}
-	if err := tx.PutAccount(Account{User: *u, Hash: hash}); err != nil {
+	if err := tx.PutAccount(Account{User: *u, Hash: hash, Second: before.Second}); err != nil {
 		return err
 	}
+	u.SecondFactor = before.Second.On
 	return tx.record(understudy.Event{Kind: understudy.EventAccess, Sentence: sentence})
 }
 

@@ -294,10 +294,11 @@ type accountRow struct {
 	Cameras       []understudy.CameraID
 	Created       int64
 	Hash          string
+	Second        management.Second
 }
 
 func accountToRow(a management.Account) accountRow {
-	row := accountRow{Name: a.User.Name, Role: a.User.Role, Cameras: a.User.Cameras, Created: micros(a.User.Created), Hash: a.Hash}
+	row := accountRow{Name: a.User.Name, Role: a.User.Role, Cameras: a.User.Cameras, Created: micros(a.User.Created), Hash: a.Hash, Second: a.Second}
 	if row.Cameras == nil {
 		row.Cameras = []understudy.CameraID{}
 	}
@@ -305,7 +306,7 @@ func accountToRow(a management.Account) accountRow {
 }
 
 func (r accountRow) account() management.Account {
-	return management.Account{Hash: r.Hash, User: understudy.User{Name: r.Name, Role: r.Role, Cameras: r.Cameras, Created: instant(r.Created)}}
+	return management.Account{Hash: r.Hash, Second: r.Second, User: understudy.User{Name: r.Name, Role: r.Role, Cameras: r.Cameras, Created: instant(r.Created)}}
 }
 
 type tokenRow struct {

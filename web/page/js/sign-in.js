@@ -13,6 +13,7 @@ function show(app, setup, why, resolve) {
   const code = field("Setup code", { name: "code", autocomplete: "off", spellcheck: "false", placeholder: "XXXXX-XXXXX-XXXXX-XXXXX" });
   const name = field("User name", { name: "name", autocomplete: "username", spellcheck: "false", autocapitalize: "none" });
   const password = field("Password", { name: "password", type: "password", autocomplete: setup ? "new-password" : "current-password" });
+  const second = field("Code of your app, if you have set one up", { name: "otp", autocomplete: "one-time-code", inputmode: "numeric", required: false });
   const problem = h("p", { class: "problem", role: "alert" }, why);
   const button = h("button", { class: "primary", type: "submit" }, setup ? "Make the first administrator" : "Sign in");
   const form = h("form", { class: "card sign-in", onsubmit: async (e) => {
@@ -22,7 +23,7 @@ function show(app, setup, why, resolve) {
     try {
       const credentials = { name: name.input.value.trim(), password: password.input.value };
       if (setup) await call("POST", "/setup", { code: code.input.value.trim(), ...credentials });
-      await call("POST", "/sign-in", { ...credentials, cookie: true });
+      await call("POST", "/sign-in", { ...credentials, code: second.input.value.trim(), cookie: true });
       resolve();
     } catch (err) {
       text(problem, err.message);
@@ -33,7 +34,7 @@ function show(app, setup, why, resolve) {
   } },
   h("div", { class: "brand" }, mark(), h("h1", {}, "Understudy")),
   setup && h("p", { class: "hint" }, "The management server prints the setup code at its first start, and keeps it in the file setup-code of its data folder."),
-  setup && code.element, name.element, password.element,
+  setup && code.element, name.element, password.element, !setup && second.element,
   setup && h("p", { class: "hint" }, "At least 10 characters."),
   problem, button,
   h("button", { class: "link", type: "button", onclick: () => show(app, !setup, "", resolve) },
