@@ -143,6 +143,9 @@ type CameraService interface {
 	// PutCamera creates or replaces a camera. A nil password keeps the stored one.
 	// CodeInvalid if the camera is malformed or its home does not exist.
 	PutCamera(ctx context.Context, c Camera, password *Secret) (Camera, error)
+	// PutCameras creates or replaces up to 500 cameras, all or none, with the
+	// passwords of those that are given one; the others keep theirs.
+	PutCameras(ctx context.Context, cameras []Camera, passwords map[CameraID]Secret) error
 	// DeleteCamera forgets a camera; its footage stays until retention takes it.
 	// RotateSecrets seals the passwords of all cameras under a new key.
 	RotateSecrets(ctx context.Context) error

@@ -44,6 +44,15 @@ func (c *Client) PutCamera(ctx context.Context, camera understudy.Camera, passwo
 	return put[understudy.Camera](ctx, c, "/cameras/", "camera", camera.ID, body)
 }
 
+// PutCameras implements understudy.CameraService.
+func (c *Client) PutCameras(ctx context.Context, cameras []understudy.Camera, passwords map[understudy.CameraID]understudy.Secret) error {
+	body := struct {
+		Cameras   []understudy.Camera                       `json:"cameras"`
+		Passwords map[understudy.CameraID]understudy.Secret `json:"passwords,omitempty"`
+	}{cameras, passwords}
+	return c.do(ctx, http.MethodPut, "/cameras", body, nil)
+}
+
 // DeleteCamera implements understudy.CameraService.
 func (c *Client) DeleteCamera(ctx context.Context, id understudy.CameraID) error {
 	return remove(ctx, c, "/cameras/", "camera", id)

@@ -26,6 +26,7 @@ need nsenter util-linux
 need /usr/sbin/mosquitto mosquitto
 need promtool prometheus
 need systemd-analyze systemd
+need man man-db
 need curl curl
 need kinit krb5-user
 need /usr/sbin/krb5kdc krb5-kdc

@@ -25,5 +25,17 @@ if [[ -z ${BINARY:-} ]]; then
 	BINARY=bin/understudy
 	GOARCH=$ARCH CGO_ENABLED=0 go build -trimpath -o "$BINARY" ./cmd/understudy
 fi
-export VERSION ARCH BINARY
+# Manual pages and completion are what the program says of itself; for another
+# machine's, one that runs here says it.
+SAYS=$BINARY
+if [[ $ARCH != $(go env GOHOSTARCH) ]]; then
+	SAYS=bin/understudy.host
+	go build -trimpath -o "$SAYS" ./cmd/understudy
+fi
+MADE=$(mktemp -d)
+trap 'rm -rf "$MADE"' EXIT
+"$SAYS" man "$MADE/man"
+gzip -9n "$MADE"/man/*
+for shell in bash zsh fish; do "$SAYS" completion "$shell" >"$MADE/completion.$shell"; done
+export VERSION ARCH BINARY MADE
 bin/nfpm package --config packaging/nfpm.yaml --packager deb --target "${TARGET:-dist/}"

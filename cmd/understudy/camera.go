@@ -11,7 +11,7 @@ import (
 
 func cameraCommand() *cobra.Command {
 	c := &cobra.Command{Use: "camera", Short: "List, add, change and remove cameras"}
-	c.AddCommand(cameraListCommand(), cameraPutCommand(), cameraRemoveCommand())
+	c.AddCommand(cameraListCommand(), cameraPutCommand(), cameraImportCommand(), cameraRemoveCommand())
 	return c
 }
 

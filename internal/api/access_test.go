@@ -83,6 +83,7 @@ var rules = map[string]rule{
 	"DELETE /api/v1/users/{name}":                     {path: "DELETE /api/v1/users/none-such", allowed: []string{ada}},
 	"POST /api/v1/join-tokens":                        {body: `{"role":"recording","server":"rec-9"}`, allowed: []string{ada}},
 	"PUT /api/v1/cameras/{id}":                        {path: "PUT /api/v1/cameras/none-such", body: `{}`, allowed: []string{ada}},
+	"PUT /api/v1/cameras":                             {body: `{"cameras":[]}`, allowed: []string{ada}},
 	"DELETE /api/v1/cameras/{id}":                     {path: "DELETE /api/v1/cameras/none-such", allowed: []string{ada}},
 	"PUT /api/v1/recording-servers/{id}":              {path: "PUT /api/v1/recording-servers/none-such", body: `{}`, allowed: []string{ada}},
 	"PUT /api/v1/failover-servers/{id}":               {path: "PUT /api/v1/failover-servers/none-such", body: `{}`, allowed: []string{ada}},

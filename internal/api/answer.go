@@ -122,6 +122,8 @@ type route struct {
 const (
 	smallBody = 64 << 10
 	claimBody = 4 << 20 // 20,000 cameras at about 100 bytes
+	// camerasBody is 500 cameras with all that their settings may hold.
+	camerasBody = 4 << 20
 )
 
 // operation registers a REST operation, with its access and its description.

@@ -53,6 +53,15 @@ func (s *server) siteRoutes() {
 			}
 			return one(s.Services.PutCamera(ctx, in.Body.Camera, in.Body.Password))
 		})
+	operation(s, route{method: "PUT", path: "/cameras", access: administer, tag: "cameras", summary: "Create or change up to 500 cameras, all or none", maxBody: camerasBody},
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Cameras   []understudy.Camera                       `json:"cameras" maxItems:"500"`
+				Passwords map[understudy.CameraID]understudy.Secret `json:"passwords,omitempty" doc:"By id; a camera that is left out keeps the one that is stored. They are never returned"`
+			}
+		}) (*nothing, error) {
+			return done(s.Services.PutCameras(ctx, in.Body.Cameras, in.Body.Passwords))
+		})
 	operation(s, route{method: "DELETE", path: "/cameras/{id}", access: administer, tag: "cameras", summary: "Forget a camera; its footage stays"},
 		func(ctx context.Context, in *cameraPath) (*nothing, error) {
 			return done(s.Services.DeleteCamera(ctx, in.ID))

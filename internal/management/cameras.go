@@ -95,17 +95,26 @@ func validateCamera(c understudy.Camera, password *understudy.Secret) error {
 }
 
 func (tx *change) putCamera(c understudy.Camera, newPassword bool) error {
+	e, changed, err := tx.cameraEvent(c, newPassword)
+	if err != nil || !changed {
+		return err
+	}
+	return tx.record(e)
+}
+
+// cameraEvent is what is to be recorded when a camera is put, if that changes anything.
+func (tx *change) cameraEvent(c understudy.Camera, newPassword bool) (e understudy.Event, changed bool, err error) {
 	if _, ok := tx.site.RecordingServer(c.Home); !ok {
-		return understudy.Errorf(understudy.CodeInvalid, "camera %s needs a recording server as home, and there is no %q", c.ID, string(c.Home))
+		return e, false, understudy.Errorf(understudy.CodeInvalid, "camera %s needs a recording server as home, and there is no %q", c.ID, string(c.Home))
 	}
 	if _, ok := tx.site.FailoverServer(c.Mirror); c.Mirror != "" && !ok {
-		return understudy.Errorf(understudy.CodeInvalid, "the mirror of camera %s must be a failover server, and there is no %q", c.ID, string(c.Mirror))
+		return e, false, understudy.Errorf(understudy.CodeInvalid, "the mirror of camera %s must be a failover server, and there is no %q", c.ID, string(c.Mirror))
 	}
 	before, exists := tx.site.Camera(c.ID)
 	if exists && before == c && !newPassword {
-		return nil
+		return e, false, nil
 	}
-	e := understudy.Event{Kind: understudy.EventConfig, Server: c.Home, Camera: c.ID, Changes: []understudy.Change{{Camera: &c}}}
+	e = understudy.Event{Kind: understudy.EventConfig, Server: c.Home, Camera: c.ID, Changes: []understudy.Change{{Camera: &c}}}
 	switch {
 	case !exists:
 		e.Sentence = fmt.Sprintf("Camera %s was added at %s.", c.ID, c.Home)
@@ -122,7 +131,7 @@ func (tx *change) putCamera(c understudy.Camera, newPassword bool) error {
 		}
 		epoch, err := tx.nextEpoch(c.ID)
 		if err != nil {
-			return err
+			return e, false, err
 		}
 		holder := c.Home
 		if standIn, ok := standIn(tx.site, c); ok {
@@ -133,7 +142,7 @@ func (tx *change) putCamera(c understudy.Camera, newPassword bool) error {
 			Camera: c.ID, Holder: holder, Epoch: epoch, Since: tx.now, Sentence: e.Sentence,
 		}})
 	}
-	return tx.record(e)
+	return e, true, nil
 }
 
 // moved returns which homes a camera had before, when it gets another.

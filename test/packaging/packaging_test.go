@@ -110,6 +110,12 @@ func TestThePackage(t *testing.T) {
 	if out := run(t, nil, m.path("usr/bin/understudy"), "--version"); !strings.Contains(out, "understudy version") {
 		t.Errorf("the program says %q", out)
 	}
+	for _, page := range []string{"understudy.1.gz", "understudy-camera-import.1.gz", "understudy-recording.1.gz"} {
+		if out := run(t, nil, "man", "--warnings", "--pager=cat", m.path("usr/share/man/man1/"+page)); !strings.Contains(out, "SYNOPSIS") || strings.Contains(out, "warning") {
+			t.Errorf("the manual page %s is %.300s", page, out)
+		}
+	}
+	run(t, nil, "bash", "-n", m.path("usr/share/bash-completion/completions/understudy"))
 	if out := m.dpkg("--verify", "understudy"); out != "" {
 		t.Errorf("what was installed is not what was packed: %s", out)
 	}

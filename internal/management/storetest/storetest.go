@@ -36,6 +36,7 @@ func Run(t *testing.T, open Open) {
 		{"a context that has ended does nothing", endedContext},
 		{"text is only text", hostileText},
 		{"cameras", cameras},
+		{"many cameras are put as one", cameraSet},
 		{"servers and groups", servers},
 		{"revocations", revocations},
 		{"the log is audited", audit},
