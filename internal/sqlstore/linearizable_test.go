@@ -65,7 +65,7 @@ func TestClaimsAreLinearizableWhenPostgresDies(t *testing.T) {
 // reaper is a relay before a PostgreSQL server that kills it at the moment of a commit.
 type reaper struct {
 	listener net.Listener
-	server   *pgtest.Server
+	server   pgtest.Server
 	armed    atomic.Bool
 	over     chan struct{}
 
@@ -76,7 +76,7 @@ type reaper struct {
 	sessions sync.WaitGroup
 }
 
-func newReaper(t *testing.T, server *pgtest.Server, over chan struct{}) *reaper {
+func newReaper(t *testing.T, server pgtest.Server, over chan struct{}) *reaper {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -37,7 +37,7 @@ const (
 // one is given its place on purpose.
 var floors = [][]string{
 	{".", "web"},
-	{"internal/fs", "internal/fmp4", "internal/wire", "internal/listen", "internal/config", "internal/mqtt", "internal/kerberos", "internal/directory", "internal/incident", "internal/declare", "internal/bundle", "internal/outbox", "internal/supervise"},
+	{"internal/fs", "internal/fmp4", "internal/wire", "internal/listen", "internal/config", "internal/mqtt", "internal/kerberos", "internal/directory", "internal/incident", "internal/declare", "internal/bundle", "internal/outbox", "internal/postgres", "internal/supervise"},
 	{"internal/identity", "internal/stream", "internal/management", "internal/archive", "internal/channel", "internal/api", "client", "internal/merge", "internal/metrics", "internal/notify"},
 	{"internal/poll", "internal/storage", "internal/rtsp", "internal/media", "internal/testcam", "internal/sqlstore"},
 	{"internal/recording"},

@@ -1,4 +1,4 @@
-package pgtest
+package postgres
 
 import (
 	"errors"
@@ -9,21 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	inMemory = "/dev/shm"
-	prefix   = "understudy-pg-"
-	// enough is room for a cluster and what tests write to it.
-	enough = 1 << 30
-)
+const prefix = "understudy-pg-"
 
-// folder makes a folder for a cluster, in memory where there is room: every commit
-// is synced, and a test has hundreds. What a process left that was killed is removed.
-func folder() (dir string, lock *os.File, err error) {
-	parent := os.TempDir()
-	var room unix.Statfs_t
-	if err := unix.Statfs(inMemory, &room); err == nil && room.Bavail*uint64(room.Bsize) > enough {
-		parent = inMemory
-	}
+// folder makes a folder for a cluster below parent. What a process left there that was killed is removed.
+func folder(parent string) (dir string, lock *os.File, err error) {
 	if err := sweep(parent); err != nil {
 		return "", nil, err
 	}
@@ -34,6 +23,17 @@ func folder() (dir string, lock *os.File, err error) {
 		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, lock, nil
+}
+
+// InMemory returns a folder in memory where there is room for a cluster, else the
+// temporary folder: every commit is synced, and who only tries something has hundreds.
+func InMemory() string {
+	const memory, enough = "/dev/shm", 1 << 30
+	var room unix.Statfs_t
+	if err := unix.Statfs(memory, &room); err == nil && room.Bavail*uint64(room.Bsize) > enough {
+		return memory
+	}
+	return os.TempDir()
 }
 
 func locked(dir string) (*os.File, error) {
