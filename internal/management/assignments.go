@@ -41,8 +41,13 @@ func (m *Management) Assignment(ctx context.Context, server understudy.ServerID)
 	return assignment, nil
 }
 
-func selectCameras(site understudy.Site, theirs func(understudy.Camera) bool) []understudy.Camera {
-	return slices.DeleteFunc(slices.Clone(site.Cameras), func(c understudy.Camera) bool { return !theirs(c) })
+func selectCameras(site understudy.Site, theirs func(understudy.Camera) bool) (selected []understudy.Camera) {
+	for _, c := range site.Cameras {
+		if theirs(c) {
+			selected = append(selected, c)
+		}
+	}
+	return selected
 }
 
 // assign makes of each camera, with its decrypted credentials, what a server needs of it.

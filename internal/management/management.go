@@ -228,7 +228,9 @@ func (c *change) record(e understudy.Event) error {
 	if e, err = c.Append(e); err != nil {
 		return err
 	}
-	c.site = c.site.Apply(e)
+	if c.site, err = c.Site(); err != nil {
+		return err
+	}
 	if e.Seq > c.keep {
 		return c.ForgetEvents(e.Seq - c.keep)
 	}

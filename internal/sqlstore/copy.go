@@ -65,7 +65,7 @@ func Copy(ctx context.Context, from, to *Store, o CopyOptions) error {
 		}
 	}
 	if o.Then != nil {
-		if err := o.Then(&tx{to.reader(ctx, target)}); err != nil {
+		if err := o.Then(&tx{reader{store: to, ctx: ctx, db: target}}); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func Copy(ctx context.Context, from, to *Store, o CopyOptions) error {
 
 // empty makes room for a copy: it refuses a database with anything in it.
 func (s *Store) empty(ctx context.Context, target bun.Tx) error {
-	r := s.reader(ctx, target)
+	r := reader{store: s, ctx: ctx, db: target}
 	log, err := r.log(s.engine.inTurn)
 	if err != nil {
 		return err

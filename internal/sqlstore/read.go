@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/uptrace/bun"
 
@@ -17,11 +16,14 @@ import (
 
 // reader reads within a transaction.
 type reader struct {
+	store *Store
 	ctx   context.Context // of the transaction, whose life the reader shares
 	db    bun.Tx
-	cache *atomic.Pointer[siteOf]
-	row   *logRow // as this transaction sees it, once it was asked for
-	site  *siteOf // likewise
+	// cached is the site that was remembered when nothing newer could be seen: before a
+	// snapshot was taken, or with the lock of the log's row.
+	cached *siteOf
+	row    *logRow // as this transaction sees it, once it was asked for
+	site   *siteOf // likewise
 }
 
 // all reads the rows that the query selects and makes of each what it means.

@@ -18,11 +18,19 @@ type siteOf struct {
 	hash string
 }
 
-// remember keeps a committed site for the next transaction. It is used only as
-// long as its event is in the log, so an older one that comes late does no harm.
-func (s *Store) remember(site *siteOf) {
-	if site != nil {
-		s.site.Store(site)
+// expect keeps the site of a commit that is about to be made: a reader that finds its
+// event in the log needs not make it again. An event without a hash is not recognised.
+func (s *Store) expect(r *reader) {
+	if r.site != nil {
+		s.next.Store(r.site)
+	}
+}
+
+// remember keeps a committed site for the next transaction, unless another one has
+// kept one meanwhile.
+func (s *Store) remember(r *reader) {
+	if r.site != nil && r.site != r.cached {
+		s.site.CompareAndSwap(r.cached, r.site)
 	}
 }
 
@@ -35,44 +43,47 @@ func (r *reader) Site() (understudy.Site, error) {
 	if err != nil {
 		return understudy.Site{}, err
 	}
-	site, known, err := r.remembered(log)
-	if err == nil && !known {
-		site, err = r.readSite(log)
+	if r.site, err = r.remembered(log); err == nil && r.site == nil {
+		r.site, err = r.readSite(log)
 	}
 	if err != nil {
 		return understudy.Site{}, err
 	}
-	r.site = &site
-	return site.Site, nil
+	return r.site.Site, nil
 }
 
 // remembered returns the site of the newest event if it is remembered, or if the
 // one that is has only to be brought forward by what others have done since.
-func (r *reader) remembered(log logRow) (site siteOf, known bool, err error) {
-	cached := r.cache.Load()
+func (r *reader) remembered(log logRow) (*siteOf, error) {
 	switch {
-	case cached == nil || cached.Seq > log.Seq || log.Seq-cached.Seq > catchUp:
-		return site, false, nil
-	case cached.Seq == log.Seq:
-		return *cached, cached.hash == log.Head, nil
+	case r.cached == nil || r.cached.Seq > log.Seq || log.Seq-r.cached.Seq > catchUp:
+		return nil, nil
+	case r.cached.Seq == log.Seq && r.cached.hash == log.Head:
+		return r.cached, nil
+	}
+	if next := r.store.next.Load(); next != nil && next.hash != "" && next.Seq == log.Seq && next.hash == log.Head {
+		return next, nil
 	}
 	events, err := all(r, func(e eventRow) eventRow { return e }, func(q *bun.SelectQuery) *bun.SelectQuery {
-		return q.Where("event_row.seq >= ?", cached.Seq).Order("event_row.seq")
+		return q.Where("event_row.seq >= ?", r.cached.Seq).Order("event_row.seq")
 	})
-	if err != nil || len(events) == 0 || events[0].Seq != cached.Seq || events[0].Hash != cached.hash {
-		return site, false, err // it is of another history, or forgotten
+	if err != nil || len(events) == 0 || events[0].Seq != r.cached.Seq || events[0].Hash != r.cached.hash {
+		return nil, err // it is of another history, or forgotten
 	}
-	site = *cached
+	site := *r.cached
 	for _, e := range events[1:] {
 		site.Site, site.hash = site.Apply(e.event()), e.Hash
 	}
-	return site, site.Seq == log.Seq && site.hash == log.Head, nil
+	if site.Seq != log.Seq || site.hash != log.Head {
+		return nil, nil
+	}
+	return &site, nil
 }
 
-func (r *reader) readSite(log logRow) (siteOf, error) {
+func (r *reader) readSite(log logRow) (*siteOf, error) {
 	site, err := r.readTables()
 	site.Seq = log.Seq
-	return siteOf{site, log.Head}, err
+	return &siteOf{site, log.Head}, err
 }
 
 func (r *reader) readTables() (site understudy.Site, err error) {

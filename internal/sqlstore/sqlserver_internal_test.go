@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,7 +60,7 @@ func TestQueriesForSQLServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := reader{ctx: t.Context(), db: sqltx, cache: &atomic.Pointer[siteOf]{}}
+	r := reader{ctx: t.Context(), db: sqltx}
 	if _, err := r.log(sqlServer{}.inTurn); !errors.Is(err, sql.ErrNoRows) {
 		t.Fatal(err)
 	}

@@ -39,8 +39,9 @@ var errUnknown = errors.New("the database went away while it committed")
 type Store struct {
 	engine          engine
 	writer, readers *bun.DB
-	was             int // the form that it had
-	site            atomic.Pointer[siteOf]
+	was             int                    // the form that it had
+	site            atomic.Pointer[siteOf] // committed
+	next            atomic.Pointer[siteOf] // of a commit that is under way
 }
 
 var _ management.Store = (*Store)(nil)
@@ -146,20 +147,22 @@ func (s *Store) update(ctx context.Context, f func(management.Tx) error) error {
 		return failed("begin", err)
 	}
 	defer func() { _ = sqltx.Rollback() }() // after a commit it does nothing
-	t := &tx{s.reader(ctx, sqltx)}
+	t := &tx{reader{store: s, ctx: ctx, db: sqltx}}
 	if _, err := t.log(s.engine.inTurn); err != nil {
 		return err
 	}
+	t.cached = s.site.Load()
 	if err := f(t); err != nil {
 		return err
 	}
+	s.expect(&t.reader)
 	if err := sqltx.Commit(); err != nil {
 		if s.engine.busy(err) {
 			return failed("commit", err)
 		}
 		return understudy.Errorf(understudy.CodeUnavailable, "%w, and may have done so or not: %w", errUnknown, err)
 	}
-	s.remember(t.site)
+	s.remember(&t.reader)
 	return nil
 }
 
@@ -169,16 +172,12 @@ func (s *Store) view(ctx context.Context, f func(management.Reader) error) error
 		return failed("begin", err)
 	}
 	defer func() { _ = sqltx.Rollback() }()
-	r := s.reader(ctx, sqltx)
-	if err := f(&r); err != nil {
+	r := &reader{store: s, ctx: ctx, db: sqltx, cached: s.site.Load()} // the first query takes the snapshot
+	if err := f(r); err != nil {
 		return err
 	}
-	s.remember(r.site)
+	s.remember(r)
 	return nil
-}
-
-func (s *Store) reader(ctx context.Context, sqltx bun.Tx) reader {
-	return reader{ctx: ctx, db: sqltx, cache: &s.site}
 }
 
 func failed(what string, err error) error {

@@ -107,45 +107,58 @@ func (t *tx) ForgetEvents(through uint64) error {
 	return nil
 }
 
-// applyAll makes the changes of an event in their order, leases that follow each
-// other in lots: a takeover moves those of a whole server.
+// applyAll makes the changes of an event in their order, those of cameras and of
+// leases that follow each other in lots: a takeover moves the leases of a whole server.
 func (t *tx) applyAll(changes []understudy.Change) error {
 	for len(changes) > 0 {
-		leases := leadingLeases(changes)
-		if len(leases) == 0 {
-			if err := t.apply(changes[0]); err != nil {
-				return err
-			}
-			changes = changes[1:]
-			continue
+		cameras := leading(changes, func(c understudy.Change) *understudy.Camera { return c.Camera }, func(c *understudy.Camera) understudy.CameraID { return c.ID })
+		leases := leading(changes, func(c understudy.Change) *understudy.Lease { return c.Lease }, func(l *understudy.Lease) understudy.CameraID { return l.Camera })
+		var err error
+		switch {
+		case len(cameras) > 0:
+			err = t.putCameras(cameras)
+		case len(leases) > 0:
+			err = t.putLeases(leases)
+		default:
+			err = t.apply(changes[0])
 		}
-		if err := t.putLeases(leases); err != nil {
+		if err != nil {
 			return err
 		}
-		changes = changes[len(leases):]
+		changes = changes[max(len(cameras), len(leases), 1):]
 	}
 	return nil
 }
 
-// leadingLeases returns the leases at the beginning, each of another camera, as many as fit a statement.
-func leadingLeases(changes []understudy.Change) (leases []understudy.Lease) {
+// leading returns what the first changes are of, if it is of one kind, each of
+// another camera, and as many as fit a statement.
+func leading[T any](changes []understudy.Change, of func(understudy.Change) *T, key func(*T) understudy.CameraID) (lot []T) {
 	seen := map[understudy.CameraID]bool{}
 	for _, c := range changes {
-		if c.Lease == nil || seen[c.Lease.Camera] || len(leases) == lotOf {
+		t := of(c)
+		if t == nil || seen[key(t)] || len(lot) == lotOf {
 			break
 		}
-		seen[c.Lease.Camera] = true
-		leases = append(leases, *c.Lease)
+		seen[key(t)] = true
+		lot = append(lot, *t)
 	}
-	return leases
+	return lot
 }
 
-// apply makes one change of an event that is no lease.
+func (t *tx) putCameras(cameras []understudy.Camera) error {
+	rows, ids := make([]cameraRow, len(cameras)), make([]understudy.CameraID, len(cameras))
+	for i, c := range cameras {
+		rows[i], ids[i] = cameraToRow(c), c.ID
+	}
+	if _, err := affected(t.db.NewDelete().Model((*cameraRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(t.ctx)); err != nil {
+		return err
+	}
+	return insert(t, &rows)
+}
+
+// apply makes one change of an event, of anything else.
 func (t *tx) apply(c understudy.Change) error {
 	switch {
-	case c.Camera != nil:
-		row := cameraToRow(*c.Camera)
-		return put(t, &row)
 	case c.RecordingServer != nil:
 		row := recordingServerToRow(*c.RecordingServer)
 		return put(t, &row)

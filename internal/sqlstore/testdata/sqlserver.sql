@@ -1,6 +1,7 @@
 DELETE FROM "accounts" WHERE ("name" = N'ada');
 DELETE FROM "camera_passwords" WHERE ("camera" = N'a');
 DELETE FROM "cameras" WHERE ("id" = N'a');
+DELETE FROM "cameras" WHERE (id IN (N'a'));
 DELETE FROM "claims" WHERE (at < 1774747800000000);
 DELETE FROM "event_cameras" WHERE (seq <= 1);
 DELETE FROM "events" WHERE (seq <= 1);
