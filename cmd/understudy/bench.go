@@ -11,7 +11,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	c := &cobra.Command{Use: "bench", Short: "Measure on this machine what recording costs"}
-	c.AddCommand(benchRecordCommand(), benchMergeCommand(), benchTimelineCommand(), benchChannelCommand(), benchPartCommand())
+	c.AddCommand(benchRecordCommand(), benchMergeCommand(), benchTimelineCommand(), benchChannelCommand(), benchManagementCommand(), benchPartCommand())
 	return c
 }
 
