@@ -18,6 +18,7 @@ need ffprobe ffmpeg
 need chromium chromium
 need certutil libnss3-tools
 need node nodejs
+need npm npm
 need strace strace
 need tcpdump tcpdump
 need ip iproute2
@@ -38,7 +39,15 @@ if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0");
 	missing+=(python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 fi
 
-((${#missing[@]})) || exit 0
+# An identity provider; npm ci takes the versions of package-lock.json and no other.
+provider() (
+	cd "$(dirname "${BASH_SOURCE[0]}")/../test/openid-provider"
+	[[ node_modules/.package-lock.json -nt package-lock.json ]] && exit
+	echo "installing the identity provider of test/openid-provider"
+	npm ci --no-audit --no-fund --ignore-scripts --silent && touch node_modules/.package-lock.json
+)
+
+((${#missing[@]})) || { provider; exit; }
 if ! command -v apt-get >/dev/null; then
 	echo "the tests need: ${missing[*]} (Debian's names); install them and run this again" >&2
 	exit 1
@@ -48,3 +57,4 @@ sudo=()
 echo "installing what the tests need and this machine lacks: ${missing[*]}"
 "${sudo[@]}" apt-get update -qq
 DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+provider

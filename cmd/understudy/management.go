@@ -64,6 +64,7 @@ type managementServer struct {
 	channel   *channel.Hub
 	incidents *incident.Book
 	tickets   *api.Tickets   // nil without a realm
+	openID    *api.OpenID    // nil without an identity provider
 	listeners []net.Listener // http, https
 }
 

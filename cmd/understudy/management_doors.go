@@ -6,12 +6,13 @@ import (
 	"understudy/internal/config"
 	"understudy/internal/directory"
 	"understudy/internal/kerberos"
+	"understudy/internal/openid"
 )
 
 // openDoors makes ready what lets people in who have no account here.
 func (m *managementServer) openDoors() error {
 	grants, err := grantsOf(m.config.Grants)
-	if err != nil || m.config.Kerberos.Keytab == "" {
+	if err != nil {
 		return err
 	}
 	k, l := m.config.Kerberos, m.config.LDAP
@@ -22,11 +23,29 @@ func (m *managementServer) openDoors() error {
 			return err
 		}
 	}
-	acceptor, err := kerberos.New(kerberos.Config{Keytab: k.Keytab, Realms: k.Realms, Skew: k.ClockSkew, Log: m.log})
+	if k.Keytab != "" {
+		acceptor, err := kerberos.New(kerberos.Config{Keytab: k.Keytab, Realms: k.Realms, Skew: k.ClockSkew, Log: m.log})
+		if err != nil {
+			return err
+		}
+		m.tickets = &api.Tickets{Accept: acceptor.Accept, Rights: rights.Rights, PlainHTTP: k.PlainHTTP}
+	}
+	return m.openProvider(rights)
+}
+
+func (m *managementServer) openProvider(rights directory.Directory) error {
+	o := m.config.OpenID
+	if o.Issuer == "" {
+		return nil
+	}
+	door, err := openid.New(openid.Config{
+		Issuer: o.Issuer, ClientID: o.ClientID, SecretFile: o.SecretFile, CAFile: o.CAFile,
+		UserClaim: o.UserClaim, GroupsClaim: o.GroupsClaim, FurtherScope: o.Scopes,
+	})
 	if err != nil {
 		return err
 	}
-	m.tickets = &api.Tickets{Accept: acceptor.Accept, Rights: rights.Rights, PlainHTTP: k.PlainHTTP}
+	m.openID = &api.OpenID{Door: door, Rights: rights.Rights, Seal: m.authority.Seal, Open: m.authority.Open}
 	return nil
 }
 

@@ -21,7 +21,7 @@ func (m *managementServer) handler() http.Handler {
 		Services: m.service, Authority: m.authority, Identify: m.identifier(), Channel: m.channel,
 		Trust:     m.trust,
 		JoinToken: m.joinToken, Status: m.self.LastStatus, Timelines: m.self, TLS: m.node.ClientTLS,
-		Incidents: m.incidents, Report: incident.Report,
+		OpenID: m.openID, Incidents: m.incidents, Report: incident.Report,
 		Web: web.Files, Demo: demo, HTTPS: portOf(m.listeners[1]), Version: version(), Ready: m.ready, Answered: m.requests.Answered, Log: m.log,
 	})
 }

@@ -57,6 +57,9 @@ var rules = map[string]rule{
 	"/":                                               {path: "GET /", allowed: everyone},
 	"POST /api/v1/sign-in":                            {body: `{"name":"ada","password":"` + string(password) + `"}`, allowed: everyone},
 	"POST /api/v1/sign-in/ticket":                     {body: `{}`}, // with a Kerberos ticket: test/directory
+	"GET /api/v1/sign-in":                             {allowed: everyone},
+	"GET /api/v1/sign-in/openid":                      {allowed: everyone}, // with an identity provider: test/directory
+	"GET /api/v1/sign-in/openid/back":                 {allowed: everyone},
 	"POST /api/v1/setup":                              {body: `{"code":"x","name":"bad name!","password":"` + string(password) + `"}`, allowed: everyone},
 	"POST /api/v1/join":                               {body: `{"secret":"x","request":"no request"}`, allowed: everyone},
 	"/api/v1/":                                        {path: "GET /api/v1/no-such", allowed: known},

@@ -54,6 +54,8 @@ type Config struct {
 	JoinToken func(secret understudy.Secret) (understudy.Secret, error)
 	// Identify says who asks. Media tokens are no identity here.
 	Identify Identifier
+	// OpenID lets the users of an identity provider in; nil where there is none.
+	OpenID *OpenID
 	// Status is what was last seen of each server.
 	Status func() []understudy.ServerStatus
 	// Timelines looks at all servers; nil where there is none.
@@ -108,6 +110,7 @@ func newServer(c Config) *server {
 	s.huma = humago.New(s.gate, describe(c.Version))
 	s.accessRoutes()
 	s.secondFactorRoutes()
+	s.openIDRoutes()
 	s.siteRoutes()
 	s.serverRoutes()
 	s.preflightRoutes()

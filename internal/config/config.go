@@ -46,6 +46,7 @@ type Management struct {
 	// Kerberos lets the users of a realm in; Grants say what they may do.
 	Kerberos Kerberos `yaml:"kerberos"`
 	LDAP     LDAP     `yaml:"ldap"`
+	OpenID   OpenID   `yaml:"openid"`
 	Grants   []Grant  `yaml:"grants"`
 	Notify   Notify   `yaml:"notify"`
 	// DemoControl is the address of the demo that may kill this site's servers; empty everywhere else.
@@ -157,7 +158,7 @@ func LoadManagement(path string) (Management, error) {
 	c := Management{Data: "/var/lib/understudy/management", HTTP: address(understudy.PortHTTP), HTTPS: address(understudy.PortHTTPS), Log: "info"}
 	err := load(path, &c)
 	c.Store = cmp.Or(c.Store, "sqlite:"+filepath.Join(c.Data, "site.db"))
-	return c, errors.Join(err, c.Kerberos.check(path, len(c.Grants)), checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS), c.Metrics.check(path))
+	return c, errors.Join(err, c.Kerberos.check(path, len(c.Grants)), c.OpenID.check(path, len(c.Grants)), checkListen(path, "http", c.HTTP), checkListen(path, "https", c.HTTPS), c.Metrics.check(path))
 }
 
 // LoadChannel reads and checks the file; an empty path gives the defaults.

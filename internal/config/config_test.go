@@ -80,6 +80,8 @@ func TestTheUsersOfADomain(t *testing.T) {
 	for text, want := range map[string]string{
 		"kerberos: {plain_http: true}":               "kerberos needs keytab",
 		"kerberos: {keytab: /k}":                     "without grants",
+		"openid: {client_id: x}":                     "openid needs issuer",
+		"openid: {issuer: 'https://sso'}":            "without grants",
 		"kerberos: {keytab: /k, clock_skew: 16m}":    "kerberos.clock_skew",
 		"grants: [{groop: x}]":                       `there is no key "groop"`,
 		"kerberos: {keytab: /k, password: hunter22}": `there is no key "password"`,

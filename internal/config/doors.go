@@ -27,6 +27,17 @@ type LDAP struct {
 	CAFile       string   `yaml:"ca_file"`
 }
 
+// OpenID configures an identity provider whose users are let in; without an issuer there is none.
+type OpenID struct {
+	Issuer      string   `yaml:"issuer"` // https://sso.example.com/realm
+	ClientID    string   `yaml:"client_id"`
+	SecretFile  string   `yaml:"secret_file"`
+	CAFile      string   `yaml:"ca_file"`
+	UserClaim   string   `yaml:"user_claim"`
+	GroupsClaim string   `yaml:"groups_claim"`
+	Scopes      []string `yaml:"scopes"` // beside openid and profile
+}
+
 // Grant is what members of a group, or one user, who have no account here may do.
 type Grant struct {
 	Group   string   `yaml:"group"`
@@ -43,6 +54,16 @@ func (k Kerberos) check(path string, grants int) error {
 		return understudy.Errorf(understudy.CodeInvalid, "configuration %s: kerberos.clock_skew is up to 15m, and 5m unless given; found %s", path, k.ClockSkew)
 	case k.Keytab != "" && grants == 0:
 		return understudy.Errorf(understudy.CodeInvalid, "configuration %s: kerberos lets nobody do anything without grants: a list of group (or user), role and cameras", path)
+	}
+	return nil
+}
+
+func (o OpenID) check(path string, grants int) error {
+	switch {
+	case o.Issuer == "" && (o.ClientID != "" || o.SecretFile != "" || o.CAFile != ""):
+		return understudy.Errorf(understudy.CodeInvalid, "configuration %s: openid needs issuer, the address of the provider", path)
+	case o.Issuer != "" && grants == 0:
+		return understudy.Errorf(understudy.CodeInvalid, "configuration %s: openid lets nobody do anything without grants: a list of group (or user), role and cameras", path)
 	}
 	return nil
 }

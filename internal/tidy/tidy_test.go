@@ -37,7 +37,7 @@ const (
 // one is given its place on purpose.
 var floors = [][]string{
 	{".", "web"},
-	{"internal/fs", "internal/fmp4", "internal/wire", "internal/listen", "internal/config", "internal/mqtt", "internal/kerberos", "internal/directory", "internal/incident", "internal/declare", "internal/bundle", "internal/outbox", "internal/postgres", "internal/supervise"},
+	{"internal/fs", "internal/fmp4", "internal/wire", "internal/listen", "internal/config", "internal/mqtt", "internal/kerberos", "internal/openid", "internal/directory", "internal/incident", "internal/declare", "internal/bundle", "internal/outbox", "internal/postgres", "internal/supervise"},
 	{"internal/identity", "internal/stream", "internal/management", "internal/archive", "internal/channel", "internal/api", "client", "internal/merge", "internal/metrics", "internal/notify"},
 	{"internal/poll", "internal/storage", "internal/rtsp", "internal/media", "internal/testcam", "internal/sqlstore"},
 	{"internal/recording"},
@@ -71,7 +71,7 @@ func sources(t *testing.T) []source {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		if entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") && rel != "." || rel == "tools" || entry.Name() == "testdata") {
+		if entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") && rel != "." || rel == "tools" || entry.Name() == "node_modules" || entry.Name() == "testdata") {
 			return fs.SkipDir
 		}
 		if entry.IsDir() || !strings.HasSuffix(rel, ".go") {
