@@ -18,7 +18,8 @@ const (
 	leases     = "internal/management/leases.go"
 	veto       = "internal/management/veto.go"
 	pulse      = "internal/poll/pulse.go"
-	memory     = "internal/management/memory.go"
+	restored   = "internal/management/restored.go"
+	lease      = "lease.go"
 	failback   = "internal/recording/failback.go"
 	mirrored   = "internal/recording/mirror.go"
 	aligned    = "internal/recording/alignment.go"
@@ -92,9 +93,9 @@ var canaries = []canary{
 	{"epochs are counted by camera", "an epoch has one holder, also over a restore", []edit{
 		{leases, "Epoch: highest + 1", "Epoch: lease.Epoch + 1"}}},
 	{"a restored database is not found out", "an epoch has one holder, also over a restore", []edit{
-		{leases, "if epoch-known > maxRatchet ||", "if epoch-known > 0 ||"}}},
+		{restored, "if epoch-known > maxRatchet ||", "if epoch-known > 0 ||"}}},
 	{"a restored database goes on right above what was seen", "an epoch has one holder, also over a restore", []edit{
-		{leases, "ratchetLeap = 1000", "ratchetLeap = 0"}}},
+		{restored, "ratchetLeap = 1000", "ratchetLeap = 0"}}},
 	{"a management server decides before it has looked around", "an epoch has one holder, also over a restore", []edit{
 		{pulse, "return p.fresh || at-p.since >= blindMax", "return true"}}},
 	{"who is heard at work loses its camera", "no takeover while a witness sees the server", []edit{
@@ -103,7 +104,7 @@ var canaries = []canary{
 		{leases, "case !known:", "case true:"}}},
 	{"the epoch of a lease does not grow", "epochs grow", []edit{
 		{leases, "Epoch: highest + 1", "Epoch: lease.Epoch"},
-		{memory, "c.Lease.Epoch <= had", "c.Lease.Epoch < had"}}},
+		{lease, "if l.Epoch > had {", "if l.Epoch >= had {"}}},
 	{"failback without hold-down", "home is steady for the hold-down", []edit{
 		{failback, "steady >= wait && answers {", "steady >= min(wait, 0) && answers {"}}},
 	{"the hold-down does not double", "home is steady for the hold-down", []edit{
