@@ -15,22 +15,32 @@ import (
 // membershipCheck is how often trust is refreshed and the certificate's age is looked at.
 const membershipCheck = 10 * time.Minute
 
+// refreshAgain is how soon a refresh that failed is tried again, first; later less often.
+const refreshAgain = 2 * time.Second
+
 // keepMembership renews the certificate before it expires and refreshes whom
 // to trust, at once when certificates were revoked. Failing is no reason to stop
 // recording: it tries again.
 func keepMembership(ctx context.Context, site trusting, log *slog.Logger) error {
-	ticker := time.NewTicker(membershipCheck)
-	defer ticker.Stop()
+	next := time.NewTimer(0)
+	defer next.Stop()
+	failed := time.Duration(0)
 	for {
-		if err := refresh(ctx, site.node, site.Client); err != nil && ctx.Err() == nil {
-			log.Warn("the membership could not be refreshed; it will be tried again", "error", err, "certificate expires after", site.node.RenewAt())
-		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-ticker.C:
+		case <-next.C:
 		case <-site.due:
 		}
+		pause := membershipCheck
+		if err := refresh(ctx, site.node, site.Client); err == nil || ctx.Err() != nil {
+			failed = 0
+		} else {
+			failed = min(max(2*failed, refreshAgain), membershipCheck)
+			pause = failed
+			log.Warn("the membership could not be refreshed; it will be tried again", "error", err, "in", pause, "certificate expires after", site.node.RenewAt())
+		}
+		next.Reset(pause)
 	}
 }
 
