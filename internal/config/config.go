@@ -41,7 +41,7 @@ type Management struct {
 	Peers   []string `yaml:"peers"`
 	HTTP    string   `yaml:"http"`  // listen address of plain HTTP (redirect) and of servers
 	HTTPS   string   `yaml:"https"` // listen address of users
-	Log     string   `yaml:"log"`   // debug, info, warn or error
+	Log     string   `yaml:"log"`   // debug, info, warn or error; with json after it, JSON
 	Metrics Metrics  `yaml:"metrics"`
 	// Kerberos lets the users of a realm in; Grants say what they may do.
 	Kerberos Kerberos `yaml:"kerberos"`
