@@ -36,14 +36,17 @@ func drillCommand() *cobra.Command {
 				return onSite.run(cmd, asJSON)
 			}
 			o.Say = steps(cmd)
-			series, err := drill.RunSeries(cmd.Context(), o, runs, func(r drill.Result) error { return report(cmd, r, asJSON) })
-			if err == nil && runs > 1 {
-				err = report(cmd, series, asJSON)
-			}
-			if err == nil && series.Good < series.Runs {
-				return fmt.Errorf("%w: %s", errDrillFailed, strings.Join(series.Why, "; "))
-			}
-			return err
+			return withStore(o.Store, runs, func(dsn string) error {
+				o.Store = dsn
+				series, err := drill.RunSeries(cmd.Context(), o, runs, func(r drill.Result) error { return report(cmd, r, asJSON) })
+				if err == nil && runs > 1 {
+					err = report(cmd, series, asJSON)
+				}
+				if err == nil && series.Good < series.Runs {
+					return fmt.Errorf("%w: %s", errDrillFailed, strings.Join(series.Why, "; "))
+				}
+				return err
+			})
 		},
 	}
 	onSite.flags(c)
@@ -57,7 +60,7 @@ func drillCommand() *cobra.Command {
 	f.IntVar(&o.Others, "others", 0, "how many cameras of another recording server the failover server holds already, and must not lose a frame of")
 	f.BoolVar(&o.CutMerge, "cut-merge", false, "cut the connection over which footage goes home and kill both its ends, several times")
 	f.BoolVar(&o.NoManagement, "no-management", false, "kill the management server just before the fault, and start it again before the recording server is back")
-	f.StringVar(&o.Store, "store", "", "DSN of the management servers' database; a file unless given")
+	f.StringVar(&o.Store, "store", "", "DSN of the management servers' database, or postgres for a PostgreSQL of the drill's own; a file unless given")
 	f.IntVar(&o.Managements, "managements", 1, "how many management servers there are, on one --store")
 	f.BoolVar(&o.KillManagement, "kill-management", false, "kill one of several management servers just before the fault, and start it again before the recording server is back")
 	f.StringVar(&o.Keep, "keep", "", "keep stores, logs and exports in this folder")

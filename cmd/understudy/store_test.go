@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	us "understudy"
+	"understudy/internal/config"
 	"understudy/internal/management"
 	"understudy/internal/sqlstore"
 	"understudy/internal/sqlstore/pgtest"
@@ -90,6 +92,49 @@ func TestASiteMoves(t *testing.T) {
 	}
 	if said := storeDone(t, "migrate", "--to", restored); !strings.Contains(said, "as it should") {
 		t.Errorf("migrate said %q", said)
+	}
+}
+
+// A management server serves from PostgreSQL, and not without the keys of the site that is there.
+func TestAManagementServerOnPostgres(t *testing.T) {
+	c := config.Management{Data: filepath.Join(t.TempDir(), "m"), Store: pgtest.Shared(t).Database(t), HTTP: "127.0.0.1:0", HTTPS: "127.0.0.1:0", Log: "error"}
+	for range 2 { // an empty database, and a site
+		m, err := openManagement(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range m.listeners {
+			l.Close()
+		}
+		if err := errors.Join(m.store.Close(), m.lock.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Data = filepath.Join(t.TempDir(), "another")
+	if _, err := openManagement(t.Context(), c); err == nil || !strings.Contains(err.Error(), "keys of that site are missing") {
+		t.Errorf("with new keys: %v", err)
+	}
+}
+
+// A drill on `postgres` has a database as long as it runs.
+func TestTheDatabaseOfADrill(t *testing.T) {
+	var dsn string
+	err := withStore("postgres", 1, func(given string) error {
+		dsn = given
+		s, err := sqlstore.Open(t.Context(), dsn)
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlstore.Find(t.Context(), dsn); err == nil {
+		t.Error("its PostgreSQL is still there")
+	}
+	if s := said(t, "", "drill", "--store", "sqlite:x", "--runs", "2"); !strings.Contains(s, "needs an empty database") {
+		t.Errorf("two runs on one database: %q", s)
 	}
 }
 
