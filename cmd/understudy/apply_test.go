@@ -17,13 +17,14 @@ import (
 )
 
 // signedInAt runs a management server on SQLite as `understudy management` does,
-// with an administrator who is signed in, until the test ends.
-func signedInAt(t *testing.T) *managementServer {
+// with more in its configuration and an administrator who is signed in, until the
+// test ends.
+func signedInAt(t *testing.T, more string) *managementServer {
 	t.Helper()
 	dir := t.TempDir()
 	t.Setenv("UNDERSTUDY_SESSION", filepath.Join(dir, "session.json"))
 	file := filepath.Join(dir, "management.yaml")
-	if err := os.WriteFile(file, []byte("data: "+dir+"/data\nhttp: 127.0.0.1:0\nhttps: 127.0.0.1:0\nlog: error\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("data: "+dir+"/data\nhttp: 127.0.0.1:0\nhttps: 127.0.0.1:0\nlog: error\n"+more), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	settings, err := config.LoadManagement(file)
@@ -102,7 +103,7 @@ func (m *managementServer) seq(t *testing.T) uint64 {
 // TestTheExampleSiteIsAppliedTwice over the real API on the real database: the
 // second time changes nothing, and neither does what was exported.
 func TestTheExampleSiteIsAppliedTwice(t *testing.T) {
-	m := signedInAt(t)
+	m := signedInAt(t, "")
 	m.joined(t, []understudy.ServerID{"vault", "hall-a", "hall-b", "yard"}, []understudy.ServerID{"fo1", "fo2", "spare1", "spare2"})
 	const example = "../../docs/site-200.yaml"
 	before := m.seq(t)
@@ -133,7 +134,7 @@ func TestTheExampleSiteIsAppliedTwice(t *testing.T) {
 // that took. UNDERSTUDY_IMPORT=10000 imports as many as are promised in a minute;
 // under the race detector SQLite takes twenty times as long.
 func TestATableOfCamerasIsImported(t *testing.T) {
-	m, count := signedInAt(t), 1000
+	m, count := signedInAt(t, ""), 1000
 	if text := os.Getenv("UNDERSTUDY_IMPORT"); text != "" {
 		var err error
 		if count, err = strconv.Atoi(text); err != nil || count < 1000 {
