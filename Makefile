@@ -4,6 +4,7 @@ GO ?= go
 SEEDS ?= 10000
 FROM ?= 0
 LINT = bin/golangci-lint
+SUM = bin/gotestsum
 
 .PHONY: help demo test tools lint race script browser drills sample sim stories canaries campaign faults crash fuzz build package clean
 
@@ -28,8 +29,12 @@ $(LINT): tools/go.mod tools/go.sum
 	@echo "building golangci-lint of the version in tools/go.mod; this takes two minutes, once"
 	@cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-race: ## all tests but the long faults, with the race detector; many of them wait, so four packages at once
-	$(GO) test -race -p 4 -timeout 9m $$($(GO) list ./... | grep -vE '/test/(faults|crash)$$')
+$(SUM): tools/gotestsum/go.mod tools/gotestsum/go.sum
+	@echo "building gotestsum of the version in tools/gotestsum/go.mod, once"
+	@cd tools/gotestsum && $(GO) build -o ../../$(SUM) gotest.tools/gotestsum
+
+race: $(SUM) ## all tests but the long faults, with the race detector; many of them wait, so four packages at once; says what was skipped, and why
+	$(SUM) --format pkgname --format-hide-empty-pkg -- -race -p 4 -timeout 9m $$($(GO) list ./... | grep -vE '/test/(faults|crash)$$')
 
 faults: build ## break a whole site in many ways: full disks, random kills, cameras that misbehave (5 minutes)
 	$(GO) test -count=1 -timeout 15m ./test/faults
