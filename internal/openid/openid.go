@@ -154,7 +154,8 @@ func (d *Door) userOf(claims map[string]any) (User, error) {
 		return User{}, refuse("the provider names %d groups of %s, and up to %d are looked at", len(groups), user.Name, maxGroups)
 	}
 	for _, g := range groups {
-		if group, ok := g.(string); ok {
+		// A SID is a domain's to say, which is granted to beside this provider.
+		if group, ok := g.(string); ok && !strings.HasPrefix(strings.ToUpper(group), "S-1-") {
 			user.Groups = append(user.Groups, group)
 		}
 	}

@@ -42,7 +42,7 @@ func TestWhatAProviderSaysOfAUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	user, err := d.userOf(map[string]any{"preferred_username": "root@EXAMPLE.COM", "groups": []any{"Guards", 7.0, nil, "Staff"}})
+	user, err := d.userOf(map[string]any{"preferred_username": "root@EXAMPLE.COM", "groups": []any{"Guards", 7.0, nil, "Staff", "s-1-5-32-544"}})
 	if err != nil || user.Name != "root@EXAMPLE.COM@sso.example.com" || strings.Join(user.Groups, " ") != "Guards Staff" {
 		t.Errorf("nobody can take the name of a realm's user: %+v, %v", user, err)
 	}
