@@ -147,7 +147,7 @@ type CameraService interface {
 	// passwords of those that are given one; the others keep theirs.
 	PutCameras(ctx context.Context, cameras []Camera, passwords map[CameraID]Secret) error
 	// DeleteCamera forgets a camera; its footage stays until retention takes it.
-	// RotateSecrets seals the passwords of all cameras under a new key.
+	// RotateSecrets seals the passwords of all cameras, and the second factors of users, under a new key.
 	RotateSecrets(ctx context.Context) error
 	DeleteCamera(ctx context.Context, id CameraID) error
 }

@@ -15,7 +15,7 @@ func secretsCommand() *cobra.Command {
 func secretsRotateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rotate",
-		Short: "Seal the passwords of all cameras under a new key, and forget the old one",
+		Short: "Seal the passwords of cameras and the second factors of users under a new key, and forget the old one",
 		Long: "The management server goes on meanwhile. If it is broken off nothing is lost: run it again. A backup of the\n" +
 			"database from before needs the authority's folder from before as well.",
 		Args: cobra.NoArgs,

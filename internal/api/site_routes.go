@@ -192,7 +192,7 @@ func (s *server) logRoutes() {
 
 func (s *server) auditRoutes() {
 	operation(s, route{method: "POST", path: "/secrets/rotate", access: may(understudy.ActionAdminister), tag: "cameras",
-		summary: "Seal the passwords of cameras under a new key"},
+		summary: "Seal the passwords of cameras and the second factors of users under a new key"},
 		func(ctx context.Context, _ *struct{}) (*nothing, error) {
 			return done(s.Services.RotateSecrets(ctx))
 		})

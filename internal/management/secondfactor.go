@@ -59,15 +59,12 @@ func (m *Management) BeginSecondFactor(ctx context.Context, user string, passwor
 	if err != nil {
 		return "", "", err
 	}
-	sealed, err := m.sealer.Seal([]byte(key.Secret()), secondContext(user))
-	if err != nil {
-		return "", "", err
-	}
 	err = m.changeSecond(ctx, user, "", func(a Account) (Second, error) {
 		if a.Second.On {
 			return a.Second, understudy.Errorf(understudy.CodeConflict, "%s has a second factor; remove it before another one is begun", user)
 		}
-		return Second{Sealed: sealed}, nil
+		sealed, err := m.sealer.Seal([]byte(key.Secret()), secondContext(user)) // within the transaction, as a camera's password is
+		return Second{Sealed: sealed}, err
 	})
 	return understudy.Secret(key.Secret()), understudy.Secret(key.URL()), err
 }

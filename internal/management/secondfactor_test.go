@@ -44,6 +44,22 @@ func enrol(t *testing.T, m *management.Management) us.Secret {
 	return secret
 }
 
+// A new key for what is sealed keeps nobody out: codes of a factor from before are good, of
+// one that is set up only half, too.
+func TestASecondFactorOutlivesTheKey(t *testing.T) {
+	virtual(t, func(t *testing.T, m *management.Management) {
+		put(t, m)
+		secret, _, err := m.BeginSecondFactor(t.Context(), "ada", right)
+		must(t, "beginning", err, "")
+		must(t, "a new key", m.RotateSecrets(t.Context()), "")
+		must(t, "a code of the factor that was begun", m.ConfirmSecondFactor(t.Context(), "ada", code(t, secret, 0)), "")
+		must(t, "another key", m.RotateSecrets(t.Context()), "")
+		time.Sleep(30 * time.Second)
+		must(t, "a code", second(m.SignInWithCode(t.Context(), "ada", right, code(t, secret, 0))), "")
+		must(t, "no code", second(m.SignIn(t.Context(), "ada", right)), us.CodeUnauthenticated)
+	})
+}
+
 func TestASecondFactorIsNeeded(t *testing.T) {
 	virtual(t, func(t *testing.T, m *management.Management) {
 		put(t, m)
