@@ -140,7 +140,7 @@ func (b *channelBench) furnish(ctx context.Context) error {
 		}
 		b.tokens = append(b.tokens, token)
 	}
-	node, err := b.join(ctx, understudy.RoleFailover, benchStandby)
+	node, err := joinedNode(b.site.Folder(site.Management), filepath.Join(b.dir, string(benchStandby)), benchStandby, understudy.RoleFailover)
 	if err != nil {
 		return err
 	}
@@ -171,38 +171,6 @@ func (b *channelBench) token(ctx context.Context, user string, password understu
 		return "", err
 	}
 	return c.MediaToken(ctx)
-}
-
-// join makes a member as a server does that joins.
-func (b *channelBench) join(ctx context.Context, role understudy.Role, id understudy.ServerID) (*identity.Node, error) {
-	text, err := b.site.Client.CreateJoinToken(ctx, role, id, time.Minute)
-	if err != nil {
-		return nil, err
-	}
-	token, err := identity.ParseJoinToken(string(text))
-	if err != nil {
-		return nil, err
-	}
-	folder := filepath.Join(b.dir, string(id))
-	request, err := identity.NewJoinRequest(folder)
-	if err != nil {
-		return nil, err
-	}
-	pinned := identity.PinnedTLS(token)
-	c, err := client.New(client.Config{Addresses: token.URLs, TLS: func(understudy.ServerID) *tls.Config { return pinned }})
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	answer, err := c.Join(ctx, understudy.JoinRequest{Secret: token.Secret, Role: role, Request: string(request), Hosts: []string{"127.0.0.1"}})
-	if err != nil {
-		return nil, err
-	}
-	var trust identity.Trust
-	if err := json.Unmarshal(answer.Trust, &trust); err != nil {
-		return nil, err
-	}
-	return identity.SaveNode(folder, []byte(answer.Certificate), trust)
 }
 
 func (b *channelBench) startChannel(ctx context.Context) error {

@@ -141,7 +141,7 @@ func (b *mergeBench) run(ctx context.Context, urls []string) error {
 
 func (b *mergeBench) measure(ctx context.Context, address string) (err error) {
 	b.home = address
-	if b.node, err = joinedNode(b.dir, "standby", benchStandby, understudy.RoleFailover); err != nil {
+	if b.node, err = joinedNode(b.dir, filepath.Join(b.dir, "standby"), benchStandby, understudy.RoleFailover); err != nil {
 		return err
 	}
 	if err := sleep(ctx, settleTime); err != nil {

@@ -238,16 +238,15 @@ func listen(ctx context.Context) (net.Listener, error) {
 
 // loneNode is the only server of an installation of its own.
 func loneNode(dir string) (*identity.Node, error) {
-	return joinedNode(dir, "identity", benchServer, understudy.RoleRecording)
+	return joinedNode(dir, filepath.Join(dir, "identity"), benchServer, understudy.RoleRecording)
 }
 
-// joinedNode is a server of the installation whose authority lies in dir.
-func joinedNode(dir, name string, id understudy.ServerID, role understudy.Role) (*identity.Node, error) {
+// joinedNode is a server, in a folder of its own, of the installation whose authority lies in dir.
+func joinedNode(dir, folder string, id understudy.ServerID, role understudy.Role) (*identity.Node, error) {
 	authority, err := identity.OpenAuthority(filepath.Join(dir, "authority"))
 	if err != nil {
 		return nil, err
 	}
-	folder := filepath.Join(dir, name)
 	request, err := identity.NewJoinRequest(folder)
 	if err != nil {
 		return nil, err

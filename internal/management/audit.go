@@ -45,37 +45,48 @@ func was(site understudy.Site, changes []understudy.Change) []understudy.Change 
 func replaced(site understudy.Site, c understudy.Change) (understudy.Change, bool) {
 	switch {
 	case c.Camera != nil:
-		old, ok := site.Camera(c.Camera.ID)
-		return understudy.Change{Camera: &old}, ok
+		return wasCamera(site.Camera(c.Camera.ID))
 	case c.GoneCamera != "":
-		old, ok := site.Camera(c.GoneCamera)
-		return understudy.Change{Camera: &old}, ok
+		return wasCamera(site.Camera(c.GoneCamera))
 	case c.RecordingServer != nil:
-		old, ok := site.RecordingServer(c.RecordingServer.ID)
-		return understudy.Change{RecordingServer: &old}, ok
+		return wasRecordingServer(site.RecordingServer(c.RecordingServer.ID))
 	case c.FailoverServer != nil:
-		old, ok := site.FailoverServer(c.FailoverServer.ID)
-		return understudy.Change{FailoverServer: &old}, ok
+		return wasFailoverServer(site.FailoverServer(c.FailoverServer.ID))
 	case c.GoneServer != "":
-		if old, ok := site.RecordingServer(c.GoneServer); ok {
-			return understudy.Change{RecordingServer: &old}, true
+		if was, ok := wasRecordingServer(site.RecordingServer(c.GoneServer)); ok {
+			return was, true
 		}
-		old, ok := site.FailoverServer(c.GoneServer)
-		return understudy.Change{FailoverServer: &old}, ok
+		return wasFailoverServer(site.FailoverServer(c.GoneServer))
 	case c.Group != nil:
-		old, ok := site.Group(c.Group.ID)
-		return understudy.Change{Group: &old}, ok
+		return wasGroup(site.Group(c.Group.ID))
 	case c.GoneGroup != "":
-		old, ok := site.Group(c.GoneGroup)
-		return understudy.Change{Group: &old}, ok
+		return wasGroup(site.Group(c.GoneGroup))
 	case c.Lock != nil:
-		old, ok := site.Lock(c.Lock.ID)
-		return understudy.Change{Lock: &old}, ok
+		return wasLock(site.Lock(c.Lock.ID))
 	case c.GoneLock != "":
-		old, ok := site.Lock(c.GoneLock)
-		return understudy.Change{Lock: &old}, ok
+		return wasLock(site.Lock(c.GoneLock))
 	}
 	return understudy.Change{}, false
+}
+
+func wasCamera(c understudy.Camera, ok bool) (understudy.Change, bool) {
+	return understudy.Change{Camera: &c}, ok
+}
+
+func wasRecordingServer(r understudy.RecordingServer, ok bool) (understudy.Change, bool) {
+	return understudy.Change{RecordingServer: &r}, ok
+}
+
+func wasFailoverServer(f understudy.FailoverServer, ok bool) (understudy.Change, bool) {
+	return understudy.Change{FailoverServer: &f}, ok
+}
+
+func wasGroup(g understudy.FailoverGroup, ok bool) (understudy.Change, bool) {
+	return understudy.Change{Group: &g}, ok
+}
+
+func wasLock(l understudy.Lock, ok bool) (understudy.Change, bool) {
+	return understudy.Change{Lock: &l}, ok
 }
 
 const maxFaults = 100 // that one audit tells of
