@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,26 +25,10 @@ const mostOpen = 16384
 // serveHTTP serves HTTP on l, with TLS and without, until ctx ends.
 func serveHTTP(ctx context.Context, l net.Listener, config *tls.Config, handler http.Handler, log *slog.Logger) error {
 	mux := listen.New(l, config, listen.Options{AllowPlain: true, MostOpen: mostOpen, Log: log})
-	server := api.Server(listen.WithTLS(handler), log)
-	server.ConnContext = listen.ConnContext
-	connections := mux.HTTP()
+	requests := mux.HTTP()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return mux.Run(ctx) })
-	g.Go(func() error {
-		if err := server.Serve(connections); ctx.Err() == nil && !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-ctx.Done()
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-		defer cancel()
-		if err := server.Shutdown(drain); err != nil {
-			return server.Close()
-		}
-		return nil
-	})
+	g.Go(func() error { return listen.Serve(ctx, requests, api.Server(handler, log), drainTime) })
 	return g.Wait()
 }
 

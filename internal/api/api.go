@@ -92,7 +92,7 @@ type server struct {
 const base = "/api/v1"
 
 // NewManagement returns the handler of a management server. Request.TLS must be
-// set on connections with TLS (listen.WithTLS).
+// set on connections with TLS (listen.Serve).
 func NewManagement(c Config) http.Handler {
 	s := newServer(c)
 	return outside(s.gate, c.HTTPS, s.Log)

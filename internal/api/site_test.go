@@ -93,16 +93,11 @@ func (s *site) listen(handler http.Handler, node *identity.Node) string {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	check(s.t, err)
 	mux := listen.New(ln, node.ServerTLS(), listen.Options{AllowPlain: true})
-	server := Server(listen.WithTLS(handler), slog.New(slog.DiscardHandler))
-	server.ConnContext = listen.ConnContext
 	requests := mux.HTTP()
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = server.Serve(requests)
-	}()
+	s.run(func(ctx context.Context) error {
+		return listen.Serve(ctx, requests, Server(handler, slog.New(slog.DiscardHandler)), 0)
+	})
 	s.run(mux.Run)
-	s.t.Cleanup(func() { _ = server.Close(); <-served })
 	return ln.Addr().String()
 }
 

@@ -201,31 +201,3 @@ func TLSState(c net.Conn) (*tls.ConnectionState, bool) {
 	}
 	return nil, false
 }
-
-type contextKey struct{}
-
-// ConnContext is for http.Server.ConnContext; ConnectionState needs it.
-func ConnContext(ctx context.Context, c net.Conn) context.Context {
-	if state, ok := TLSState(c); ok {
-		return context.WithValue(ctx, contextKey{}, state)
-	}
-	return ctx
-}
-
-// ConnectionState returns the TLS state of the connection that a request came
-// by, from the request's context; false without TLS.
-func ConnectionState(ctx context.Context) (*tls.ConnectionState, bool) {
-	state, ok := ctx.Value(contextKey{}).(*tls.ConnectionState)
-	return state, ok
-}
-
-// WithTLS sets Request.TLS, which net/http sets only on connections whose TLS
-// it has removed itself.
-func WithTLS(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if state, ok := ConnectionState(r.Context()); ok {
-			r.TLS = state
-		}
-		next.ServeHTTP(w, r)
-	})
-}

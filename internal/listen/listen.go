@@ -61,8 +61,8 @@ func New(ln net.Listener, config *tls.Config, options Options) *Mux {
 // has asked for is refused.
 func (m *Mux) RTSP() net.Listener { return m.queue(&m.rtsp) }
 
-// HTTP returns the listener of HTTP/1 connections, TLS already removed. Its
-// http.Server needs ConnContext, and its handler WithTLS, to see the TLS state.
+// HTTP returns the listener of HTTP/1 connections, TLS already removed. Serve
+// answers what comes by it.
 func (m *Mux) HTTP() net.Listener { return m.queue(&m.http) }
 
 // Raw returns a listener of every connection with its TLS handshake done, for

@@ -267,25 +267,22 @@ func TestARawConnectionMayBeginWithTheServer(t *testing.T) {
 }
 
 func TestHTTPHandlersSeeTheClientsCertificate(t *testing.T) {
-	var server *http.Server
+	serving, stop := context.WithCancel(t.Context())
+	defer stop()
 	served := make(chan error, 1)
 	p := open(t, Options{AllowPlain: true}, func(m *Mux) {
-		server = &http.Server{
-			ReadHeaderTimeout: time.Minute, ConnContext: ConnContext,
-			Handler: WithTLS(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				state, ok := ConnectionState(r.Context())
-				if ok != (r.TLS != nil) || ok && state != r.TLS {
-					t.Errorf("the context has %v, the request %v", state, r.TLS)
-				}
+		server := &http.Server{
+			ReadHeaderTimeout: time.Minute,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.TLS == nil {
 					fmt.Fprint(w, "plain")
 					return
 				}
 				fmt.Fprintf(w, "TLS %d", len(r.TLS.PeerCertificates))
-			})),
+			}),
 		}
 		ln := m.HTTP()
-		go func() { served <- server.Serve(ln) }()
+		go func() { served <- Serve(serving, ln, server, time.Minute) }()
 	})
 	transport := &http.Transport{TLSClientConfig: p.client}
 	defer transport.CloseIdleConnections()
@@ -307,10 +304,8 @@ func TestHTTPHandlersSeeTheClientsCertificate(t *testing.T) {
 			}
 		}
 	}
-	if err := server.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+	stop()
+	if err := <-served; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	if answer := say(p.dial(false), get); answer != "" {
@@ -321,8 +316,8 @@ func TestHTTPHandlersSeeTheClientsCertificate(t *testing.T) {
 func TestRequestsThatCameByNoMuxHaveNoTLS(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.TLS = nil
-	WithTLS(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if _, ok := ConnectionState(r.Context()); ok || r.TLS != nil {
+	withTLS(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil {
 			t.Error("TLS out of nothing")
 		}
 	})).ServeHTTP(httptest.NewRecorder(), r)

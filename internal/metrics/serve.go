@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -58,23 +57,11 @@ func serve(ctx context.Context, c Config) error {
 	}
 	// What is said on loopback nobody else hears.
 	mux := listen.New(l, c.TLS, listen.Options{AllowPlain: Loopback(c.Address), Log: c.Log})
-	server := &http.Server{
-		Handler: Handler(c, token), ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
-		ConnContext: listen.ConnContext,
-	}
-	connections := mux.HTTP()
+	server := &http.Server{Handler: Handler(c, token), ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout}
+	requests := mux.HTTP()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return mux.Run(ctx) })
-	g.Go(func() error {
-		if err := server.Serve(connections); ctx.Err() == nil && !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-ctx.Done()
-		return server.Close()
-	})
+	g.Go(func() error { return listen.Serve(ctx, requests, server, 0) })
 	c.Log.Info("metrics are served", "address", l.Addr().String(), "token", token != "")
 	return g.Wait()
 }

@@ -2,7 +2,6 @@ package recording
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -124,8 +123,7 @@ func (s *Server) serveMedia(ctx context.Context) error {
 	cutOff := func() { s.cutOff.Add(1) }
 	rtspListener, httpListener := mux.RTSP(), mux.HTTP()
 	web := &http.Server{
-		Handler:           listen.WithTLS(media.New(media.Config{Server: s.config.ID, Library: shown, Peer: identity.PeerIdentity, State: shown.statement, Soon: shown.soon, CutOff: cutOff, Log: s.log})),
-		ConnContext:       listen.ConnContext,
+		Handler:           media.New(media.Config{Server: s.config.ID, Library: shown, Peer: identity.PeerIdentity, State: shown.statement, Soon: shown.soon, CutOff: cutOff, Log: s.log}),
 		ReadHeaderTimeout: headerPatience,
 		IdleTimeout:       idlePatience,
 		MaxHeaderBytes:    maxHeader,
@@ -136,15 +134,6 @@ func (s *Server) serveMedia(ctx context.Context) error {
 	g.Go(func() error {
 		return rtsp.NewServer(rtsp.ServerConfig{Library: shown, CutOff: cutOff, Log: s.log}).Serve(ctx, rtspListener)
 	})
-	g.Go(func() error {
-		stop := context.AfterFunc(ctx, func() { _ = web.Close() })
-		defer stop()
-		err := web.Serve(httpListener)
-		_ = web.Close() // a connection that was accepted while the first one closed the others
-		if !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
-			return understudy.Errorf(understudy.CodeUnavailable, "the media port stopped serving HTTP: %w", err)
-		}
-		return ctx.Err()
-	})
+	g.Go(func() error { return listen.Serve(ctx, httpListener, web, 0) })
 	return g.Wait()
 }
