@@ -27,6 +27,14 @@ const (
 	EventIncident EventKind = "incident" // an incident is over, and what it cost is known
 )
 
+// EventKinds returns all of them.
+func EventKinds() []EventKind {
+	return []EventKind{
+		EventTakeover, EventFailback, EventRefused, EventMerge, EventConfig, EventServer,
+		EventCamera, EventStorage, EventAccess, EventTrigger, EventLock, EventIncident,
+	}
+}
+
 // Event is one row of the log: what happened, in a sentence, and what it
 // changed. It is written in the same transaction as the change.
 type Event struct {

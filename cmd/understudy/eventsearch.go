@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,7 +12,7 @@ import (
 // searchFlags are what events are searched by.
 func searchFlags(c *cobra.Command, query *understudy.EventQuery) (times func() error) {
 	var since, until string
-	c.Flags().StringVar((*string)(&query.Kind), "kind", "", "only takeover, failback, refused, merge, config, server, camera, storage, trigger, lock or access")
+	c.Flags().StringVar((*string)(&query.Kind), "kind", "", fmt.Sprintf("only one of %v", understudy.EventKinds()))
 	c.Flags().StringVar((*string)(&query.Camera), "camera", "", "only of this camera")
 	c.Flags().StringVar((*string)(&query.Server), "server", "", "only of this server")
 	c.Flags().StringVar(&query.Actor, "by", "", "only what user:NAME or server:ID did")

@@ -52,10 +52,7 @@ func NewLog(feed understudy.Feed, log *slog.Logger) *Log {
 		durable:    histogram("takeover_durable_seconds", "From the decision to the first durable sample, each camera.", moments...),
 		standIn:    histogram("stand_in_seconds", "How long a camera was away from its home.", 10, 60, 300, 900, 3600, 4*3600, 12*3600, 24*3600, 7*24*3600),
 	}
-	for _, kind := range []understudy.EventKind{
-		understudy.EventTakeover, understudy.EventFailback, understudy.EventRefused, understudy.EventMerge, understudy.EventConfig, understudy.EventServer,
-		understudy.EventCamera, understudy.EventStorage, understudy.EventAccess, understudy.EventTrigger, understudy.EventLock, understudy.EventIncident,
-	} {
+	for _, kind := range understudy.EventKinds() {
 		l.events.WithLabelValues(string(kind)) // 0 from the start, so that the first one is a rise
 	}
 	for _, kind := range []understudy.EventKind{understudy.EventTakeover, understudy.EventFailback} {

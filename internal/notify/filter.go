@@ -22,11 +22,6 @@ func severityOf(kind understudy.EventKind) string {
 	return "info"
 }
 
-var kinds = []understudy.EventKind{
-	understudy.EventTakeover, understudy.EventFailback, understudy.EventRefused, understudy.EventMerge, understudy.EventConfig, understudy.EventServer,
-	understudy.EventCamera, understudy.EventStorage, understudy.EventAccess, understudy.EventTrigger, understudy.EventLock, understudy.EventIncident,
-}
-
 // filter says which events a target wants.
 type filter struct {
 	least int // index of severities
@@ -45,8 +40,8 @@ func newFilter(target, severity string, wanted []string) (filter, error) {
 		return f, understudy.Errorf(understudy.CodeInvalid, "target %q of notify: severity is %s, found %q", target, strings.Join(severities, ", "), severity)
 	}
 	for _, kind := range wanted {
-		if !slices.Contains(kinds, understudy.EventKind(kind)) {
-			return f, understudy.Errorf(understudy.CodeInvalid, "target %q of notify: there is no kind of event %q; the kinds are %v", target, kind, kinds)
+		if !slices.Contains(understudy.EventKinds(), understudy.EventKind(kind)) {
+			return f, understudy.Errorf(understudy.CodeInvalid, "target %q of notify: there is no kind of event %q; the kinds are %v", target, kind, understudy.EventKinds())
 		}
 		f.kinds = append(f.kinds, understudy.EventKind(kind))
 	}

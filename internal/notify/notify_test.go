@@ -211,7 +211,7 @@ func TestFilter(t *testing.T) {
 			t.Fatal(err)
 		}
 		var takes []string
-		for _, kind := range kinds {
+		for _, kind := range understudy.EventKinds() {
 			if f.takes(understudy.Event{Kind: kind}) {
 				takes = append(takes, string(kind))
 			}
