@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +22,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"understudy/internal/child"
 )
 
 const (
@@ -41,7 +42,7 @@ type Server struct {
 	as   *syscall.Credential
 	mu   sync.Mutex
 	proc *exec.Cmd
-	gone chan struct{} // closed when it has ended
+	gone <-chan struct{} // closed when it has ended; how, is what it said
 }
 
 // Database makes an empty database of that name and returns its DSN. It is a schema of
@@ -95,8 +96,10 @@ func Start(parent string) (_ *Server, err error) {
 	}
 	initdb := s.command("initdb", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--username="+superuser,
 		"--auth=scram-sha-256", "--pwfile="+s.PasswordFile, s.cluster())
-	if said, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w\n%s", err, said)
+	var said bytes.Buffer
+	initdb.Stdout, initdb.Stderr = &said, &said
+	if err := child.Run(initdb, syscall.SIGKILL); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, said.String())
 	}
 	for range 5 { // a port that was free a moment ago may be taken
 		if s.Address, err = freeAddress(); err != nil {
@@ -146,8 +149,7 @@ func (s *Server) command(program string, arguments ...string) *exec.Cmd {
 	c := exec.Command(filepath.Join(s.bin, program), arguments...)
 	c.Dir = s.dir
 	c.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8"}
-	// It ends when this process does, however this one ends: SIGQUIT is its immediate shutdown.
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT, Credential: s.as}
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: s.as}
 	return c
 }
 
@@ -180,14 +182,10 @@ func (s *Server) runOnce() error {
 	c := s.command("postgres", "-D", s.cluster(), "-p", port, "-k", s.dir, "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=60",
 		"-c", "shared_buffers=32MB", "-c", "autovacuum=off", "-c", "log_min_messages=fatal")
 	c.Stdout, c.Stderr = &said, &said
-	if err := onOneThread(c.Start); err != nil {
+	gone, err := child.Start(c, syscall.SIGQUIT) // its immediate shutdown
+	if err != nil {
 		return err
 	}
-	gone := make(chan struct{})
-	go func() {
-		_ = c.Wait() // how it ended is what it said
-		close(gone)
-	}()
 	s.mu.Lock()
 	s.proc, s.gone = c, gone
 	s.mu.Unlock()
@@ -202,25 +200,6 @@ func (s *Server) runOnce() error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// starts runs functions on a thread that never ends: the kernel sends Pdeathsig
-// when the thread that started a child ends, and Go ends threads as it likes.
-var starts = sync.OnceValue(func() chan<- func() {
-	work := make(chan func())
-	go func() {
-		runtime.LockOSThread()
-		for f := range work {
-			f()
-		}
-	}()
-	return work
-})
-
-func onOneThread(f func() error) error {
-	done := make(chan error, 1)
-	starts() <- func() { done <- f() }
-	return <-done
 }
 
 // Kill ends the server with SIGKILL and waits until it is gone; its other

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"understudy"
+	"understudy/internal/child"
 )
 
 // Process is one server of the site, as an operating system process that can
@@ -27,7 +27,7 @@ type Process struct {
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
-	gone chan struct{} // closed when cmd has ended
+	gone <-chan struct{} // closed when cmd has ended; how it ended stands in its log
 }
 
 // NewProcess returns a process that is not started yet. What it says is
@@ -35,20 +35,6 @@ type Process struct {
 func NewProcess(name, log string, command ...string) *Process {
 	return &Process{Name: name, command: command, log: log}
 }
-
-// starts runs functions on one operating system thread that never ends. The
-// kernel sends Pdeathsig when the thread that started a child ends, not the
-// process, and Go ends threads as it likes.
-var starts = sync.OnceValue(func() chan<- func() {
-	work := make(chan func())
-	go func() {
-		runtime.LockOSThread()
-		for f := range work {
-			f()
-		}
-	}()
-	return work
-})
 
 // Start starts the process; it ends when this one does, however this one ends.
 func (p *Process) Start() error {
@@ -64,17 +50,11 @@ func (p *Process) Start() error {
 	defer log.Close()
 	cmd := exec.Command(p.command[0], p.command[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	started := make(chan error, 1)
-	starts() <- func() { started <- cmd.Start() }
-	if err := <-started; err != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	gone, err := child.Start(cmd, syscall.SIGKILL)
+	if err != nil {
 		return understudy.Errorf(understudy.CodeUnavailable, "%s could not be started: %w", p.Name, err)
 	}
-	gone := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // how it ended stands in its log
-		close(gone)
-	}()
 	p.cmd, p.gone = cmd, gone
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/child"
 )
 
 // campaign is many runs.
@@ -132,7 +132,7 @@ func able() error {
 }
 
 func namespaced() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+	return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
 }
 
 // one does a run in a process and namespaces of its own: whatever becomes of
@@ -156,19 +156,11 @@ func (c *campaign) one(ctx context.Context, o order) (result outcome) {
 	cmd.SysProcAttr = namespaced()
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
-	err = runOnThread(cmd)
+	err = child.Run(cmd, syscall.SIGKILL)
 	if jsonErr := json.Unmarshal(out.Bytes(), &result); err != nil || jsonErr != nil {
 		result.Passed, result.Why = false, fmt.Sprintf("the run did not end well: %v: %s", errors.Join(err, jsonErr), complaints.String())
 	}
 	return result
-}
-
-// runOnThread runs a command from a thread that waits for it: its end would be
-// told to the process as that of its parent.
-func runOnThread(cmd *exec.Cmd) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	return cmd.Run()
 }
 
 // put keeps what a failed run leaves, and forgets the rest.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"understudy/internal/archive"
+	"understudy/internal/child"
 )
 
 // Gateway is a store with one bucket.
@@ -54,18 +55,18 @@ func Start(t testing.TB) *Gateway {
 	// What it keeps beside objects lies apart, since not every file system of a temporary folder has attributes.
 	command := exec.CommandContext(context.Background(), binary(t), "--quiet", "--access", "key-of-the-test", "--secret", "secret-of-the-test", //nolint:gosec // a test's
 		"--port", g.socket, "posix", "--sidecar", filepath.Join(dir, "sidecar"), filepath.Join(dir, "objects"))
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	command.Stdout, command.Stderr = log, log
-	if err := command.Start(); err != nil {
+	ended, err := child.Start(command, syscall.SIGKILL)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		command.Process.Kill() //nolint:errcheck // it may have ended
-		command.Wait()         //nolint:errcheck // it was killed
+		<-ended
 		log.Close()
 	})
 	g.relay(t)
