@@ -57,12 +57,9 @@ func auditExportCommand() *cobra.Command {
 		Short: "Write the log, or what is searched for in it, as JSON Lines or CSV",
 		Args:  cobra.NoArgs,
 	}
-	times := searchFlags(c, &query)
+	searchFlags(c, &query)
 	c.Flags().StringVar(&format, "format", "jsonl", "jsonl or csv")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := times(); err != nil {
-			return err
-		}
 		write, flush, err := eventWriter(cmd.OutOrStdout(), format)
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ func eventCommand() *cobra.Command {
 func eventTriggerCommand() *cobra.Command {
 	var (
 		trigger understudy.Trigger
-		at      timeFlag
+		at      time.Time
 		length  time.Duration
 		data    string
 	)
@@ -33,7 +33,7 @@ func eventTriggerCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			trigger.Camera, trigger.Name, trigger.At = understudy.CameraID(args[0]), args[1], at.Time
+			trigger.Camera, trigger.Name, trigger.At = understudy.CameraID(args[0]), args[1], at
 			if length > 0 {
 				if trigger.At.IsZero() {
 					trigger.At = time.Now()
@@ -52,7 +52,7 @@ func eventTriggerCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&trigger.ID, "id", "", "name of the event: told twice, it happened once; made unless given")
-	f.Var(&at, "at", "when: 2026-11-23T14:05:00Z, 14:05 (today) or 10s (ago); now unless given")
+	f.Var((*timeFlag)(&at), "at", "when: 2026-11-23T14:05:00Z, 14:05 (today) or 10s (ago); now unless given")
 	f.DurationVar(&length, "for", 0, "how long it lasts")
 	f.StringVar(&data, "data", "", "JSON that is kept with it, at most 4096 bytes")
 	return c
@@ -74,16 +74,16 @@ func eventSearchCommand() *cobra.Command {
 
 // eventFlags adds the range and returns the search.
 func eventFlags(c *cobra.Command) func(cmd *cobra.Command, text string, cameras []string) error {
-	var from, to timeFlag
-	c.Flags().Var(&from, "from", "beginning: 2026-11-23T14:05:00Z, 14:05 (today) or 10m (ago); a day ago unless given")
-	c.Flags().Var(&to, "to", "end; now unless given")
+	var from, to time.Time
+	c.Flags().Var((*timeFlag)(&from), "from", "beginning: 2026-11-23T14:05:00Z, 14:05 (today) or 10m (ago); a day ago unless given")
+	c.Flags().Var((*timeFlag)(&to), "to", "end; now unless given")
 	asJSON := jsonFlag(c)
 	return func(cmd *cobra.Command, text string, cameras []string) error {
 		site, err := signedIn()
 		if err != nil {
 			return err
 		}
-		q := client.NoteSearch{From: from.Time, To: to.Time, Kind: understudy.NoteEvent, Text: text}
+		q := client.NoteSearch{From: from, To: to, Kind: understudy.NoteEvent, Text: text}
 		if q.To.IsZero() {
 			q.To = time.Now()
 		}

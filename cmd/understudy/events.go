@@ -22,11 +22,8 @@ func eventsCommand() *cobra.Command {
 	asJSON := jsonFlag(c)
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as they come")
 	c.Flags().IntVarP(&query.Limit, "number", "n", 50, "how many of the newest")
-	times := searchFlags(c, &query)
+	searchFlags(c, &query)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := times(); err != nil {
-			return err
-		}
 		if follow && (query.Server != "" || query.Actor != "" || query.Text != "" || !query.Since.IsZero() || !query.Until.IsZero()) {
 			return understudy.Errorf(understudy.CodeInvalid, "what comes is followed by --kind and --camera; search the past without --follow")
 		}

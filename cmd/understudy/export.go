@@ -17,16 +17,16 @@ import (
 )
 
 // span is the range of time that play and export are asked for.
-type span struct{ from, to timeFlag }
+type span struct{ from, to time.Time }
 
 func (s *span) flags(c *cobra.Command) {
-	s.from.Time, s.to.Time = time.Now().Add(-time.Minute), time.Now()
-	c.Flags().Var(&s.from, "from", "beginning: 2026-11-23T14:05:00Z, 14:05 (today) or 10m (ago)")
-	c.Flags().Var(&s.to, "to", "end, written alike; now unless given")
+	s.from, s.to = time.Now().Add(-time.Minute), time.Now()
+	c.Flags().Var((*timeFlag)(&s.from), "from", "beginning: 2026-11-23T14:05:00Z, 14:05 (today) or 10m (ago)")
+	c.Flags().Var((*timeFlag)(&s.to), "to", "end, written alike; now unless given")
 }
 
 func (s *span) check() error {
-	if s.from.Before(s.to.Time) {
+	if s.from.Before(s.to) {
 		return nil
 	}
 	return understudy.Errorf(understudy.CodeInvalid, "--from must be earlier than --to, found %s and %s", s.from.Local().Format(time.DateTime), s.to.Local().Format(time.DateTime))
@@ -95,7 +95,7 @@ func (e *exporting) run(s span) error {
 			return err
 		}
 		fmt.Fprintf(e.cmd.ErrOrStderr(), "at %s the camera's coding changes: another file is begun\n", result.Changed.Local().Format("15:04:05.0"))
-		s.from.Time, e.resume = result.Changed, false
+		s.from, e.resume = result.Changed, false
 		output = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(e.output, filepath.Ext(e.output)), n, filepath.Ext(e.output))
 	}
 }
@@ -121,9 +121,9 @@ func (e *exporting) file(s span, output string) (client.ExportResult, error) {
 	}
 	var result client.ExportResult
 	if e.resume {
-		result, err = e.site.ResumeExport(e.cmd.Context(), e.camera, s.from.Time, s.to.Time, file, progress)
+		result, err = e.site.ResumeExport(e.cmd.Context(), e.camera, s.from, s.to, file, progress)
 	} else {
-		result, err = e.site.Export(e.cmd.Context(), e.camera, s.from.Time, s.to.Time, file, progress)
+		result, err = e.site.Export(e.cmd.Context(), e.camera, s.from, s.to, file, progress)
 	}
 	_ = bar.Finish()
 	changed := understudy.CodeOf(err) == understudy.CodeConflict && result.Frames > 0

@@ -49,7 +49,7 @@ func tellExport(w io.Writer, output string, s span, result client.ExportResult) 
 		fmt.Fprintf(w, "%s: %d bytes\n", output, result.Bytes)
 		return
 	}
-	gaps := understudy.Gaps(result.Pieces, s.from.Time, s.to.Time, noticeableGap)
+	gaps := understudy.Gaps(result.Pieces, s.from, s.to, noticeableGap)
 	holders := map[understudy.ServerID]bool{}
 	for _, piece := range result.Pieces {
 		holders[piece.Segment.Holder] = true

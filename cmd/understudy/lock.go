@@ -18,7 +18,7 @@ func lockCommand() *cobra.Command {
 func lockAddCommand() *cobra.Command {
 	var (
 		lock     understudy.Lock
-		from, to timeFlag
+		from, to time.Time
 		keep     time.Duration
 	)
 	c := &cobra.Command{
@@ -30,7 +30,7 @@ func lockAddCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			lock.Camera, lock.From, lock.To = understudy.CameraID(args[0]), from.Time, to.Time
+			lock.Camera, lock.From, lock.To = understudy.CameraID(args[0]), from, to
 			if keep > 0 {
 				lock.Until = time.Now().Add(keep)
 			}
@@ -42,8 +42,8 @@ func lockAddCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.Var(&from, "from", "beginning: 2026-11-23T14:05:00Z, 14:05 (today) or 10m (ago)")
-	f.Var(&to, "to", "end, written as --from")
+	f.Var((*timeFlag)(&from), "from", "beginning: 2026-11-23T14:05:00Z, 14:05 (today) or 10m (ago)")
+	f.Var((*timeFlag)(&to), "to", "end, written as --from")
 	f.StringVar(&lock.Reason, "reason", "", "why, so that somebody can judge it later")
 	f.DurationVar(&keep, "for", 0, "how long from now; 0 is until it is removed")
 	f.StringVar(&lock.ID, "id", "", "name of the lock, to change one; made unless given")

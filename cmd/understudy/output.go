@@ -58,14 +58,14 @@ func (s *sizeFlag) Set(text string) error {
 	return nil
 }
 
-// timeFlag reads a moment: RFC 3339, a time of today such as 14:05, or an age such as 10m.
-type timeFlag struct{ time.Time }
+// timeFlag reads a moment: RFC 3339, a day, a time of today such as 14:05, or an age such as 10m.
+type timeFlag time.Time
 
 func (t *timeFlag) String() string {
-	if t.IsZero() {
-		return ""
+	if at := time.Time(*t); !at.IsZero() {
+		return at.Format(time.RFC3339)
 	}
-	return t.Format(time.RFC3339)
+	return ""
 }
 
 func (*timeFlag) Type() string { return "time" }
@@ -73,18 +73,22 @@ func (*timeFlag) Type() string { return "time" }
 func (t *timeFlag) Set(text string) error {
 	now := time.Now()
 	if age, err := time.ParseDuration(text); err == nil {
-		t.Time = now.Add(-age.Abs())
+		*t = timeFlag(now.Add(-age.Abs()))
 		return nil
 	}
 	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		t.Time = at
+		*t = timeFlag(at)
+		return nil
+	}
+	if day, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil {
+		*t = timeFlag(day)
 		return nil
 	}
 	for _, layout := range []string{"15:04", "15:04:05"} {
 		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			t.Time = time.Date(now.Year(), now.Month(), now.Day(), at.Hour(), at.Minute(), at.Second(), 0, time.Local)
+			*t = timeFlag(time.Date(now.Year(), now.Month(), now.Day(), at.Hour(), at.Minute(), at.Second(), 0, time.Local))
 			return nil
 		}
 	}
-	return understudy.Errorf(understudy.CodeInvalid, "a moment is 2026-11-23T14:05:00Z, 14:05 (today) or 10m (ago), found %q", text)
+	return understudy.Errorf(understudy.CodeInvalid, "a moment is 2026-11-23T14:05:00Z, 2026-11-23, 14:05 (today) or 10m (ago), found %q", text)
 }

@@ -25,7 +25,7 @@ func playCommand() *cobra.Command {
 				if err := s.check(); err != nil {
 					return err
 				}
-				_, err = site.Export(cmd.Context(), camera, s.from.Time, s.to.Time, cmd.OutOrStdout(), nil)
+				_, err = site.Export(cmd.Context(), camera, s.from, s.to, cmd.OutOrStdout(), nil)
 				return err
 			}
 			return following(cmd.Context(), site, func(ctx context.Context) error {

@@ -11,7 +11,7 @@ import (
 )
 
 func stillCommand() *cobra.Command {
-	var at timeFlag
+	var at time.Time
 	var output string
 	c := &cobra.Command{
 		Use:   "still CAMERA",
@@ -23,7 +23,7 @@ func stillCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			still, err := site.Still(cmd.Context(), understudy.CameraID(args[0]), at.Time)
+			still, err := site.Still(cmd.Context(), understudy.CameraID(args[0]), at)
 			if err != nil {
 				return err
 			}
@@ -41,7 +41,7 @@ func stillCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().Var(&at, "at", "2026-11-23T14:05:00Z, 14:05 (today) or 10m (ago); live unless given")
+	c.Flags().Var((*timeFlag)(&at), "at", "2026-11-23T14:05:00Z, 14:05 (today) or 10m (ago); live unless given")
 	c.Flags().StringVarP(&output, "output", "o", "", "file to write; named for camera and time unless given")
 	return c
 }

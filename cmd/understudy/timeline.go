@@ -28,7 +28,7 @@ func timelineCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		line, err := site.Timeline(cmd.Context(), understudy.CameraID(args[0]), s.from.Time, s.to.Time)
+		line, err := site.Timeline(cmd.Context(), understudy.CameraID(args[0]), s.from, s.to)
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func gapsCommand() *cobra.Command {
 		for _, camera := range args {
 			cameras = append(cameras, understudy.CameraID(camera))
 		}
-		all, err := site.Gaps(cmd.Context(), cameras, s.from.Time, s.to.Time, epoch)
+		all, err := site.Gaps(cmd.Context(), cameras, s.from, s.to, epoch)
 		if err != nil {
 			return err
 		}
