@@ -18,11 +18,6 @@ const (
 	eventPatience = 10 * time.Second // for all of it
 )
 
-// eventRoute is the one way to tell something here.
-var eventRoute = route{"/v1/cameras/{camera}/events", events, (*handler).serveEvent}
-
-func events(*http.Request) understudy.Action { return understudy.ActionEvents }
-
 // serveEvent takes an event of a camera that is recorded here, and sends
 // whoever tells of another one to the server that records it.
 func (h *handler) serveEvent(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {

@@ -24,35 +24,49 @@ type handler struct {
 
 // route is one way in, with what its caller must be allowed to do.
 type route struct {
-	path   string
-	action func(*http.Request) understudy.Action
-	serve  func(*handler, http.ResponseWriter, *http.Request, understudy.CameraID) error
+	pattern string // as http.ServeMux reads it
+	action  func(*http.Request) understudy.Action
+	serve   func(*handler, http.ResponseWriter, *http.Request, understudy.CameraID) error
 }
 
-// routes is all there is; the health answer alone is for everyone. The camera
-// is in every path, so that one place decides for each object.
+// health is the one way in for everyone.
+const health = "GET /health"
+
+// routes is all there is besides. The camera is in every path, so that one place
+// decides for each object.
 var routes = []route{
-	{"/v1/cameras/{camera}/live", live, (*handler).serveSocket},
-	{"/v1/cameras/{camera}/live.mp4", live, (*handler).serveLive},
-	{"/v1/cameras/{camera}/segments", playback, (*handler).serveSegments},
-	{"/v1/cameras/{camera}/notes", playback, (*handler).serveNotes},
-	{"/v1/cameras/{camera}/media.mp4", playbackOrExport, (*handler).serveMedia},
-	{"/v1/cameras/{camera}/export.mp4", export, (*handler).serveExport},
-	{"/v1/cameras/{camera}/still", liveOrPlayback, (*handler).serveStill},
-	{"/v1/cameras/{camera}/statement", live, (*handler).serveStatement},
-	{"/v1/cameras/{camera}/hls/master.m3u8", liveOrRange, (*handler).serveMaster},
-	{"/v1/cameras/{camera}/hls/live.m3u8", live, (*handler).serveLivePlaylist},
-	{"/v1/cameras/{camera}/hls/live/init.mp4", live, (*handler).serveLiveInit},
-	{"/v1/cameras/{camera}/hls/live/part.m4s", live, (*handler).serveLivePart},
-	{"/v1/cameras/{camera}/hls/index.m3u8", playback, (*handler).servePlaylist},
-	{"/v1/cameras/{camera}/hls/init.mp4", playback, (*handler).serveInit},
-	{"/v1/cameras/{camera}/hls/part.m4s", playback, (*handler).servePart},
-	{"/v1/segments/{camera}/{name}", playback, (*handler).serveSegment},
+	{"GET /v1/cameras/{camera}/live", live, (*handler).serveSocket},
+	{"GET /v1/cameras/{camera}/live.mp4", live, (*handler).serveLive},
+	{"GET /v1/cameras/{camera}/segments", playback, (*handler).serveSegments},
+	{"GET /v1/cameras/{camera}/notes", playback, (*handler).serveNotes},
+	{"GET /v1/cameras/{camera}/media.mp4", playbackOrExport, (*handler).serveMedia},
+	{"GET /v1/cameras/{camera}/export.mp4", export, (*handler).serveExport},
+	{"GET /v1/cameras/{camera}/still", liveOrPlayback, (*handler).serveStill},
+	{"GET /v1/cameras/{camera}/statement", live, (*handler).serveStatement},
+	{"GET /v1/cameras/{camera}/hls/master.m3u8", liveOrRange, (*handler).serveMaster},
+	{"GET /v1/cameras/{camera}/hls/live.m3u8", live, (*handler).serveLivePlaylist},
+	{"GET /v1/cameras/{camera}/hls/live/init.mp4", live, (*handler).serveLiveInit},
+	{"GET /v1/cameras/{camera}/hls/live/part.m4s", live, (*handler).serveLivePart},
+	{"GET /v1/cameras/{camera}/hls/index.m3u8", playback, (*handler).servePlaylist},
+	{"GET /v1/cameras/{camera}/hls/init.mp4", playback, (*handler).serveInit},
+	{"GET /v1/cameras/{camera}/hls/part.m4s", playback, (*handler).servePart},
+	{"GET /v1/segments/{camera}/{name}", playback, (*handler).serveSegment},
+	{"POST /v1/cameras/{camera}/events", events, (*handler).serveEvent},
+}
+
+// Patterns returns every way in, as http.ServeMux writes them.
+func Patterns() []string {
+	all := []string{health}
+	for _, route := range routes {
+		all = append(all, route.pattern)
+	}
+	return all
 }
 
 func live(*http.Request) understudy.Action     { return understudy.ActionLive }
 func playback(*http.Request) understudy.Action { return understudy.ActionPlayback }
 func export(*http.Request) understudy.Action   { return understudy.ActionExport }
+func events(*http.Request) understudy.Action   { return understudy.ActionEvents }
 
 // liveOrPlayback: what names no time is live.
 func liveOrPlayback(r *http.Request) understudy.Action {
@@ -87,13 +101,12 @@ func newHandler(c Config) http.Handler {
 	}
 	h := &handler{Config: c, ticketKey: newTicketKey()}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(health, func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"server": c.Server, "ok": true})
 	})
 	for _, route := range routes {
-		mux.Handle("GET "+route.path, h.guard(route))
+		mux.Handle(route.pattern, h.guard(route))
 	}
-	mux.Handle("POST "+eventRoute.path, h.guard(eventRoute))
 	return open(mux)
 }
 
