@@ -152,7 +152,8 @@ func (i Identity) Without(taken func(Action) bool) Identity {
 // which only administrators see.
 func (i Identity) Visible(e Event) (visible Event, ok bool) {
 	hidden := func(c CameraID) bool { return c != "" && i.May(ActionStatus, c) != nil }
-	if i.May(ActionStatus, "") != nil || hidden(e.Camera) || e.Kind == EventAccess && i.Server == "" && i.May(ActionAdminister, "") != nil {
+	if i.May(ActionStatus, "") != nil || hidden(e.Camera) ||
+		(e.Kind == EventAccess || e.Kind == EventIdentity) && i.Server == "" && i.May(ActionAdminister, "") != nil {
 		return Event{}, false
 	}
 	kept := slices.DeleteFunc(slices.Clone(e.Changes), func(c Change) bool {

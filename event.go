@@ -25,13 +25,14 @@ const (
 	EventTrigger  EventKind = "trigger"  // something happened at a camera
 	EventLock     EventKind = "lock"     // footage was locked, or a lock was removed
 	EventIncident EventKind = "incident" // an incident is over, and what it cost is known
+	EventIdentity EventKind = "identity" // somebody uses what proves to be a server: a copy of its folder, or a revoked certificate
 )
 
 // EventKinds returns all of them.
 func EventKinds() []EventKind {
 	return []EventKind{
 		EventTakeover, EventFailback, EventRefused, EventMerge, EventConfig, EventServer,
-		EventCamera, EventStorage, EventAccess, EventTrigger, EventLock, EventIncident,
+		EventCamera, EventStorage, EventAccess, EventTrigger, EventLock, EventIncident, EventIdentity,
 	}
 }
 

@@ -13,6 +13,10 @@ type Poll struct {
 	Crowded []CameraID `json:"crowded,omitempty"`
 }
 
+// BootHeader is the HTTP header in which a server names its process (State.Boot) to the
+// management server.
+const BootHeader = "Understudy-Boot"
+
 // State is the answer on the state port. It is made from progress (frames in,
 // watermarks moved, storage writable), not from "the process is up".
 type State struct {

@@ -37,6 +37,9 @@ type Config struct {
 	// Memory keeps the site and the last media token for a run that finds no
 	// management server; nil keeps nothing.
 	Memory Memory
+	// Boot names this process of a server (State.Boot), so that a copy of the server's
+	// folder that runs elsewhere is told from it. Empty for who is no server.
+	Boot string
 	// Token is the bearer of a session; SignIn replaces it.
 	Token understudy.Secret
 	Log   *slog.Logger // nil is silent

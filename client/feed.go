@@ -52,7 +52,7 @@ func (c *Client) followOne(ctx context.Context, channel *url.URL, after understu
 	if err != nil {
 		return false, err
 	}
-	authorize(request, token)
+	c.authorize(request, token)
 	watchdog := time.AfterFunc(silence, cancel)
 	defer watchdog.Stop()
 	response, err := c.HTTP("").Do(request)

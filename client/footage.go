@@ -291,7 +291,7 @@ func (c *Client) media(ctx context.Context, server understudy.ServerID, address,
 	if err != nil {
 		return nil, understudy.Errorf(understudy.CodeInternal, "a request to server %s could not be made: %w", server, err)
 	}
-	authorize(request, token)
+	c.authorize(request, token)
 	if offset > 0 {
 		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 	}

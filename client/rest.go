@@ -89,7 +89,7 @@ func (c *Client) once(ctx context.Context, base *url.URL, q call, body []byte) (
 	if q.token != nil {
 		token = *q.token
 	}
-	authorize(request, token)
+	c.authorize(request, token)
 	harmless := q.method != http.MethodPost || q.again
 	response, err := c.HTTP("").Do(request)
 	if err != nil {
@@ -128,7 +128,10 @@ func notSent(err error) bool {
 	return ok && operation.Op == "dial"
 }
 
-func authorize(request *http.Request, token understudy.Secret) {
+func (c *Client) authorize(request *http.Request, token understudy.Secret) {
+	if c.config.Boot != "" {
+		request.Header.Set(understudy.BootHeader, c.config.Boot)
+	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+string(token))
 	}

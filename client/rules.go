@@ -68,7 +68,7 @@ func (c *Client) triggerAt(ctx context.Context, server understudy.ServerID, addr
 		return t, understudy.Errorf(understudy.CodeInternal, "a request to server %s could not be made: %w", server, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	authorize(request, token)
+	c.authorize(request, token)
 	response, err := c.HTTP(server).Do(request)
 	if err != nil {
 		return t, unreached("server "+string(server), address, err)

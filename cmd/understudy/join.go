@@ -22,6 +22,7 @@ type membership struct {
 	Role   understudy.Role
 	Hosts  []string
 	Listen config.Listen
+	Boot   string // names this process
 	Token  string // join token, or @FILE that holds one; empty once the server has joined
 }
 
@@ -50,7 +51,7 @@ func (m membership) member(ctx context.Context, log *slog.Logger) (*identity.Nod
 	if err != nil {
 		return nil, nil, err
 	}
-	site, err := client.New(client.Config{Addresses: known, TLS: node.ClientTLS, Log: log})
+	site, err := client.New(client.Config{Addresses: known, TLS: node.ClientTLS, Boot: m.Boot, Log: log})
 	return node, site, err
 }
 

@@ -66,10 +66,11 @@ type managementServer struct {
 	tickets   *api.Tickets   // nil without a realm
 	openID    *api.OpenID    // nil without an identity provider
 	listeners []net.Listener // http, https
+	alarms    chan func(context.Context) error
 }
 
 func openManagement(ctx context.Context, c config.Management) (_ *managementServer, err error) {
-	m := &managementServer{config: c}
+	m := &managementServer{config: c, alarms: make(chan func(context.Context) error, 16)}
 	if m.log, err = newLog(c.Log); err != nil {
 		return nil, err
 	}
@@ -102,6 +103,9 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 		return nil, err
 	}
 	m.watcher = poll.NewWatcher(m.stateAddresses, m.node.ClientTLS)
+	m.watcher.OnDouble(func(id understudy.ServerID, at string) {
+		m.alarm(func(ctx context.Context) error { return m.service.TwoAnswer(ctx, id, at) })
+	})
 	m.service, err = management.New(ctx, m.store, management.Options{
 		Sealer: m.authority, Bundles: m.authority, Hasher: identity.NewPasswords(), Witness: m.watcher, AuditKey: m.authority.AuditKey(),
 	})
@@ -119,5 +123,5 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 }
 
 func (m *managementServer) identifier() api.Identifier {
-	return api.Identifier{Session: m.service.Identify, Peer: identity.PeerIdentity, Tickets: m.tickets}
+	return api.Identifier{Session: m.service.Identify, Peer: identity.PeerIdentity, Tickets: m.tickets, Sole: m.sole}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -50,7 +51,8 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 			m.lock.Close()
 		}
 	}()
-	m.node, m.site, err = membership{Data: c.Data, Role: role, Hosts: c.Hosts, Listen: c.Listen, Token: token}.member(ctx, m.log)
+	boot := rand.Text()
+	m.node, m.site, err = membership{Data: c.Data, Role: role, Hosts: c.Hosts, Listen: c.Listen, Token: token, Boot: boot}.member(ctx, m.log)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +72,7 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 		return nil, errors.Join(err, m.store.Close())
 	}
 	recorder := recording.Config{
-		ID: m.node.ID(), Role: role, Node: m.node, Store: m.store, Media: listeners[0], State: listeners[1],
+		ID: m.node.ID(), Role: role, Node: m.node, Boot: boot, Store: m.store, Media: listeners[0], State: listeners[1],
 		PlainMedia: c.PlainMedia, Heard: m.site.Heard, Report: m.outbox.Report, Log: m.log,
 		Elsewhere: func(site func() (understudy.Site, bool)) understudy.RecordingService {
 			return m.site.Elsewhere(m.node.ID(), site)

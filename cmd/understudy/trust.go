@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"slices"
 	"time"
 
@@ -70,19 +69,8 @@ func (m *managementServer) obey(revoked []understudy.Revocation) error {
 	return m.node.UpdateTrust(trust)
 }
 
-// obeyRevocations refuses whoever comes with a certificate that was revoked, and tells of it.
+// obeyRevocations refuses whoever comes with a certificate that was revoked.
 func (m *managementServer) obeyRevocations(ctx context.Context) error {
-	shown := make(chan func() error, 16)
-	m.node.OnRevoked(func(id understudy.ServerID, from net.Addr) {
-		host, _, err := net.SplitHostPort(from.String())
-		if err != nil {
-			host = from.String()
-		}
-		select {
-		case shown <- func() error { return m.service.RevokedShown(ctx, id, host) }:
-		default: // it comes again
-		}
-	})
 	sites := make(chan []understudy.Revocation, 1)
 	defer m.self.Subscribe(func(site understudy.Site, _ understudy.Update) {
 		select {
@@ -92,17 +80,13 @@ func (m *managementServer) obeyRevocations(ctx context.Context) error {
 		sites <- site.Revoked
 	})()
 	for {
-		var err error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case revoked := <-sites:
-			err = m.obey(revoked)
-		case tell := <-shown:
-			err = tell()
-		}
-		if err != nil && ctx.Err() == nil {
-			m.log.Error("a revocation could not be dealt with", "error", err)
+			if err := m.obey(revoked); err != nil {
+				m.log.Error("a revocation could not be obeyed", "error", err)
+			}
 		}
 	}
 }

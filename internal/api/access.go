@@ -22,6 +22,9 @@ type Identifier struct {
 	Session func(ctx context.Context, token understudy.Secret) (understudy.Identity, error)
 	// Peer returns the server behind a verified certificate (identity.PeerIdentity); nil lets no server in.
 	Peer func(*tls.ConnectionState) (understudy.Identity, bool)
+	// Sole refuses a process that names itself by boot (State.Boot) as a server of which another
+	// process answers where the site has it; from is its address. Nil refuses none.
+	Sole func(ctx context.Context, server understudy.Identity, boot, from string) error
 	// MediaToken, when not nil, accepts media tokens, too (identity.Node.VerifyToken).
 	MediaToken func(token string) (understudy.Identity, error)
 	// Tickets lets the users of a Kerberos realm in; nil where there is none.
@@ -44,7 +47,7 @@ func (d Identifier) identify(r *http.Request) (understudy.Identity, error) {
 	bearer := r.Header.Get("Authorization") != ""
 	if !bearer && d.Peer != nil && r.TLS != nil {
 		if server, ok := d.Peer(r.TLS); ok {
-			return server, nil
+			return d.sole(r, server)
 		}
 	}
 	switch {
@@ -59,6 +62,17 @@ func (d Identifier) identify(r *http.Request) (understudy.Identity, error) {
 		return understudy.Identity{}, err
 	}
 	return identity, nil
+}
+
+func (d Identifier) sole(r *http.Request, server understudy.Identity) (understudy.Identity, error) {
+	boot := r.Header.Get(understudy.BootHeader)
+	if d.Sole == nil || boot == "" { // of an older version
+		return server, nil
+	}
+	if err := d.Sole(r.Context(), server, boot, address(r)); err != nil {
+		return understudy.Identity{}, err
+	}
+	return server, nil
 }
 
 // sessionToken returns the session that a request shows.

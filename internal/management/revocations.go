@@ -42,13 +42,31 @@ func revocation(id understudy.ServerID, now time.Time, reason string) *understud
 // RevokedShown notes that a certificate was shown that had been revoked. Who has it tries
 // again and again, so that the same is told once a while.
 func (m *Management) RevokedShown(ctx context.Context, id understudy.ServerID, from string) error {
-	sentence := oneSentence(fmt.Sprintf("Somebody at %s came with a certificate of %s that was revoked, and was refused: "+
+	return m.alarm(ctx, id, fmt.Sprintf("Somebody at %s came with a certificate of %s that was revoked, and was refused: "+
 		"it is the old machine, or a stolen or copied one.", from, id))
+}
+
+// CopyFound notes that somebody came as a server of which another process answers where the
+// site has it, and was refused. The same is told once a while.
+func (m *Management) CopyFound(ctx context.Context, id understudy.ServerID, from, at string) error {
+	return m.alarm(ctx, id, fmt.Sprintf("A machine at %s came as %s, and another answers as %s at %s: one is a copy of the other. "+
+		"The one at %s was refused. Stop the copy; if nobody of yours has made it, `understudy server replace %s`.", from, id, id, at, from, id))
+}
+
+// TwoAnswer notes that two machines answer as one server at its address. Neither can be told
+// from the other there, and neither is refused. The same is told once a while.
+func (m *Management) TwoAnswer(ctx context.Context, id understudy.ServerID, at string) error {
+	return m.alarm(ctx, id, fmt.Sprintf("Two machines answer as %s at %s in turn: one is a copy of the other, and has its address too. "+
+		"Stop the copy; if nobody of yours has made it, `understudy server replace %s`.", id, at, id))
+}
+
+func (m *Management) alarm(ctx context.Context, id understudy.ServerID, sentence string) error {
+	sentence = oneSentence(sentence)
 	return m.update(ctx, func(tx *change) error {
 		if m.refusals.recent(sentence, tx.now) {
 			return nil
 		}
 		tx.refusals = append(tx.refusals, sentence)
-		return tx.record(understudy.Event{Kind: understudy.EventAccess, Server: id, Sentence: sentence})
+		return tx.record(understudy.Event{Kind: understudy.EventIdentity, Server: id, Sentence: sentence})
 	})
 }

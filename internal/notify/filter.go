@@ -14,7 +14,7 @@ var severities = []string{"info", "warning", "critical"}
 // important to who was woken as that it was taken over.
 func severityOf(kind understudy.EventKind) string {
 	switch kind {
-	case understudy.EventTakeover:
+	case understudy.EventTakeover, understudy.EventIdentity:
 		return "critical"
 	case understudy.EventFailback, understudy.EventRefused, understudy.EventServer, understudy.EventCamera, understudy.EventStorage, understudy.EventIncident:
 		return "warning"

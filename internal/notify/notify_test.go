@@ -200,9 +200,9 @@ func TestFilter(t *testing.T) {
 		kinds    []string
 		takes    string
 	}{
-		{"", nil, "takeover failback refused server camera storage incident"},
-		{"critical", nil, "takeover"},
-		{"info", nil, "takeover failback refused merge config server camera storage access trigger lock incident"},
+		{"", nil, "takeover failback refused server camera storage incident identity"},
+		{"critical", nil, "takeover identity"},
+		{"info", nil, "takeover failback refused merge config server camera storage access trigger lock incident identity"},
 		{"", []string{"config", "storage"}, "config storage"},
 		{"warning", []string{"config", "storage"}, "storage"},
 	} {

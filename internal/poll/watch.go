@@ -32,6 +32,7 @@ type Watcher struct {
 	settle   time.Duration // less than the interval
 	begun    time.Time
 	running  sync.WaitGroup
+	double   func(server understudy.ServerID, address string) // nil tells nobody
 
 	mu      sync.Mutex
 	watched map[understudy.ServerID]*watched
@@ -50,6 +51,7 @@ func NewWatcher(servers func() (map[understudy.ServerID]string, bool), tlsFor fu
 type watched struct {
 	address string
 	stop    context.CancelFunc
+	boots   boots
 
 	mu     sync.Mutex
 	owed   time.Time               // since when an answer is due; zero: none is
@@ -130,7 +132,7 @@ func (w *Watcher) follow(ctx context.Context) (known bool) {
 		ctx, stop := context.WithCancel(ctx)
 		one := &watched{address: address, stop: stop, status: understudy.ServerStatus{Server: id}}
 		w.watched[id] = one
-		w.running.Go(func() { one.poll(ctx, w.tlsFor(id), w.interval) })
+		w.running.Go(func() { w.poll(ctx, id, one) })
 	}
 	return true
 }
@@ -178,8 +180,9 @@ func (one *watched) owes() time.Duration {
 	return time.Since(one.owed)
 }
 
-func (one *watched) poll(ctx context.Context, config *tls.Config, interval time.Duration) {
-	ticker := time.NewTicker(interval)
+func (w *Watcher) poll(ctx context.Context, id understudy.ServerID, one *watched) {
+	config := w.tlsFor(id)
+	ticker := time.NewTicker(w.interval)
 	defer ticker.Stop()
 	var conn *Conn
 	defer func() { conn.closeIfOpen() }()
@@ -190,6 +193,9 @@ func (one *watched) poll(ctx context.Context, config *tls.Config, interval time.
 		conn, state, err = one.ask(ctx, conn, config)
 		if ctx.Err() != nil {
 			return
+		}
+		if err == nil && one.boots.answered(state.Boot) && w.double != nil {
+			w.double(id, one.address)
 		}
 		one.mu.Lock()
 		if one.looked = asked; err == nil || errors.Is(err, syscall.ECONNREFUSED) {

@@ -8,7 +8,6 @@ package recording
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"log/slog"
 	"maps"
 	"net"
@@ -34,6 +33,8 @@ type Config struct {
 	Role understudy.Role
 	// Node proves who this server is and verifies who asks.
 	Node *identity.Node
+	// Boot names this process (State.Boot); empty: one is made.
+	Boot string
 	// Store is run by the server and closed by whoever opened it, after Run has returned.
 	Store *storage.Store
 	// The listeners of the three ports, which Run closes. A failover server has no Merge.
@@ -97,9 +98,10 @@ func New(c Config) *Server {
 	if c.Report == nil {
 		c.Report = func(understudy.Report) {}
 	}
-	var boot [16]byte
-	_, _ = rand.Read(boot[:]) // never fails
-	s := &Server{config: c, log: c.Log, boot: hex.EncodeToString(boot[:]), started: time.Now(), dials: rtsp.NewDials(), pump: rtsp.NewPump(), payloads: rtsp.NewPayloads(), cover: coverage{seen: map[understudy.ServerID]covering{}},
+	if c.Boot == "" {
+		c.Boot = rand.Text()
+	}
+	s := &Server{config: c, log: c.Log, boot: c.Boot, started: time.Now(), dials: rtsp.NewDials(), pump: rtsp.NewPump(), payloads: rtsp.NewPayloads(), cover: coverage{seen: map[understudy.ServerID]covering{}},
 		events: events{cameras: map[understudy.CameraID]*occasions{}}}
 	s.cameras.Store(&[]*camera{})
 	s.homes.Store(&map[understudy.CameraID]understudy.Camera{})

@@ -62,7 +62,7 @@ func TestAnotherMachineTakesThePlace(t *testing.T) {
 		t.Error("the management server tells the old machine what to record")
 	}
 	eventually(t, "the log to tell of it", func(ctx context.Context) bool {
-		events, err := s.Client.Events(ctx, understudy.EventQuery{Kind: understudy.EventAccess, Limit: 100})
+		events, err := s.Client.Events(ctx, understudy.EventQuery{Kind: understudy.EventIdentity, Limit: 100})
 		return err == nil && slices.ContainsFunc(events, func(e understudy.Event) bool {
 			return e.Server == "rec1" && strings.Contains(e.Sentence, "revoked, and was refused")
 		})

@@ -96,10 +96,14 @@ func revocations(t *testing.T, s management.Store) {
 	}
 	for range 2 {
 		want(t, m.RevokedShown(background, "rec1", "10.1.2.3"), "")
+		want(t, m.CopyFound(background, "rec1", "10.1.2.4", "10.0.0.1:11000"), "")
+		want(t, m.TwoAnswer(background, "rec1", "10.0.0.2:11000"), "")
 	}
-	events := must[[]us.Event](t)(m.Events(background, us.EventQuery{Kind: us.EventAccess, Limit: 100}))
-	if last := events[len(events)-1]; last.Server != "rec1" || !strings.Contains(last.Sentence, "10.1.2.3") || strings.Contains(events[len(events)-2].Sentence, "10.1.2.3") {
-		t.Errorf("who came with a revoked certificate is told once; the log ends with %+v", events[len(events)-2:])
+	events := must[[]us.Event](t)(m.Events(background, us.EventQuery{Kind: us.EventIdentity, Limit: 100}))
+	for i, told := range []string{"10.1.2.3", "10.1.2.4", "10.0.0.2:11000"} {
+		if len(events) != 3 || events[i].Server != "rec1" || !strings.Contains(events[i].Sentence, told) {
+			t.Fatalf("each is told once, and the log has %+v", events)
+		}
 	}
 	isFolded(t, m)
 }

@@ -4,8 +4,8 @@ import { h, keyed, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { clock } from "./words.js";
 
-const icons = { takeover: "swap", failback: "home", refused: "alert", merge: "disk", config: "gear", server: "server", camera: "camera", storage: "disk", access: "lock", trigger: "mark", lock: "lock" };
-const filters = { all: () => true, failover: (e) => ["takeover", "failback", "refused", "merge"].includes(e.kind), problems: (e) => ["takeover", "refused", "server", "camera", "storage"].includes(e.kind) };
+const icons = { takeover: "swap", failback: "home", refused: "alert", merge: "disk", config: "gear", server: "server", camera: "camera", storage: "disk", access: "lock", trigger: "mark", lock: "lock", identity: "alert" };
+const filters = { all: () => true, failover: (e) => ["takeover", "failback", "refused", "merge"].includes(e.kind), problems: (e) => ["takeover", "refused", "server", "camera", "storage", "identity"].includes(e.kind) };
 
 export function eventsPanel({ feed }) {
   let filter = "all";
