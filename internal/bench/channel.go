@@ -2,12 +2,10 @@ package bench
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,11 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"understudy"
 	"understudy/client"
-	"understudy/internal/identity"
 	"understudy/internal/site"
 )
 
@@ -50,11 +45,9 @@ type ChannelResult struct {
 const portions = 10
 
 const (
-	benchHome    = understudy.ServerID("rec1")
-	benchChannel = understudy.ServerID("channel1")
+	benchHome = understudy.ServerID("rec1")
 	// heardWithin bounds how long a client may take to hear of the takeover.
 	heardWithin = 30 * time.Second
-	dialAtOnce  = 64
 )
 
 // Channel runs a management server and a service channel, connects so many clients
@@ -78,35 +71,27 @@ func Channel(ctx context.Context, o ChannelOptions) (r ChannelResult, err error)
 		return r, err
 	}
 	defer s.Down()
-	b := &channelBench{ChannelOptions: o, dir: dir, network: network, site: s, result: ChannelResult{Machine: ThisMachine(), Clients: o.Clients, Cameras: o.Cameras}}
+	b := &channelBench{ChannelOptions: o, network: network, crowd: crowd{dir: dir, site: s, say: o.Say}, result: ChannelResult{Machine: ThisMachine(), Clients: o.Clients, Cameras: o.Cameras}}
+	if b.binary, err = os.Executable(); err != nil {
+		return r, err
+	}
 	defer b.end()
-	for _, step := range []func(context.Context) error{b.furnish, b.startChannel, b.connect, b.takeOver, b.floor} {
+	for _, step := range []func(context.Context) error{b.furnish, b.meet, b.takeOver, b.floor} {
 		if err := step(ctx); err != nil {
 			return b.result, err
 		}
 	}
+	b.result.RSS = b.rss
 	return b.result, nil
 }
 
 type channelBench struct {
 	ChannelOptions
-	dir, network string
-	site         *site.Site
-	standby      *client.Client // speaks as the failover server
-	channel      *site.Process
-	address      string // host:port of the channel
-	tokens       []understudy.Secret
-	clients      []*channelClient
-	result       ChannelResult
-}
-
-func (b *channelBench) end() {
-	for _, c := range b.clients {
-		c.close()
-	}
-	if b.channel != nil {
-		_ = b.channel.Signal(os.Kill) // it may be gone already
-	}
+	crowd
+	network string
+	standby *client.Client // speaks as the failover server
+	tokens  []understudy.Secret
+	result  ChannelResult
 }
 
 // furnish makes the servers and cameras, without any of them, and the users.
@@ -126,25 +111,28 @@ func (b *channelBench) furnish(ctx context.Context) error {
 		}
 	}
 	for n := range portions + 1 {
-		u := understudy.User{Name: fmt.Sprintf("operator%d", n), Role: understudy.RoleOperator, Cameras: []understudy.CameraID{understudy.AllCameras}}
+		cameras := []understudy.CameraID{understudy.AllCameras}
 		if n < portions {
-			u.Cameras = b.portion(n)
+			cameras = b.portion(n)
 		}
-		password := understudy.Secret("a password of the benchmark")
-		if _, err := admin.PutUser(ctx, u, &password); err != nil {
-			return err
-		}
-		token, err := b.token(ctx, u.Name, password)
+		token, err := b.addUser(ctx, fmt.Sprintf("operator%d", n), cameras)
 		if err != nil {
 			return err
 		}
 		b.tokens = append(b.tokens, token)
 	}
-	node, err := joinedNode(b.site.Folder(site.Management), filepath.Join(b.dir, string(benchStandby)), benchStandby, understudy.RoleFailover)
-	if err != nil {
+	var err error
+	b.standby, err = b.asServer(benchStandby, understudy.RoleFailover)
+	return err
+}
+
+// meet starts the channel and connects all clients.
+func (b *channelBench) meet(ctx context.Context) error {
+	if err := b.startChannel(ctx, b.network+"100"); err != nil {
 		return err
 	}
-	b.standby, err = client.New(client.Config{Addresses: []string{"https://" + b.site.HTTP}, TLS: node.ClientTLS})
+	took, err := b.connect(ctx, b.Clients, func(n int) caller { return caller{token: b.tokens[b.rights(n)]} })
+	b.result.Connected = round(took.Seconds())
 	return err
 }
 
@@ -156,100 +144,12 @@ func (b *channelBench) portion(n int) (cameras []understudy.CameraID) {
 	return cameras
 }
 
-// token is what a user shows a service channel.
-func (b *channelBench) token(ctx context.Context, user string, password understudy.Secret) (understudy.Secret, error) {
-	trust, err := identity.UserTLS(b.site.CA)
-	if err != nil {
-		return "", err
-	}
-	c, err := client.New(client.Config{Addresses: []string{b.site.URL}, TLS: func(understudy.ServerID) *tls.Config { return trust }})
-	if err != nil {
-		return "", err
-	}
-	defer c.Close()
-	if _, err := c.SignIn(ctx, user, password); err != nil {
-		return "", err
-	}
-	return c.MediaToken(ctx)
-}
-
-func (b *channelBench) startChannel(ctx context.Context) error {
-	b.Say("a service channel")
-	token, err := b.site.Client.CreateJoinToken(ctx, understudy.RoleChannel, benchChannel, time.Minute)
-	if err != nil {
-		return err
-	}
-	host := b.network + "100"
-	b.address = host + ":8443"
-	config, secret := filepath.Join(b.dir, "channel.yaml"), filepath.Join(b.dir, "join-token")
-	settings := fmt.Sprintf("{data: %q, hosts: [%q], http: '%s:8080', https: %q}", filepath.Join(b.dir, "channel"), host, host, b.address)
-	if err := errors.Join(os.WriteFile(config, []byte(settings), 0o600), os.WriteFile(secret, []byte(token), 0o600)); err != nil {
-		return err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	b.channel = site.NewProcess(string(benchChannel), filepath.Join(b.dir, "channel.log"), self, "channel", "--config", config, "--join", "@"+secret)
-	return b.channel.Start()
-}
-
-// connect connects all clients, and waits until each knows the site.
-func (b *channelBench) connect(ctx context.Context) error {
-	trust, err := identity.UserTLS(b.site.CA)
-	if err != nil {
-		return err
-	}
-	if err := b.reachable(ctx, trust); err != nil {
-		return err
-	}
-	b.Say(fmt.Sprintf("%d clients", b.Clients))
-	began := time.Now()
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(dialAtOnce)
-	b.clients = make([]*channelClient, b.Clients)
-	for n := range b.clients {
-		group.Go(func() (err error) {
-			b.clients[n], err = dialChannel(ctx, b.address, trust, b.tokens[b.rights(n)])
-			return err
-		})
-	}
-	err = group.Wait()
-	b.clients = slices.DeleteFunc(b.clients, func(c *channelClient) bool { return c == nil })
-	b.result.Connected = round(time.Since(began).Seconds())
-	return errors.Join(err, b.sample())
-}
-
 // rights of a client: one of the portions, or portions itself for all cameras.
 func (b *channelBench) rights(n int) int {
 	if n%4 == 0 {
 		return n / 4 % portions
 	}
 	return portions
-}
-
-// reachable waits for the channel to have joined and to know the site.
-func (b *channelBench) reachable(ctx context.Context, trust *tls.Config) error {
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		c, err := dialChannel(ctx, b.address, trust, b.tokens[portions])
-		if err == nil {
-			c.close()
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return understudy.Errorf(understudy.CodeUnavailable, "the service channel does not answer: %w; it said: %s", err, b.channel.LastWords())
-		}
-		if err := sleep(ctx, 200*time.Millisecond); err != nil {
-			return err
-		}
-	}
-}
-
-// sample notes how much memory the channel has now.
-func (b *channelBench) sample() error {
-	resident, err := site.Resident(b.channel.PID())
-	b.result.RSS = math.Max(b.result.RSS, round(float64(resident)/(1<<20)))
-	return err
 }
 
 // takeOver grants all cameras to the failover server, and waits until every client has heard of it.

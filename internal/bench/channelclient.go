@@ -21,6 +21,7 @@ type channelClient struct {
 	conn  *tls.Conn
 	read  *bufio.Reader
 	body  *bufio.Scanner
+	place []byte // id of the last notice that has one
 	event []byte // the takeover as it was told; nil: it was not
 	heard time.Time
 }
@@ -29,25 +30,29 @@ type channelClient struct {
 const maxNotice = 4 << 20
 
 // dialChannel connects, and returns when the client knows the site.
-func dialChannel(ctx context.Context, address string, trust *tls.Config, token understudy.Secret) (*channelClient, error) {
+func dialChannel(ctx context.Context, address string, trust *tls.Config, who caller) (*channelClient, error) {
 	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: trust}
 	raw, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	c := &channelClient{conn: raw.(*tls.Conn)} //nolint:forcetypeassert // a tls.Dialer returns no other
-	if err := c.begin(address, token); err != nil {
+	if err := c.begin(address, who); err != nil {
 		c.close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *channelClient) begin(address string, token understudy.Secret) error {
+func (c *channelClient) begin(address string, who caller) error {
 	if err := c.conn.SetDeadline(time.Now().Add(heardWithin)); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(c.conn, "GET /api/v1/channel HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nAccept: text/event-stream\r\n\r\n", address, string(token)); err != nil {
+	resume := ""
+	if who.cursor.Stream != "" {
+		resume = "Last-Event-ID: " + who.cursor.String() + "\r\n"
+	}
+	if _, err := fmt.Fprintf(c.conn, "GET /api/v1/channel HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nAccept: text/event-stream\r\n%s\r\n", address, string(who.token), resume); err != nil {
 		return err
 	}
 	c.read = bufio.NewReaderSize(c.conn, 4096)
@@ -60,6 +65,9 @@ func (c *channelClient) begin(address string, token understudy.Secret) error {
 	}
 	c.body = bufio.NewScanner(response.Body)
 	c.body.Buffer(nil, maxNotice)
+	if resume != "" { // it has the site, and the next that it hears are events
+		return nil
+	}
 	_, err = c.notice("site")
 	return err
 }
@@ -72,6 +80,8 @@ func (c *channelClient) notice(kind string) ([]byte, error) {
 		switch {
 		case bytes.HasPrefix(line, []byte("event: ")):
 			wanted = string(line[len("event: "):]) == kind
+		case bytes.HasPrefix(line, []byte("id: ")):
+			c.place = append(c.place[:0], line[len("id: "):]...)
 		case wanted && bytes.HasPrefix(line, []byte("data: ")):
 			return line[len("data: "):], nil
 		}
