@@ -6,13 +6,11 @@ package archive
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"understudy"
+	"understudy/internal/remote"
 )
 
 // Config says which bucket, and who asks.
@@ -87,11 +86,10 @@ func Open(c Config) (*Bucket, error) {
 
 // readKey returns what a file of a key holds. Its content is in no error.
 func readKey(setting, path string) (string, error) {
-	content, err := os.ReadFile(path)
+	key, err := remote.Secret("storage.archive."+setting, path)
 	if err != nil {
-		return "", understudy.Errorf(understudy.CodeInvalid, "storage.archive.%s names a file with the key alone in it, and it could not be read: %w", setting, err)
+		return "", err
 	}
-	key := strings.TrimSpace(string(content))
 	if key == "" || strings.ContainsAny(key, " \t\r\n") {
 		return "", understudy.Errorf(understudy.CodeInvalid, "the file %s of storage.archive.%s holds one key on one line, and something else was found", path, setting)
 	}
@@ -99,7 +97,11 @@ func readKey(setting, path string) (string, error) {
 }
 
 func newTransport(c Config) (*http.Transport, error) {
-	transport := &http.Transport{
+	roots, err := remote.Roots("storage.archive.ca_file", c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		TLSHandshakeTimeout:   dialTimeout,
 		ResponseHeaderTimeout: answerTimeout,
@@ -107,21 +109,8 @@ func newTransport(c Config) (*http.Transport, error) {
 		IdleConnTimeout:       time.Minute,
 		DisableCompression:    true, // else a range of an object may come as something else
 		Proxy:                 http.ProxyFromEnvironment,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-	}
-	if c.CAFile == "" {
-		return transport, nil
-	}
-	pem, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "storage.archive.ca_file could not be read: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "storage.archive.ca_file is PEM with at least one certificate, and %s has none", c.CAFile)
-	}
-	transport.TLSClientConfig.RootCAs = pool
-	return transport, nil
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+	}, nil
 }
 
 // Close lets go of idle connections.

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,6 +22,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"understudy"
+	"understudy/internal/remote"
 )
 
 // maxFile bounds a configuration file; a real one has a kilobyte.
@@ -195,8 +195,7 @@ func (m Metrics) check(path string) error {
 	if err != nil {
 		return checkListen(path, "metrics.listen", m.Listen)
 	}
-	ip, err := netip.ParseAddr(host)
-	if here := host == "localhost" || err == nil && ip.IsLoopback(); !here && m.TokenFile == "" {
+	if !remote.IsHere(host) && m.TokenFile == "" {
 		return understudy.Errorf(understudy.CodeInvalid,
 			"configuration %s: metrics.listen is %s, which others reach, and needs metrics.token_file; or listen on 127.0.0.1", path, m.Listen)
 	}

@@ -158,7 +158,7 @@ func TestMistakesAreSentences(t *testing.T) {
 		"recording_servers: [{id: rec9}]":                               "server rec9 has not joined yet; run `understudy server add rec9 --role recording`",
 		"cameras: [{id: a, home: r, url: x}]":                           "camera a needs a URL such as rtsp://",
 		"cameras: [{id: a, password: x, password_file: y}]":             "one of them is enough",
-		"cameras: [{id: a, password_file: no-such}]":                    "the password of camera a could not be read",
+		"cameras: [{id: a, password_file: no-such}]":                    "password_file of camera a cannot be read",
 		"cameras: [":                                                    "the file is not YAML",
 		"cameras: [{id: a, url: 'rtsp://h'}, {id: a, url: 'rtsp://h'}]": "camera a is there twice",
 	} {

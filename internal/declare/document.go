@@ -5,7 +5,6 @@ package declare
 import (
 	"bytes"
 	"io"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"understudy"
+	"understudy/internal/remote"
 )
 
 // maxFile bounds a file: 20,000 cameras are about 6 MB.
@@ -98,11 +98,11 @@ func (c *Camera) readPassword(folder string) error {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(folder, path)
 	}
-	content, err := os.ReadFile(path)
+	password, err := remote.Secret("password_file of camera "+string(c.ID), path)
 	if err != nil {
-		return understudy.Errorf(understudy.CodeInvalid, "the password of camera %s could not be read: %w", c.ID, err)
+		return err
 	}
-	c.Password = understudy.Secret(strings.TrimSpace(string(content)))
+	c.Password = understudy.Secret(password)
 	return nil
 }
 

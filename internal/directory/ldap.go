@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"understudy"
+	"understudy/internal/remote"
 )
 
 const (
@@ -65,14 +65,8 @@ func (l *LDAP) Open() error {
 	if l.Realm == "" {
 		return understudy.Errorf(understudy.CodeInvalid, "ldap.realm says whose users are below %q, which names no domain", l.Base)
 	}
-	if l.CAFile != "" {
-		text, err := os.ReadFile(l.CAFile)
-		if err != nil {
-			return understudy.Errorf(understudy.CodeInvalid, "ldap.ca_file cannot be read: %w", err)
-		}
-		if l.authorities = x509.NewCertPool(); !l.authorities.AppendCertsFromPEM(text) {
-			return understudy.Errorf(understudy.CodeInvalid, "ldap.ca_file %s holds no certificate in PEM", l.CAFile)
-		}
+	if l.authorities, err = remote.Roots("ldap.ca_file", l.CAFile); err != nil {
+		return err
 	}
 	if l.Log == nil {
 		l.Log = slog.New(slog.DiscardHandler)
@@ -155,13 +149,13 @@ func (l *LDAP) connect(ctx context.Context, server string) (*ldap.Conn, error) {
 }
 
 func (l *LDAP) bind(c *ldap.Conn) error {
-	password, err := os.ReadFile(l.PasswordFile)
+	password, err := remote.Secret("ldap.password_file", l.PasswordFile)
 	if err != nil {
-		return fmt.Errorf("ldap.password_file cannot be read: %w", err)
+		return err
 	}
-	if text := strings.TrimRight(string(password), "\r\n"); text == "" { // which would be taken for nobody's, and let in
+	if password == "" { // which would be taken for nobody's, and let in
 		return fmt.Errorf("ldap.password_file %s is empty", l.PasswordFile)
-	} else if err := c.Bind(l.BindDN, text); err != nil {
+	} else if err := c.Bind(l.BindDN, password); err != nil {
 		return fmt.Errorf("the directory does not know %s by the password in %s: %w", l.BindDN, l.PasswordFile, err)
 	}
 	return nil

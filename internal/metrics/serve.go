@@ -4,15 +4,13 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"net/netip"
-	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"understudy"
 	"understudy/internal/listen"
+	"understudy/internal/remote"
 )
 
 const (
@@ -55,8 +53,9 @@ func serve(ctx context.Context, c Config) error {
 	if err != nil {
 		return understudy.Errorf(understudy.CodeUnavailable, "it is not possible to listen on %s; name a free port of this machine as metrics.listen: %w", c.Address, err)
 	}
+	host, _, _ := net.SplitHostPort(c.Address) // on which it listens already
 	// What is said on loopback nobody else hears.
-	mux := listen.New(l, c.TLS, listen.Options{AllowPlain: Loopback(c.Address), Log: c.Log})
+	mux := listen.New(l, c.TLS, listen.Options{AllowPlain: remote.IsHere(host), Log: c.Log})
 	server := &http.Server{Handler: Handler(c, token), ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout}
 	requests := mux.HTTP()
 	g, ctx := errgroup.WithContext(ctx)
@@ -66,26 +65,11 @@ func serve(ctx context.Context, c Config) error {
 	return g.Wait()
 }
 
-// Loopback reports whether an address to listen on, host:port, is reached from
-// this machine only.
-func Loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}
-
 func readToken(file string) (understudy.Secret, error) {
-	if file == "" {
-		return "", nil
+	token, err := remote.Secret("metrics.token_file", file)
+	if err != nil || file == "" {
+		return "", err
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", understudy.Errorf(understudy.CodeInvalid, "metrics.token_file cannot be read: %w", err)
-	}
-	token := strings.TrimSpace(string(text))
 	if len(token) < minToken {
 		return "", understudy.Errorf(understudy.CodeInvalid, "metrics.token_file %s has a token of %d characters, and at least %d are needed; `openssl rand -hex 24` makes one", file, len(token), minToken)
 	}

@@ -6,15 +6,14 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"understudy"
+	"understudy/internal/remote"
 )
 
 // Config says where the broker is and which messages are events.
@@ -131,16 +130,14 @@ func (s *Subscription) options() (*paho.ClientOptions, error) {
 		SetProtocolVersion(4).SetCleanSession(false).SetResumeSubs(false).SetAutoReconnect(false).SetConnectRetry(false).
 		SetConnectTimeout(connectPatience).SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { s.message(m, time.Now()) })
-	if s.config.PasswordFile != "" {
-		text, err := os.ReadFile(s.config.PasswordFile)
-		if err != nil {
-			return nil, understudy.Errorf(understudy.CodeInvalid, "mqtt.password_file cannot be read: %w", err)
-		}
-		o.SetPassword(strings.TrimSpace(string(text)))
+	password, err := remote.Secret("mqtt.password_file", s.config.PasswordFile)
+	if err != nil {
+		return nil, err
 	}
+	o.SetPassword(password)
 	o.SetUsername(s.config.Username)
 	if strings.HasPrefix(s.config.URL, "mqtts:") {
-		roots, err := s.roots()
+		roots, err := remote.Roots("mqtt.ca_file", s.config.CAFile)
 		if err != nil {
 			return nil, err
 		}
@@ -148,21 +145,6 @@ func (s *Subscription) options() (*paho.ClientOptions, error) {
 		o.SetTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots})
 	}
 	return o, nil
-}
-
-func (s *Subscription) roots() (*x509.CertPool, error) {
-	if s.config.CAFile == "" {
-		return nil, nil // the system's
-	}
-	text, err := os.ReadFile(s.config.CAFile)
-	if err != nil {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "mqtt.ca_file cannot be read: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "mqtt.ca_file %s has no certificate in PEM", s.config.CAFile)
-	}
-	return roots, nil
 }
 
 // message tells of the events that a message is. A retained one is what was,

@@ -9,6 +9,7 @@ import (
 
 	"understudy"
 	"understudy/internal/config"
+	"understudy/internal/remote"
 )
 
 // The ports of SMTP (RFC 8314 §3.3): submission with STARTTLS, and with TLS from the start.
@@ -32,7 +33,7 @@ func newMail(c config.Target) (sender, error) {
 	if err != nil || host == "" {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "target %q of notify: mail is an SMTP server, as smtp.example.com:587, found %q", c.Name, c.Mail)
 	}
-	trust, err := roots(c.CAFile)
+	trust, err := remote.Roots("ca_file of notify", c.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func (m *mailer) send(ctx context.Context, what message) error {
 	if err != nil {
 		return err
 	}
-	password, err := secretOf(m.config.PasswordFile)
+	password, err := remote.Secret("password_file of notify", m.config.PasswordFile)
 	if err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func (m *mailer) send(ctx context.Context, what message) error {
 	switch {
 	case m.port == portTLS:
 		options = append(options, mail.WithSSL())
-	case loopback(m.host):
+	case remote.IsHere(m.host):
 		options = append(options, mail.WithTLSPolicy(mail.TLSOpportunistic))
 	default:
 		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory))

@@ -6,19 +6,16 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"os"
-	"strings"
 	"time"
 
 	"understudy"
 	"understudy/internal/config"
+	"understudy/internal/remote"
 )
 
 const idleTime = 90 * time.Second
@@ -32,10 +29,10 @@ type webhook struct {
 
 func newWebhook(c config.Target) (sender, error) {
 	u, err := url.Parse(c.Webhook)
-	if err != nil || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) || u.Hostname() == "" || u.User != nil {
+	if err != nil || u.Scheme != "https" && (u.Scheme != "http" || !remote.IsHere(u.Hostname())) || u.Hostname() == "" || u.User != nil {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "target %q of notify: webhook is https://HOST/PATH, or http:// on this machine, without credentials", c.Name)
 	}
-	trust, err := roots(c.CAFile)
+	trust, err := remote.Roots("ca_file of notify", c.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +57,7 @@ func (w *webhook) send(ctx context.Context, m message) error {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "understudy")
-	secret, err := secretOf(w.config.SecretFile)
+	secret, err := remote.Secret("secret_file of notify", w.config.SecretFile)
 	if err != nil {
 		return err
 	}
@@ -79,40 +76,6 @@ func (w *webhook) send(ctx context.Context, m message) error {
 		return understudy.Errorf(understudy.CodeUnavailable, "the webhook answered %s; 2xx was expected", answer.Status)
 	}
 	return nil
-}
-
-// secretOf reads a secret each time, so that it can be changed; "" for no file.
-func secretOf(file string) (string, error) {
-	if file == "" {
-		return "", nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", understudy.Errorf(understudy.CodeInvalid, "a secret of notify cannot be read: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
-}
-
-// roots are whom to trust; nil is whom the system trusts.
-func roots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "a ca_file of notify cannot be read: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "ca_file %s has no certificate in PEM", file)
-	}
-	return pool, nil
-}
-
-// loopback reports whether a host is this machine.
-func loopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // hostPort splits host:port, with a default for the port.

@@ -7,11 +7,9 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +19,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"understudy"
+	"understudy/internal/remote"
 )
 
 const (
@@ -81,16 +80,11 @@ func New(c Config) (*Door, error) {
 	if c.GroupsClaim == "" {
 		c.GroupsClaim = "groups"
 	}
-	security := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		text, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, understudy.Errorf(understudy.CodeInvalid, "openid.ca_file cannot be read: %w", err)
-		}
-		if security.RootCAs = x509.NewCertPool(); !security.RootCAs.AppendCertsFromPEM(text) {
-			return nil, understudy.Errorf(understudy.CodeInvalid, "openid.ca_file %s holds no certificate in PEM", c.CAFile)
-		}
+	roots, err := remote.Roots("openid.ca_file", c.CAFile)
+	if err != nil {
+		return nil, err
 	}
+	security := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	return &Door{config: c, host: issuer.Hostname(), places: make(chan struct{}, atOnce), http: &http.Client{
 		Timeout: patience, Transport: &http.Transport{TLSClientConfig: security, Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: 64 << 10},
 	}}, nil
@@ -170,9 +164,9 @@ func (d *Door) asking(ctx context.Context, f func(context.Context, *oauth2.Confi
 	default:
 		return understudy.Errorf(understudy.CodeUnavailable, "many people are signing in at once; try again in a moment")
 	}
-	secret, err := os.ReadFile(d.config.SecretFile)
+	secret, err := remote.Secret("openid.secret_file", d.config.SecretFile)
 	if err != nil {
-		return understudy.Errorf(understudy.CodeUnavailable, "openid.secret_file cannot be read: %w", err)
+		return understudy.Errorf(understudy.CodeUnavailable, "the provider cannot be asked: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, d.http), 2*patience)
 	defer cancel()
@@ -181,7 +175,7 @@ func (d *Door) asking(ctx context.Context, f func(context.Context, *oauth2.Confi
 		return err
 	}
 	to := &oauth2.Config{
-		ClientID: d.config.ClientID, ClientSecret: strings.TrimSpace(string(secret)), Endpoint: provider.Endpoint(),
+		ClientID: d.config.ClientID, ClientSecret: secret, Endpoint: provider.Endpoint(),
 		Scopes: append([]string{oidc.ScopeOpenID, "profile"}, d.config.FurtherScope...),
 	}
 	return f(ctx, to, provider.Verifier(&oidc.Config{ClientID: d.config.ClientID}))

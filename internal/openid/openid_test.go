@@ -27,7 +27,7 @@ func TestASettingThatCannotBeIsNamed(t *testing.T) {
 		"client_id":         func(c *Config) { c.ClientID = "" },
 		"secret_file":       func(c *Config) { c.SecretFile = "" },
 		"cannot be read":    func(c *Config) { c.CAFile = "/none" },
-		"no certificate in": func(c *Config) { c.CAFile = file },
+		"certificates in PEM": func(c *Config) { c.CAFile = file },
 	} {
 		c := good()
 		spoil(&c)

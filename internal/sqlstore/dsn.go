@@ -3,12 +3,12 @@ package sqlstore
 import (
 	"cmp"
 	"errors"
-	"net"
 	"net/url"
 	"os"
 	"strings"
 
 	"understudy"
+	"understudy/internal/remote"
 )
 
 // passwordVariable is the environment's way to give a password that is in no file.
@@ -40,11 +40,9 @@ func parseDSN(dsn string) (dsnURL, error) {
 	}
 	d.password = os.Getenv(passwordVariable)
 	if file := d.query.Get("password_file"); file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return dsnURL{}, understudy.Errorf(understudy.CodeInvalid, "the password of the store could not be read; name a file as password_file that this user can read: %w", err)
+		if d.password, err = remote.Secret("password_file of the store", file); err != nil {
+			return dsnURL{}, err
 		}
-		d.password = strings.TrimRight(string(text), "\r\n")
 	}
 	d.query.Del("password_file")
 	return d, nil
@@ -53,8 +51,7 @@ func parseDSN(dsn string) (dsnURL, error) {
 // local reports whether all hosts are this machine.
 func (d dsnURL) local() bool {
 	for host := range strings.SplitSeq(cmp.Or(d.query.Get("host"), d.Hostname()), ",") {
-		ip := net.ParseIP(host)
-		if host != "" && host != "localhost" && !strings.HasPrefix(host, "/") && (ip == nil || !ip.IsLoopback()) {
+		if host != "" && !strings.HasPrefix(host, "/") && !remote.IsHere(host) {
 			return false
 		}
 	}

@@ -23,7 +23,7 @@ func TestDSNsThatAreRefused(t *testing.T) {
 		"postgres://u@h/d?password=hush":       "password_file=",
 		"sqlserver://u:hush@h?database=d":      "password_file=",
 		"postgres://u:hu%sh@h/d":               "written as %XX",
-		"postgres://u@h/d?password_file=/none": "name a file as password_file",
+		"postgres://u@h/d?password_file=/none": "password_file of the store cannot be read",
 		"postgres://u@h/d?sslmode=maybe":       "not one of PostgreSQL",
 		"sqlserver://u@h":                      "names no database",
 		"sqlserver://u@h?database=d&encrypt=x": "not one of SQL Server",
