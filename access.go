@@ -18,30 +18,13 @@ const (
 	ActionStatus     Action = "status"     // see servers, leases and events
 	ActionEvents     Action = "events"     // say that something happened at a camera
 	ActionLock       Action = "lock"       // keep its recordings from being deleted
+	ActionConfigure  Action = "configure"  // change cameras and servers, and not who may do what
 	ActionAdminister Action = "administer" // change anything
 )
 
-// UserRole is a named bundle of actions.
-type UserRole string
-
-// The roles of users.
-const (
-	RoleViewer        UserRole = "viewer"        // live
-	RoleOperator      UserRole = "operator"      // live, playback, export, events, locks
-	RoleAdministrator UserRole = "administrator" // everything
-)
-
-// Actions returns what the role allows; nil for a role that does not exist.
-func (r UserRole) Actions() []Action {
-	switch r {
-	case RoleViewer:
-		return []Action{ActionLive, ActionStatus}
-	case RoleOperator:
-		return []Action{ActionLive, ActionPlayback, ActionExport, ActionStatus, ActionEvents, ActionLock}
-	case RoleAdministrator:
-		return []Action{ActionLive, ActionPlayback, ActionExport, ActionStatus, ActionEvents, ActionLock, ActionAdminister}
-	}
-	return nil
+// Actions returns all of them, in the order in which they are shown.
+func Actions() []Action {
+	return []Action{ActionLive, ActionPlayback, ActionExport, ActionStatus, ActionEvents, ActionLock, ActionConfigure, ActionAdminister}
 }
 
 // AllCameras in a list of cameras means every one.
@@ -57,8 +40,10 @@ type Identity struct {
 	Cameras []CameraID `json:"cameras,omitempty" doc:"That the actions hold for; * for every one"`
 	// Also are further cameras of an action, for who has several roles. They add to
 	// Actions and Cameras, so that a program which does not know them allows less.
-	Also    map[Action][]CameraID `json:"also,omitempty" doc:"Further cameras, by action"`
-	Address string                `json:"-"` // network address that the request came from, where known
+	Also map[Action][]CameraID `json:"also,omitempty" doc:"Further cameras, by action"`
+	// Grants are what all that follows from, where it follows from grants and nothing is taken.
+	Grants  []Grant `json:"grants,omitempty"`
+	Address string  `json:"-"` // network address that the request came from, where known
 }
 
 // String returns "user:NAME", "server:ID" or "nobody", as the log has it.
@@ -73,7 +58,7 @@ func (i Identity) String() string {
 }
 
 // May is the one place where access is decided. camera is empty for actions
-// that concern no camera. Servers may see everything that users see, lock and
+// that concern no camera. Servers may see everything that users do, and lock, configure and
 // administer nothing; a service channel may see the status only; what they may do beyond that (claim, report, merge) is
 // tied to their own id and decided by MayActAs.
 func (i Identity) May(action Action, camera CameraID) error {
@@ -81,28 +66,34 @@ func (i Identity) May(action Action, camera CameraID) error {
 	case i.Server == "" && i.User == "":
 		return Errorf(CodeUnauthenticated, "sign in first: %s needs an identity", action)
 	case i.Server != "":
-		if action == ActionStatus || action != ActionAdminister && action != ActionLock && i.Role != RoleChannel {
+		if action == ActionStatus || i.Role != RoleChannel && !slices.Contains([]Action{ActionLock, ActionConfigure, ActionAdminister}, action) {
 			return nil
 		}
 	case i.has(action, camera):
 		return nil
+	case camera == AllCameras:
+		return Errorf(CodeForbidden, "%s may not %s the whole site", i, action)
 	case i.has(action, ""):
 		return Errorf(CodeForbidden, "%s may not %s camera %s", i, action, camera)
 	}
 	return Errorf(CodeForbidden, "%s may not %s", i, action)
 }
 
-// has looks at a user's actions; an empty camera is any.
+// has looks at a user's actions; an empty camera is any. Who administers also
+// configures.
 func (i Identity) has(action Action, camera CameraID) bool {
+	if action == ActionConfigure && i.has(ActionAdminister, "") {
+		return true
+	}
 	of := func(cameras []CameraID) bool {
 		return camera == "" || slices.Contains(cameras, AllCameras) || slices.Contains(cameras, camera)
 	}
 	return slices.Contains(i.Actions, action) && of(i.Cameras) || len(i.Also[action]) > 0 && of(i.Also[action])
 }
 
-// With returns i with what a role allows on cameras besides: what either allows
-// and nothing else, although one may be for other cameras than the other.
-func (i Identity) With(role UserRole, cameras []CameraID) Identity {
+// With returns i with actions on cameras besides: what either allows and nothing
+// else, although one may be for other cameras than the other.
+func (i Identity) With(actions []Action, cameras []CameraID) Identity {
 	all := map[Action][]CameraID{}
 	add := func(action Action, cameras []CameraID) {
 		joined := slices.Concat(all[action], cameras)
@@ -117,16 +108,15 @@ func (i Identity) With(role UserRole, cameras []CameraID) Identity {
 	for action, more := range i.Also {
 		add(action, more)
 	}
-	for _, action := range role.Actions() {
+	for _, action := range actions {
 		add(action, cameras)
 	}
 	i.Actions, i.Cameras, i.Also = nil, all[ActionStatus], nil // which every role has
-	for _, action := range RoleAdministrator.Actions() {
-		switch of := all[action]; {
-		case len(of) == 0:
-		case slices.Equal(of, i.Cameras):
+	for _, action := range Actions() {
+		switch of, granted := all[action]; {
+		case granted && slices.Equal(of, i.Cameras):
 			i.Actions = append(i.Actions, action)
-		default:
+		case len(of) > 0:
 			if i.Also == nil {
 				i.Also = map[Action][]CameraID{}
 			}
@@ -152,13 +142,14 @@ func (i Identity) Without(taken func(Action) bool) Identity {
 // which only administrators see.
 func (i Identity) Visible(e Event) (visible Event, ok bool) {
 	hidden := func(c CameraID) bool { return c != "" && i.May(ActionStatus, c) != nil }
-	if i.May(ActionStatus, "") != nil || hidden(e.Camera) ||
-		(e.Kind == EventAccess || e.Kind == EventIdentity) && i.Server == "" && i.May(ActionAdminister, "") != nil {
+	access := i.seesAccess()
+	if i.May(ActionStatus, "") != nil || hidden(e.Camera) || (e.Kind == EventAccess || e.Kind == EventIdentity) && !access {
 		return Event{}, false
 	}
 	kept := slices.DeleteFunc(slices.Clone(e.Changes), func(c Change) bool {
 		return c.Camera != nil && hidden(c.Camera.ID) || c.Lease != nil && hidden(c.Lease.Camera) || hidden(c.GoneCamera) ||
 			c.Trigger != nil && hidden(c.Trigger.Camera) || c.Lock != nil && hidden(c.Lock.Camera) || c.Moved != nil && hidden(c.Moved.Camera) ||
+			!access && (c.CameraGroup != nil || c.GoneCameraGroup != "" || c.Role != nil || c.GoneRole != "") ||
 			c.Milestone != nil && hidden(c.Milestone.Camera) || c.Account != nil && (hidden(c.Account.Camera) || i.May(ActionPlayback, c.Account.Camera) != nil)
 	})
 	if len(kept) == 0 && len(e.Changes) > 0 {
@@ -171,8 +162,14 @@ func (i Identity) Visible(e Event) (visible Event, ok bool) {
 	return e, true
 }
 
-// VisibleSite returns s as i may see it.
+// seesAccess reports whether i may know who may do what.
+func (i Identity) seesAccess() bool { return i.Server != "" || i.May(ActionAdminister, "") == nil }
+
+// VisibleSite returns s as i may see it: who may do what is for administrators.
 func (i Identity) VisibleSite(s Site) Site {
+	if !i.seesAccess() {
+		s.CameraGroups, s.Roles = nil, nil
+	}
 	return s.Only(func(c CameraID) bool { return i.May(ActionStatus, c) == nil })
 }
 
@@ -206,17 +203,6 @@ func (i Identity) MayActAs(id ServerID, roles ...Role) error {
 		return Errorf(CodeForbidden, "%s may not act as server %s", i, id)
 	}
 	return nil
-}
-
-// User is a person, without the password.
-type User struct {
-	Name string   `json:"name" example:"ada"`
-	Role UserRole `json:"role" enum:"viewer,operator,administrator"`
-	// Cameras that the role holds for; AllCameras for every one.
-	Cameras []CameraID `json:"cameras"`
-	Created time.Time  `json:"created"`
-	// SecondFactor says that a code is needed to sign in; its owner turns it on.
-	SecondFactor bool `json:"second_factor,omitempty" readOnly:"true"`
 }
 
 // Session is a signed-in user.

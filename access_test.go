@@ -87,7 +87,7 @@ func TestWithIsTheUnion(t *testing.T) {
 	} {
 		union := us.Identity{User: "ada"}
 		for _, r := range roles {
-			union = union.With(r.role, r.cameras)
+			union = union.With(r.role.Actions(), r.cameras)
 		}
 		for _, action := range us.RoleAdministrator.Actions() {
 			for _, camera := range []us.CameraID{"lobby", "yard", "gate", us.AllCameras} {

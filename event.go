@@ -83,6 +83,10 @@ type Change struct {
 	GoneServer      ServerID         `json:"gone_server,omitempty"`
 	GoneGroup       GroupID          `json:"gone_group,omitempty"`
 	GoneLock        string           `json:"gone_lock,omitempty"`
+	CameraGroup     *CameraGroup     `json:"camera_group,omitempty"`
+	GoneCameraGroup CameraGroupID    `json:"gone_camera_group,omitempty"`
+	Role            *SiteRole        `json:"role,omitempty"` // of the site's own
+	GoneRole        UserRole         `json:"gone_role,omitempty"`
 }
 
 // Report is an event as a server tells it; the log adds number, time and actor.

@@ -20,6 +20,8 @@ type Site struct {
 	Locks            []Lock            `json:"locks,omitempty"`
 	Moved            []MovedCamera     `json:"moved,omitempty"`
 	Revoked          []Revocation      `json:"revoked,omitempty"`
+	CameraGroups     []CameraGroup     `json:"camera_groups,omitempty"`
+	Roles            []SiteRole        `json:"roles,omitempty" doc:"Of the site's own"`
 }
 
 // MovedCamera is a camera that had another home before. Footage of that time stays there.
@@ -64,6 +66,14 @@ func (s Site) Apply(e Event) Site {
 			put(&s.Locks, &own.locks, *c.Lock, lockID)
 		case c.GoneLock != "":
 			remove(&s.Locks, &own.locks, c.GoneLock, lockID)
+		case c.CameraGroup != nil:
+			put(&s.CameraGroups, &own.cameraGroups, *c.CameraGroup, cameraGroupID)
+		case c.GoneCameraGroup != "":
+			remove(&s.CameraGroups, &own.cameraGroups, c.GoneCameraGroup, cameraGroupID)
+		case c.Role != nil:
+			put(&s.Roles, &own.roles, *c.Role, roleName)
+		case c.GoneRole != "":
+			remove(&s.Roles, &own.roles, c.GoneRole, roleName)
 		}
 	}
 	return s
@@ -71,7 +81,7 @@ func (s Site) Apply(e Event) Site {
 
 // copied says which lists Apply has copied already: each is copied once an
 // event, however many leases a claim moves.
-type copied struct{ cameras, recordingServers, failoverServers, groups, leases, locks, moved, revoked bool }
+type copied struct{ cameras, recordingServers, failoverServers, groups, leases, locks, moved, revoked, cameraGroups, roles bool }
 
 // Camera returns the camera of that id.
 func (s Site) Camera(id CameraID) (Camera, bool) { return find(s.Cameras, id, cameraID) }

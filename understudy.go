@@ -54,6 +54,7 @@ type ManagementService interface {
 	BundleService
 	EventService
 	UserService
+	RightsService
 	TriggerService
 	LockService
 	PreflightService

@@ -112,6 +112,9 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 	if err != nil {
 		return nil, err
 	}
+	if err = m.warnOfGrants(ctx); err != nil {
+		return nil, err
+	}
 	m.self, err = client.New(client.Config{Addresses: []string{"https://" + m.listeners[1].Addr().String()}, TLS: m.node.ClientTLS, Log: m.log})
 	if err != nil {
 		return nil, err

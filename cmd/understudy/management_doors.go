@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"understudy"
 	"understudy/internal/api"
 	"understudy/internal/config"
@@ -16,7 +18,7 @@ func (m *managementServer) openDoors() error {
 		return err
 	}
 	k, l := m.config.Kerberos, m.config.LDAP
-	rights := directory.Directory{Grants: grants}
+	rights := directory.Directory{Grants: grants, Site: func(ctx context.Context) (understudy.Site, error) { return m.service.Site(ctx) }}
 	if len(l.URLs) > 0 {
 		rights.LDAP = &directory.LDAP{URLs: l.URLs, Base: l.Base, Realm: l.Realm, BindDN: l.BindDN, PasswordFile: l.PasswordFile, CAFile: l.CAFile, Log: m.log}
 		if err := rights.LDAP.Open(); err != nil {
@@ -31,6 +33,19 @@ func (m *managementServer) openDoors() error {
 		m.tickets = &api.Tickets{Accept: acceptor.Accept, Rights: rights.Rights, PlainHTTP: k.PlainHTTP}
 	}
 	return m.openProvider(rights)
+}
+
+// warnOfGrants tells of grants that give less than they say.
+func (m *managementServer) warnOfGrants(ctx context.Context) error {
+	grants, err := grantsOf(m.config.Grants)
+	if err != nil || len(grants) == 0 {
+		return err
+	}
+	site, err := m.service.Site(ctx)
+	for _, sentence := range grants.Lacking(site) {
+		m.log.Warn(sentence)
+	}
+	return err
 }
 
 func (m *managementServer) openProvider(rights directory.Directory) error {
@@ -52,9 +67,12 @@ func (m *managementServer) openProvider(rights directory.Directory) error {
 func grantsOf(configured []config.Grant) (directory.Grants, error) {
 	var grants directory.Grants
 	for _, c := range configured {
-		g := directory.Grant{Group: c.Group, User: c.User, Role: understudy.UserRole(c.Role)}
+		g := directory.Grant{Group: c.Group, User: c.User, Grant: understudy.Grant{Role: understudy.UserRole(c.Role)}}
 		for _, camera := range c.Cameras {
 			g.Cameras = append(g.Cameras, understudy.CameraID(camera))
+		}
+		for _, group := range c.CameraGroups {
+			g.CameraGroups = append(g.CameraGroups, understudy.CameraGroupID(group))
 		}
 		grants = append(grants, g)
 	}

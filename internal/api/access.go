@@ -139,6 +139,13 @@ func mayCamera(a understudy.Action) access {
 	}}
 }
 
+// mayEverywhere is for those who may do a to every camera.
+func mayEverywhere(a understudy.Action) access {
+	return access{"Those who may, for every camera: " + string(a) + ".", func(i understudy.Identity, _ string) error {
+		return i.May(a, understudy.AllCameras)
+	}}
+}
+
 // actsAs is for the server {id} itself, in one of roles.
 func actsAs(roles ...understudy.Role) access {
 	return access{"The server itself, by its certificate.", func(i understudy.Identity, id string) error {

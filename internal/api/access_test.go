@@ -22,6 +22,9 @@ const (
 	vera         = "a viewer of lobby"
 	veraCookie   = "the same, by cookie"
 	olga         = "an operator of lobby"
+	gus          = "by a role of the site's own, may play and tell of doors, which lobby is in"
+	carl         = "by a role of the site's own, configures lobby"
+	conny        = "by the same, configures the whole site"
 	ada          = "an administrator"
 	rec1         = "recording server rec-1"
 	rec2         = "recording server rec-2"
@@ -30,10 +33,10 @@ const (
 	otherInstall = "rec-1 of another installation"
 )
 
-var everyone = []string{nobody, garbage, mediaToken, vera, veraCookie, olga, ada, rec1, rec2, fo1, channelOne, otherInstall}
+var everyone = []string{nobody, garbage, mediaToken, vera, veraCookie, olga, gus, carl, conny, ada, rec1, rec2, fo1, channelOne, otherInstall}
 
 var (
-	people  = []string{vera, veraCookie, olga, ada}
+	people  = []string{vera, veraCookie, olga, gus, carl, conny, ada}
 	members = []string{rec1, rec2, fo1, channelOne}
 	known   = slices.Concat(people, members)
 )
@@ -68,7 +71,7 @@ var rules = map[string]rule{
 	"GET /api/v1/site":                                {allowed: known},
 	"GET /api/v1/cameras":                             {allowed: known},
 	"GET /api/v1/cameras/{id}":                        {path: "GET /api/v1/cameras/lobby", allowed: known},
-	"GET /api/v1/cameras/{id}/timeline":               {path: "GET /api/v1/cameras/lobby/timeline?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z", allowed: []string{olga, ada, rec1, rec2, fo1}},
+	"GET /api/v1/cameras/{id}/timeline":               {path: "GET /api/v1/cameras/lobby/timeline?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z", allowed: []string{olga, gus, ada, rec1, rec2, fo1}},
 	"GET /api/v1/status":                              {allowed: known},
 	"GET /api/v1/events":                              {allowed: known},
 	"GET /api/v1/channel":                             {allowed: known},
@@ -84,30 +87,36 @@ var rules = map[string]rule{
 	"GET /api/v1/users":                               {allowed: []string{ada}},
 	"PUT /api/v1/users/{name}":                        {path: "PUT /api/v1/users/bob", body: `{}`, allowed: []string{ada}},
 	"DELETE /api/v1/users/{name}":                     {path: "DELETE /api/v1/users/none-such", allowed: []string{ada}},
+	"GET /api/v1/roles":                               {allowed: []string{ada}},
+	"PUT /api/v1/roles/{name}":                        {path: "PUT /api/v1/roles/porter", body: `{"actions":[]}`, allowed: []string{ada}},
+	"DELETE /api/v1/roles/{name}":                     {path: "DELETE /api/v1/roles/none-such", allowed: []string{ada}},
+	"GET /api/v1/camera-groups":                       {allowed: []string{ada}},
+	"PUT /api/v1/camera-groups/{id}":                  {path: "PUT /api/v1/camera-groups/gates", body: `{"cameras":["none-such"]}`, allowed: []string{ada}},
+	"DELETE /api/v1/camera-groups/{id}":               {path: "DELETE /api/v1/camera-groups/none-such", allowed: []string{ada}},
 	"POST /api/v1/join-tokens":                        {body: `{"role":"recording","server":"rec-9"}`, allowed: []string{ada}},
-	"PUT /api/v1/cameras/{id}":                        {path: "PUT /api/v1/cameras/none-such", body: `{}`, allowed: []string{ada}},
-	"PUT /api/v1/cameras":                             {body: `{"cameras":[]}`, allowed: []string{ada}},
-	"DELETE /api/v1/cameras/{id}":                     {path: "DELETE /api/v1/cameras/none-such", allowed: []string{ada}},
-	"PUT /api/v1/recording-servers/{id}":              {path: "PUT /api/v1/recording-servers/none-such", body: `{}`, allowed: []string{ada}},
-	"PUT /api/v1/failover-servers/{id}":               {path: "PUT /api/v1/failover-servers/none-such", body: `{}`, allowed: []string{ada}},
+	"PUT /api/v1/cameras/{id}":                        {path: "PUT /api/v1/cameras/lobby", body: `{}`, allowed: []string{carl, conny, ada}},
+	"PUT /api/v1/cameras":                             {body: `{"cameras":[]}`, allowed: []string{carl, conny, ada}},
+	"DELETE /api/v1/cameras/{id}":                     {path: "DELETE /api/v1/cameras/none-such", allowed: []string{conny, ada}},
+	"PUT /api/v1/recording-servers/{id}":              {path: "PUT /api/v1/recording-servers/none-such", body: `{}`, allowed: []string{conny, ada}},
+	"PUT /api/v1/failover-servers/{id}":               {path: "PUT /api/v1/failover-servers/none-such", body: `{}`, allowed: []string{conny, ada}},
 	"DELETE /api/v1/servers/{id}":                     {path: "DELETE /api/v1/servers/none-such", allowed: []string{ada}},
-	"PUT /api/v1/groups/{id}":                         {path: "PUT /api/v1/groups/none-such", body: `{"members":["none-such"]}`, allowed: []string{ada}},
-	"DELETE /api/v1/groups/{id}":                      {path: "DELETE /api/v1/groups/none-such", allowed: []string{ada}},
+	"PUT /api/v1/groups/{id}":                         {path: "PUT /api/v1/groups/none-such", body: `{"members":["none-such"]}`, allowed: []string{conny, ada}},
+	"DELETE /api/v1/groups/{id}":                      {path: "DELETE /api/v1/groups/none-such", allowed: []string{conny, ada}},
 	"/api/v1/demo/":                                   {path: "POST /api/v1/demo/kill", allowed: []string{ada}},
 	"POST /api/v1/secrets/rotate":                     {path: "POST /api/v1/secrets/rotate", allowed: []string{ada}},
 	"GET /api/v1/audit":                               {path: "GET /api/v1/audit", allowed: []string{ada}},
 	"POST /api/v1/servers/{id}/revoke":                {path: "POST /api/v1/servers/none-such/revoke", body: `{"reason":"a test"}`, allowed: []string{ada}},
 	"GET /api/v1/servers/{id}/assignment":             {path: "GET /api/v1/servers/rec-1/assignment", allowed: []string{rec1}},
 	"GET /api/v1/servers/{id}/duties":                 {path: "GET /api/v1/servers/fo-1/duties", allowed: []string{fo1}},
-	"PUT /api/v1/recording-servers/{id}/hand-over":    {path: "PUT /api/v1/recording-servers/none-such/hand-over", body: `{"to":""}`, allowed: []string{ada}},
-	"DELETE /api/v1/recording-servers/{id}/hand-over": {path: "DELETE /api/v1/recording-servers/none-such/hand-over", allowed: []string{ada}},
-	"PUT /api/v1/recording-servers/{id}/maintenance":  {path: "PUT /api/v1/recording-servers/none-such/maintenance", body: `{}`, allowed: []string{ada}},
+	"PUT /api/v1/recording-servers/{id}/hand-over":    {path: "PUT /api/v1/recording-servers/none-such/hand-over", body: `{"to":""}`, allowed: []string{conny, ada}},
+	"DELETE /api/v1/recording-servers/{id}/hand-over": {path: "DELETE /api/v1/recording-servers/none-such/hand-over", allowed: []string{conny, ada}},
+	"PUT /api/v1/recording-servers/{id}/maintenance":  {path: "PUT /api/v1/recording-servers/none-such/maintenance", body: `{}`, allowed: []string{conny, ada}},
 	"GET /api/v1/preflights":                          {allowed: known},
 	"PUT /api/v1/servers/{id}/preflight":              {path: "PUT /api/v1/servers/fo-1/preflight", body: `{"server":"fo-1","at":"2026-01-01T00:00:00Z","took":1,"homes":[],"cameras":0,"reached":0,"findings":[]}`, allowed: []string{fo1}},
 	"POST /api/v1/servers/{id}/bundles":               {path: "POST /api/v1/servers/fo-1/bundles", body: `{"key":"eA=="}`, allowed: []string{fo1}},
 	"POST /api/v1/servers/{id}/events":                {path: "POST /api/v1/servers/rec-1/events", body: `{"kind":"camera","sentence":"lobby is lost."}`, allowed: []string{rec1}},
 	"POST /api/v1/servers/{id}/certificate":           {path: "POST /api/v1/servers/rec-1/certificate", body: `{"request":"no request"}`, allowed: []string{rec1}},
-	"POST /api/v1/events":                             {body: `{"camera":"lobby","name":"door forced"}`, allowed: []string{olga, ada, rec1, rec2, fo1}},
+	"POST /api/v1/events":                             {body: `{"camera":"lobby","name":"door forced"}`, allowed: []string{olga, gus, ada, rec1, rec2, fo1}},
 	"GET /api/v1/locks":                               {allowed: known},
 	"POST /api/v1/locks":                              {body: `{"camera":"lobby","from":"2026-01-01T00:00:00Z","to":"2026-01-01T01:00:00Z","reason":"case"}`, allowed: []string{olga, ada}},
 	"DELETE /api/v1/locks/{name}":                     {path: "DELETE /api/v1/locks/none-such", allowed: []string{olga, ada}},
@@ -138,6 +147,16 @@ func (s *site) askers() map[string]asker {
 	operator := s.user(admin, "olga", understudy.RoleOperator, "lobby")
 	media, err := operator.MediaToken(ctx)
 	check(t, err)
+	_, err = admin.PutRole(ctx, understudy.SiteRole{Name: "guard", Actions: []understudy.Action{understudy.ActionPlayback, understudy.ActionEvents}})
+	check(t, err)
+	_, err = admin.PutRole(ctx, understudy.SiteRole{Name: "installer", Actions: []understudy.Action{understudy.ActionConfigure}})
+	check(t, err)
+	_, err = admin.PutCameraGroup(ctx, understudy.CameraGroup{ID: "doors", Cameras: []understudy.CameraID{"lobby"}})
+	check(t, err)
+	guard := s.user(admin, "gus", "guard")
+	_, err = admin.PutUser(ctx, understudy.User{Name: "gus", Role: "guard", CameraGroups: []understudy.CameraGroupID{"doors"}}, nil)
+	check(t, err)
+	installer, chief := s.user(admin, "carl", "installer", "lobby"), s.user(admin, "conny", "installer", understudy.AllCameras)
 	if _, err := node1.VerifyToken(string(media)); err != nil {
 		t.Fatalf("the media token must be one: %v", err)
 	}
@@ -157,7 +176,8 @@ func (s *site) askers() map[string]asker {
 		nobody: {plain, nil}, garbage: {plain, bearer("garbage")}, mediaToken: {plain, bearer(media)},
 		vera:       {plain, bearer(viewer.Token())},
 		veraCookie: {plain, http.Header{"Cookie": {sessionCookie + "=" + string(viewer.Token())}}},
-		olga:       {plain, bearer(operator.Token())}, ada: {plain, bearer(admin.Token())},
+		gus:        {plain, bearer(guard.Token())}, carl: {plain, bearer(installer.Token())}, conny: {plain, bearer(chief.Token())},
+		olga: {plain, bearer(operator.Token())}, ada: {plain, bearer(admin.Token())},
 		rec1: {c1.HTTP(""), nil}, rec2: {c2.HTTP(""), nil}, fo1: {c3.HTTP(""), nil}, channelOne: {c4.HTTP(""), nil},
 		otherInstall: {s.client(func(understudy.ServerID) *tls.Config { return otherTLS }).HTTP(""), nil},
 	}
@@ -247,10 +267,17 @@ func TestObjects(t *testing.T) {
 	s := newSite(t)
 	askers := s.askers()
 	for _, path := range []string{"/cameras/yard", "/cameras/yard/timeline?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z"} {
-		for _, who := range []string{vera, olga} {
+		for _, who := range []string{vera, olga, gus, carl} {
 			if status, text := askers[who].ask(t, "GET", "https://"+s.address+base+path, ""); status != http.StatusForbidden {
 				t.Errorf("%s by %s must be 403, got %d %s", path, who, status, text)
 			}
+		}
+	}
+	for request, body := range map[string]string{"PUT /cameras/yard": `{"home":"rec-1","url":"rtsp://10.0.0.9/1"}`, "DELETE /cameras/yard": "",
+		"PUT /cameras/new": `{"home":"rec-1","url":"rtsp://10.0.0.9/1"}`, "PUT /cameras": `{"cameras":[{"id":"yard","home":"rec-1","url":"rtsp://10.0.0.9/1"}]}`} {
+		method, path, _ := strings.Cut(request, " ")
+		if status, text := askers[carl].ask(t, method, "https://"+s.address+base+path, body); status != http.StatusForbidden {
+			t.Errorf("%s by %s must be 403, got %d %s", request, carl, status, text)
 		}
 	}
 	s.claim("claim-0001", understudy.ClaimTakeover, "fo-1", 1, "lobby", "yard")
@@ -289,6 +316,9 @@ func TestObjects(t *testing.T) {
 		_, text := askers[vera].ask(t, "GET", "https://"+s.address+base+path, "")
 		if strings.Contains(text, "yard") {
 			t.Errorf("%s shows vera a camera that is not hers: %s", path, text)
+		}
+		if strings.Contains(text, "doors") || strings.Contains(text, "guard") {
+			t.Errorf("%s shows vera who may do what: %s", path, text)
 		}
 		if path == "/events" && strings.Contains(text, "signed in") {
 			t.Errorf("the log shows vera who signed in: %s", text)

@@ -109,6 +109,7 @@ func newServer(c Config) *server {
 	s.gate.answered = c.Answered
 	s.huma = humago.New(s.gate, describe(c.Version))
 	s.accessRoutes()
+	s.rightsRoutes()
 	s.secondFactorRoutes()
 	s.openIDRoutes()
 	s.siteRoutes()

@@ -8,15 +8,15 @@ import (
 
 // orderRoutes are an operator's orders about who plays a recording server's part.
 func (s *server) orderRoutes() {
-	administer := may(understudy.ActionAdminister)
-	operation(s, route{method: "PUT", path: "/recording-servers/{id}/hand-over", access: administer, tag: "servers",
+	configure := mayEverywhere(understudy.ActionConfigure)
+	operation(s, route{method: "PUT", path: "/recording-servers/{id}/hand-over", access: configure, tag: "servers",
 		summary: "Hand a recording server's part over to a failover server; refused when none can take it, unless forced"}, s.handOver)
-	operation(s, route{method: "DELETE", path: "/recording-servers/{id}/hand-over", access: administer, tag: "servers",
+	operation(s, route{method: "DELETE", path: "/recording-servers/{id}/hand-over", access: configure, tag: "servers",
 		summary: "Let a recording server take its part back now, whoever has it and why"},
 		func(ctx context.Context, in *serverPath) (*answer[understudy.RecordingServer], error) {
 			return one(s.Services.FailBack(ctx, in.ID))
 		})
-	operation(s, route{method: "PUT", path: "/recording-servers/{id}/maintenance", access: administer, tag: "servers",
+	operation(s, route{method: "PUT", path: "/recording-servers/{id}/maintenance", access: configure, tag: "servers",
 		summary: "Begin a maintenance, in which nobody takes the part over; without a time, end it"},
 		func(ctx context.Context, in *struct {
 			ID   understudy.ServerID `path:"id"`

@@ -78,6 +78,8 @@ func script(ctx context.Context, s understudy.ManagementService) []string {
 	stale.ID = "claim-0002"
 	changed.Sentence = "It is still gone."
 	user := understudy.User{Name: "vera", Role: understudy.RoleViewer, Cameras: []understudy.CameraID{"lobby"}}
+	granted := user
+	granted.CameraGroups, granted.Also = []understudy.CameraGroupID{"doors"}, []understudy.Grant{{Role: "guard", CameraGroups: []understudy.CameraGroupID{"doors"}}}
 	strange := user
 	strange.Name = "a/b?c"
 	return []string{
@@ -120,10 +122,24 @@ func script(ctx context.Context, s understudy.ManagementService) []string {
 		tell(s.PutUser(ctx, user, new(password))),
 		tell(s.PutUser(ctx, user, new(understudy.Secret("short")))),
 		tell(s.PutUser(ctx, strange, new(password))),
+		tell(s.PutRole(ctx, understudy.SiteRole{Name: "guard", Actions: []understudy.Action{understudy.ActionLive}})),
+		tell(s.PutRole(ctx, understudy.SiteRole{Name: "guard", Actions: []understudy.Action{}})),
+		tell(s.PutRole(ctx, understudy.SiteRole{Name: understudy.RoleViewer, Actions: []understudy.Action{understudy.ActionLive}})),
+		tell(s.Roles(ctx)),
+		tell(s.PutCameraGroup(ctx, understudy.CameraGroup{ID: "doors", Cameras: []understudy.CameraID{"lobby"}})),
+		tell(s.PutCameraGroup(ctx, understudy.CameraGroup{ID: "gates", Cameras: []understudy.CameraID{"none"}})),
+		tell(s.CameraGroups(ctx)),
+		tell(s.PutUser(ctx, granted, nil)),
+		tellError(s.DeleteRole(ctx, "guard")),
+		tellError(s.DeleteCameraGroup(ctx, "doors")),
 		tell(s.Users(ctx)),
 		tellError(s.DeleteUser(ctx, "ada")),
 		tellError(s.DeleteUser(ctx, "vera")),
 		tellError(s.DeleteUser(ctx, "vera")),
+		tellError(s.DeleteRole(ctx, "guard")),
+		tellError(s.DeleteRole(ctx, "none")),
+		tellError(s.DeleteCameraGroup(ctx, "doors")),
+		tellError(s.DeleteCameraGroup(ctx, "none")),
 		tellError(s.DeleteServer(ctx, "rec-1")),
 		tellError(s.DeleteServer(ctx, "nobody")),
 		tellError(s.DeleteGroup(ctx, "spare")),

@@ -27,7 +27,7 @@ type (
 )
 
 func (s *server) siteRoutes() {
-	administer, status := may(understudy.ActionAdminister), may(understudy.ActionStatus)
+	configure, status := mayCamera(understudy.ActionConfigure), may(understudy.ActionStatus)
 	operation(s, route{method: "GET", path: "/site", access: status, tag: "site", summary: "All of the site that you may see"},
 		func(ctx context.Context, _ *struct{}) (*answer[understudy.Site], error) {
 			site, err := s.Services.Site(ctx)
@@ -43,7 +43,7 @@ func (s *server) siteRoutes() {
 		func(ctx context.Context, in *cameraPath) (*answer[understudy.Camera], error) {
 			return one(s.Services.Camera(ctx, in.ID))
 		})
-	operation(s, route{method: "PUT", path: "/cameras/{id}", access: administer, tag: "cameras", summary: "Create or change a camera"},
+	operation(s, route{method: "PUT", path: "/cameras/{id}", access: configure, tag: "cameras", summary: "Create or change a camera"},
 		func(ctx context.Context, in *struct {
 			ID   understudy.CameraID `path:"id"`
 			Body cameraBody
@@ -53,16 +53,21 @@ func (s *server) siteRoutes() {
 			}
 			return one(s.Services.PutCamera(ctx, in.Body.Camera, in.Body.Password))
 		})
-	operation(s, route{method: "PUT", path: "/cameras", access: administer, tag: "cameras", summary: "Create or change up to 500 cameras, all or none", maxBody: camerasBody},
+	operation(s, route{method: "PUT", path: "/cameras", access: may(understudy.ActionConfigure), tag: "cameras", summary: "Create or change up to 500 cameras, all or none", maxBody: camerasBody},
 		func(ctx context.Context, in *struct {
 			Body struct {
 				Cameras   []understudy.Camera                       `json:"cameras" maxItems:"500"`
 				Passwords map[understudy.CameraID]understudy.Secret `json:"passwords,omitempty" doc:"By id; a camera that is left out keeps the one that is stored. They are never returned"`
 			}
 		}) (*nothing, error) {
+			for _, c := range in.Body.Cameras {
+				if err := understudy.Asker(ctx).May(understudy.ActionConfigure, c.ID); err != nil {
+					return nil, err
+				}
+			}
 			return done(s.Services.PutCameras(ctx, in.Body.Cameras, in.Body.Passwords))
 		})
-	operation(s, route{method: "DELETE", path: "/cameras/{id}", access: administer, tag: "cameras", summary: "Forget a camera; its footage stays"},
+	operation(s, route{method: "DELETE", path: "/cameras/{id}", access: configure, tag: "cameras", summary: "Forget a camera; its footage stays"},
 		func(ctx context.Context, in *cameraPath) (*nothing, error) {
 			return done(s.Services.DeleteCamera(ctx, in.ID))
 		})
@@ -104,8 +109,8 @@ func orEmpty[T any](items []T) []T {
 }
 
 func (s *server) serverRoutes() {
-	administer := may(understudy.ActionAdminister)
-	operation(s, route{method: "PUT", path: "/recording-servers/{id}", access: administer, tag: "servers", summary: "Create or change a recording server"},
+	configure := mayEverywhere(understudy.ActionConfigure)
+	operation(s, route{method: "PUT", path: "/recording-servers/{id}", access: configure, tag: "servers", summary: "Create or change a recording server"},
 		func(ctx context.Context, in *struct {
 			ID   understudy.ServerID `path:"id"`
 			Body understudy.RecordingServer
@@ -115,7 +120,7 @@ func (s *server) serverRoutes() {
 			}
 			return one(s.Services.PutRecordingServer(ctx, in.Body))
 		})
-	operation(s, route{method: "PUT", path: "/failover-servers/{id}", access: administer, tag: "servers", summary: "Create or change a failover server"},
+	operation(s, route{method: "PUT", path: "/failover-servers/{id}", access: configure, tag: "servers", summary: "Create or change a failover server"},
 		func(ctx context.Context, in *struct {
 			ID   understudy.ServerID `path:"id"`
 			Body understudy.FailoverServer
@@ -125,11 +130,11 @@ func (s *server) serverRoutes() {
 			}
 			return one(s.Services.PutFailoverServer(ctx, in.Body))
 		})
-	operation(s, route{method: "DELETE", path: "/servers/{id}", access: administer, tag: "servers", summary: "Remove a server"},
+	operation(s, route{method: "DELETE", path: "/servers/{id}", access: may(understudy.ActionAdminister), tag: "servers", summary: "Remove a server"},
 		func(ctx context.Context, in *serverPath) (*nothing, error) {
 			return done(s.Services.DeleteServer(ctx, in.ID))
 		})
-	operation(s, route{method: "PUT", path: "/groups/{id}", access: administer, tag: "servers", summary: "Create or change a failover group"},
+	operation(s, route{method: "PUT", path: "/groups/{id}", access: configure, tag: "servers", summary: "Create or change a failover group"},
 		func(ctx context.Context, in *struct {
 			ID   understudy.GroupID `path:"id"`
 			Body understudy.FailoverGroup
@@ -139,7 +144,7 @@ func (s *server) serverRoutes() {
 			}
 			return one(s.Services.PutGroup(ctx, in.Body))
 		})
-	operation(s, route{method: "DELETE", path: "/groups/{id}", access: administer, tag: "servers", summary: "Remove a failover group"},
+	operation(s, route{method: "DELETE", path: "/groups/{id}", access: configure, tag: "servers", summary: "Remove a failover group"},
 		func(ctx context.Context, in *groupPath) (*nothing, error) {
 			return done(s.Services.DeleteGroup(ctx, in.ID))
 		})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 
 	"understudy"
@@ -125,14 +126,14 @@ func (c *connection) run(ctx context.Context) {
 	identified := time.Now()
 	for {
 		next := c.hub.next(c)
-		if c.send(next) != nil || next.last {
-			return
-		}
-		if time.Since(identified) >= identifyAgain {
+		if time.Since(identified) >= identifyAgain || slices.ContainsFunc(next.events, entry.ofRights) {
 			if !c.still() {
 				return
 			}
 			identified = time.Now()
+		}
+		if c.send(next) != nil || next.last {
+			return
 		}
 		if next.more {
 			continue
@@ -147,6 +148,13 @@ func (c *connection) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// ofRights reports whether an event may change what clients may see.
+func (e entry) ofRights() bool {
+	return slices.ContainsFunc(e.event.Changes, func(c understudy.Change) bool {
+		return c.CameraGroup != nil || c.GoneCameraGroup != "" || c.Role != nil || c.GoneRole != ""
+	})
 }
 
 // still reports whether the client is who it was; if not, it is told.

@@ -190,6 +190,31 @@ func TestASessionThatEndsEndsTheConnection(t *testing.T) {
 	})
 }
 
+// What a group of cameras or a role becomes is news of what clients may see: they are
+// looked at again before they are told anything.
+func TestRightsThatChangeEndTheConnectionAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cameras atomic.Pointer[[]understudy.CameraID]
+		cameras.Store(&[]understudy.CameraID{"lobby"})
+		feed := script(make(chan understudy.Update))
+		r := newRoom(t, Config{Feed: feed, Identify: func(*http.Request) (understudy.Identity, error) {
+			return understudy.Identity{User: "vera", Actions: understudy.RoleViewer.Actions(), Cameras: *cameras.Load()}, nil
+		}})
+		feed.site(1)
+		synctest.Wait()
+		c := r.connect()
+		readUntil(t, c, "event: site")
+		cameras.Store(&[]understudy.CameraID{"yard"})
+		before := time.Now()
+		feed <- understudy.Update{Cursor: understudy.Cursor{Stream: "s", Seq: 2}, Event: &understudy.Event{Seq: 2, Kind: understudy.EventAccess,
+			Changes: []understudy.Change{{CameraGroup: &understudy.CameraGroup{ID: "doors"}}}}}
+		readUntil(t, c, "event: reset")
+		if waited := time.Since(before); waited != 0 {
+			t.Errorf("it was noticed after %s", waited)
+		}
+	})
+}
+
 func TestEachSeesItsOwnCameras(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		feed := script(make(chan understudy.Update))

@@ -44,6 +44,8 @@ type Grant struct {
 	User    string   `yaml:"user"`
 	Role    string   `yaml:"role"`
 	Cameras []string `yaml:"cameras"` // * is every one
+	// CameraGroups are those whose cameras it is for, too.
+	CameraGroups []string `yaml:"camera_groups"`
 }
 
 func (k Kerberos) check(path string, grants int) error {

@@ -5,6 +5,7 @@ package directory
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -14,10 +15,9 @@ import (
 // Grant is what the members of a group, or one user, may do.
 type Grant struct {
 	// Group is its SID or, where LDAP is asked, its DN or name as well.
-	Group   string
-	User    string // ada@EXAMPLE.COM; either this or Group
-	Role    understudy.UserRole
-	Cameras []understudy.CameraID // understudy.AllCameras for every one
+	Group string
+	User  string // ada@EXAMPLE.COM; either this or Group
+	understudy.Grant
 }
 
 const (
@@ -37,10 +37,16 @@ func (all Grants) Validate() error {
 		switch {
 		case (g.Group == "") == (g.User == "") || len(g.Group+g.User) > maxName:
 			return understudy.Errorf(understudy.CodeInvalid, "number %d of grants needs either a group or a user, of up to %d bytes", i+1, maxName)
-		case g.Role.Actions() == nil:
-			return understudy.Errorf(understudy.CodeInvalid, "the grant to %.80q needs the role viewer, operator or administrator, not %.40q", g.Group+g.User, string(g.Role))
-		case len(g.Cameras) == 0:
-			return understudy.Errorf(understudy.CodeInvalid, `the grant to %.80q needs cameras: their ids, or "*" for every one`, g.Group+g.User)
+		case len(g.Cameras)+len(g.CameraGroups) == 0:
+			return understudy.Errorf(understudy.CodeInvalid, `the grant to %.80q needs cameras: their ids, or "*" for every one, or camera_groups`, g.Group+g.User)
+		}
+		if err := understudy.ValidateID("role", g.Role); err != nil {
+			return understudy.Errorf(understudy.CodeInvalid, "the grant to %.80q needs a role: %w", g.Group+g.User, err)
+		}
+		for _, id := range g.CameraGroups {
+			if err := understudy.ValidateID("camera group", id); err != nil {
+				return err
+			}
 		}
 		for _, c := range g.Cameras {
 			if c == understudy.AllCameras {
@@ -54,11 +60,30 @@ func (all Grants) Validate() error {
 	return nil
 }
 
+// Lacking says of each grant what the site does not have: until it does, the grant
+// gives nothing.
+func (all Grants) Lacking(site understudy.Site) []string {
+	var sentences []string
+	for _, g := range all {
+		if site.Actions(g.Role) == nil {
+			sentences = append(sentences, fmt.Sprintf("the grant to %s gives nothing until there is a role %s: understudy role add %s", g.Group+g.User, g.Role, g.Role))
+		}
+		for _, id := range g.CameraGroups {
+			if _, ok := site.CameraGroup(id); !ok {
+				sentences = append(sentences, fmt.Sprintf("the grant to %s lacks the cameras of the group %s until there is one: understudy camera-group add %s", g.Group+g.User, id, id))
+			}
+		}
+	}
+	return sentences
+}
+
 // Directory decides what users may do: by the groups that LDAP names for those of
 // its realm, and by those that were vouched for with the user for all others.
 type Directory struct {
 	Grants Grants
 	LDAP   *LDAP // nil is none
+	// Site tells which roles and camera groups there are.
+	Site func(context.Context) (understudy.Site, error)
 }
 
 // Rights returns a user with what the groups allow, all of it together.
@@ -71,20 +96,30 @@ func (d Directory) Rights(ctx context.Context, user string, groups []string) (un
 			return understudy.Identity{}, err
 		}
 	}
-	return d.Grants.rights(user, groups)
-}
-
-func (all Grants) rights(user string, groups []string) (understudy.Identity, error) {
-	identity := understudy.Identity{User: user}
-	for _, g := range all {
-		// Neither a domain nor a realm's name of it tells upper from lower case.
-		if g.User != "" && strings.EqualFold(g.User, user) ||
-			g.Group != "" && slices.ContainsFunc(groups, func(group string) bool { return strings.EqualFold(group, g.Group) }) {
-			identity = identity.With(g.Role, g.Cameras)
-		}
-	}
-	if identity.Actions == nil {
+	granted := d.Grants.of(user, groups)
+	if len(granted) == 0 {
 		return understudy.Identity{}, understudy.Errorf(understudy.CodeForbidden, "%s is known, but neither the user nor any of %d groups has a role here: an administrator adds one to grants in the management server's configuration", user, len(groups))
 	}
+	site, err := d.Site(ctx)
+	if err != nil {
+		return understudy.Identity{}, err
+	}
+	identity := site.Identity(user, granted)
+	if identity.Actions == nil {
+		return understudy.Identity{}, understudy.Errorf(understudy.CodeForbidden, "%s is granted the role %s, which this site does not have: an administrator adds it (`understudy role add %s`)", user, granted[0].Role, granted[0].Role)
+	}
 	return identity, nil
+}
+
+// of returns what a user is granted, alone and as a member of groups. Neither a
+// domain nor a realm's name of it tells upper from lower case.
+func (all Grants) of(user string, groups []string) []understudy.Grant {
+	var granted []understudy.Grant
+	for _, g := range all {
+		if g.User != "" && strings.EqualFold(g.User, user) ||
+			g.Group != "" && slices.ContainsFunc(groups, func(group string) bool { return strings.EqualFold(group, g.Group) }) {
+			granted = append(granted, g.Grant)
+		}
+	}
+	return granted
 }

@@ -37,8 +37,8 @@ type claims struct {
 }
 
 // SignToken makes a media token for a user: a JWT signed with EdDSA that lives
-// for ttl, up to MaxTokenAge. ActionAdminister never goes into it: who changes
-// things shows a session. CodeInvalid for an identity that is not a user, for a
+// for ttl, up to MaxTokenAge. ActionAdminister and ActionConfigure never go into it:
+// who changes things shows a session. CodeInvalid for an identity that is not a user, for a
 // ttl out of range, and for more cameras than a token can name.
 func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (understudy.MediaToken, error) {
 	switch {
@@ -47,7 +47,7 @@ func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (underst
 	case ttl <= 0 || ttl > MaxTokenAge:
 		return understudy.MediaToken{}, understudy.Errorf(understudy.CodeInvalid, "a media token lives up to %s, and %s was asked for", MaxTokenAge, ttl)
 	}
-	i = i.Without(administer)
+	i = i.Without(changing)
 	now := time.Now()
 	expires := now.Add(ttl).Truncate(time.Second)
 	text, err := a.signClaims(claims{
@@ -139,7 +139,9 @@ func (t trusted) verifyToken(text string, now, judged time.Time) (understudy.Ide
 		return refuse("the media token was made %s from now: set the clocks of this server and of the management server right",
 			c.IssuedAt.Sub(now).Round(time.Second))
 	}
-	return understudy.Identity{User: c.Subject, Actions: c.Actions, Cameras: c.Cameras, Also: c.Also}.Without(administer), nil
+	return understudy.Identity{User: c.Subject, Actions: c.Actions, Cameras: c.Cameras, Also: c.Also}.Without(changing), nil
 }
 
-func administer(a understudy.Action) bool { return a == understudy.ActionAdminister }
+func changing(a understudy.Action) bool {
+	return a == understudy.ActionAdminister || a == understudy.ActionConfigure
+}

@@ -44,7 +44,7 @@ func TestAMediaTokenSaysWhoMaySeeWhat(t *testing.T) {
 	if who.May(understudy.ActionLive, "vault") == nil || who.May(understudy.ActionExport, "lobby") == nil {
 		t.Error("it gives more than was asked for")
 	}
-	several := ada.With(understudy.RoleOperator, []understudy.CameraID{"vault"})
+	several := ada.With(understudy.RoleOperator.Actions(), []understudy.CameraID{"vault"})
 	if token, err = a.SignToken(several, MaxTokenAge); err != nil {
 		t.Fatal(err)
 	}

@@ -65,6 +65,14 @@ func replaced(site understudy.Site, c understudy.Change) (understudy.Change, boo
 		return wasLock(site.Lock(c.Lock.ID))
 	case c.GoneLock != "":
 		return wasLock(site.Lock(c.GoneLock))
+	case c.CameraGroup != nil:
+		return wasCameraGroup(site.CameraGroup(c.CameraGroup.ID))
+	case c.GoneCameraGroup != "":
+		return wasCameraGroup(site.CameraGroup(c.GoneCameraGroup))
+	case c.Role != nil:
+		return wasRole(site.Role(c.Role.Name))
+	case c.GoneRole != "":
+		return wasRole(site.Role(c.GoneRole))
 	}
 	return understudy.Change{}, false
 }
@@ -83,6 +91,14 @@ func wasFailoverServer(f understudy.FailoverServer, ok bool) (understudy.Change,
 
 func wasGroup(g understudy.FailoverGroup, ok bool) (understudy.Change, bool) {
 	return understudy.Change{Group: &g}, ok
+}
+
+func wasCameraGroup(g understudy.CameraGroup, ok bool) (understudy.Change, bool) {
+	return understudy.Change{CameraGroup: &g}, ok
+}
+
+func wasRole(r understudy.SiteRole, ok bool) (understudy.Change, bool) {
+	return understudy.Change{Role: &r}, ok
 }
 
 func wasLock(l understudy.Lock, ok bool) (understudy.Change, bool) {

@@ -210,7 +210,7 @@ func (m *Management) DeleteCamera(ctx context.Context, id understudy.CameraID) e
 		return tx.record(understudy.Event{
 			Kind: understudy.EventConfig, Server: c.Home, Camera: id,
 			Sentence: fmt.Sprintf("Camera %s was deleted; its footage stays until retention takes it.", id),
-			Changes:  []understudy.Change{{GoneCamera: id}},
+			Changes:  append(tx.leaveGroups(id), understudy.Change{GoneCamera: id}),
 		})
 	})
 }
@@ -223,10 +223,13 @@ func (tx *change) withdrawCamera(id understudy.CameraID) error {
 		return err
 	}
 	for _, a := range accounts {
-		if !slices.Contains(a.User.Cameras, id) {
+		if !slices.ContainsFunc(a.User.Grants(), func(g understudy.Grant) bool { return slices.Contains(g.Cameras, id) }) {
 			continue
 		}
-		a.User.Cameras = slices.DeleteFunc(slices.Clone(a.User.Cameras), func(c understudy.CameraID) bool { return c == id })
+		a.User.Cameras, a.User.Also = without(a.User.Cameras, id), slices.Clone(a.User.Also)
+		for i, g := range a.User.Also {
+			a.User.Also[i].Cameras = without(g.Cameras, id)
+		}
 		if err := tx.PutAccount(a); err != nil {
 			return err
 		}

@@ -166,7 +166,7 @@ func (m *Management) BeginSession(ctx context.Context, i understudy.Identity, un
 	address := i.Address
 	i.Address = ""
 	secret, hash := newSecret()
-	session := understudy.Session{ID: hash.name(), Token: secret, Address: address, User: understudy.User{Name: i.User, Role: nearest(i), Cameras: i.Cameras}}
+	session := understudy.Session{ID: hash.name(), Token: secret, Address: address, User: visitor(i)}
 	err := m.update(ctx, func(tx *change) error {
 		if err := tx.makeRoom(i.User); err != nil {
 			return err
@@ -181,6 +181,15 @@ func (m *Management) BeginSession(ctx context.Context, i understudy.Identity, un
 		return understudy.Session{}, err
 	}
 	return session, nil
+}
+
+// visitor is what a session says of its user who has no account.
+func visitor(i understudy.Identity) understudy.User {
+	if len(i.Grants) == 0 {
+		return understudy.User{Name: i.User, Role: nearest(i), Cameras: i.Cameras}
+	}
+	first := i.Grants[0]
+	return understudy.User{Name: i.User, Role: first.Role, Cameras: first.Cameras, CameraGroups: first.CameraGroups, Also: i.Grants[1:]}
 }
 
 // nearest is the highest role of which a user may do everything somewhere; it is for reading.
@@ -243,25 +252,38 @@ func (m *Management) Identify(ctx context.Context, token understudy.Secret) (und
 		if !ok || !t.Expires.After(m.now()) {
 			return ended
 		}
-		if t.Visitor != nil {
-			identity = *t.Visitor
-			identity.Address = understudy.Asker(ctx).Address
-			return nil
-		}
-		account, exists, err := r.Account(t.User)
-		if err != nil {
-			return err
-		}
-		if !exists {
+		if identity, ok, err = rights(r, t); err == nil && !ok {
 			return ended
 		}
-		identity = understudy.Identity{
-			User: account.User.Name, Actions: account.User.Role.Actions(), Cameras: account.User.Cameras,
-			Address: understudy.Asker(ctx).Address,
-		}
-		return nil
+		identity.Address = understudy.Asker(ctx).Address
+		return err
 	})
 	return identity, err
+}
+
+// rights returns what the user of a session may do now; not ok without an account,
+// which a visitor needs none of.
+func rights(r Reader, t Token) (i understudy.Identity, ok bool, err error) {
+	var grants []understudy.Grant
+	if t.Visitor != nil {
+		if grants = t.Visitor.Grants; grants == nil { // of before there were any
+			return *t.Visitor, true, nil
+		}
+	} else {
+		account, exists, err := r.Account(t.User)
+		if err != nil || !exists {
+			return i, false, err
+		}
+		grants = account.User.Grants()
+	}
+	site, err := r.Site()
+	i = site.Identity(t.User, grants)
+	if t.Visitor != nil { // what was taken when the session began stays taken
+		i = i.Without(func(a understudy.Action) bool {
+			return (a == understudy.ActionAdminister || a == understudy.ActionConfigure) && t.Visitor.May(a, "") != nil
+		})
+	}
+	return i, true, err
 }
 
 func session(r Reader, secret understudy.Secret) (Token, bool, error) {
@@ -319,7 +341,8 @@ func (m *Management) Sessions(ctx context.Context, user string) ([]understudy.Se
 			}
 			of := users[t.User]
 			if t.Visitor != nil {
-				of = understudy.User{Name: t.User, Role: nearest(*t.Visitor), Cameras: t.Visitor.Cameras, Created: t.Created}
+				of = visitor(*t.Visitor)
+				of.Created = t.Created
 			}
 			sessions = append(sessions, understudy.Session{ID: t.Hash.name(), User: of, Address: t.Address, Began: t.Created, Expires: t.Expires})
 		}

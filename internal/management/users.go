@@ -3,15 +3,19 @@ package management
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"understudy"
 )
 
-// minPassword is in characters.
-const minPassword = 10
+const (
+	minPassword = 10  // characters
+	maxGrants   = 100 // of a user, besides the first
+)
 
 // The names of users stand in logs and addresses: no spaces, no control characters.
 var userName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
@@ -30,8 +34,8 @@ func (m *Management) Users(ctx context.Context) ([]understudy.User, error) {
 	return users, err
 }
 
-// PutUser creates or replaces. A new password ends the user's sessions; a new
-// role or list of cameras holds at once, in sessions that go on, too.
+// PutUser creates or replaces. A new password ends the user's sessions; new
+// grants hold at once, in sessions that go on, too.
 func (m *Management) PutUser(ctx context.Context, u understudy.User, password *understudy.Secret) (understudy.User, error) {
 	if err := validateUser(u); err != nil {
 		return u, err
@@ -40,9 +44,10 @@ func (m *Management) PutUser(ctx context.Context, u understudy.User, password *u
 	if err != nil {
 		return u, err
 	}
-	u.Cameras = slices.Clone(u.Cameras)
-	slices.Sort(u.Cameras)
-	u.Cameras = slices.Compact(u.Cameras)
+	u.Cameras, u.CameraGroups, u.Also = sorted(u.Cameras), sortedOrNil(u.CameraGroups), slices.Clone(u.Also)
+	for i, g := range u.Also {
+		u.Also[i].Cameras, u.Also[i].CameraGroups = sortedOrNil(g.Cameras), sortedOrNil(g.CameraGroups)
+	}
 	return u, m.update(ctx, func(tx *change) error { return tx.putUser(&u, hash) })
 }
 
@@ -50,13 +55,41 @@ func validateUser(u understudy.User) error {
 	if !userName.MatchString(u.Name) {
 		return understudy.Errorf(understudy.CodeInvalid, "a user's name is 1 to 64 letters, digits, dots, dashes, underscores and @, found %.80q", u.Name)
 	}
-	if u.Role.Actions() == nil {
-		return understudy.Errorf(understudy.CodeInvalid, "user %s needs the role viewer, operator or administrator, not %.40q", u.Name, string(u.Role))
+	if len(u.Also) > maxGrants {
+		return understudy.Errorf(understudy.CodeInvalid, "user %s may have %d roles besides the first, and was given %d; put cameras into groups", u.Name, maxGrants, len(u.Also))
 	}
-	if len(u.Cameras) > maxClaimCameras {
-		return understudy.Errorf(understudy.CodeInvalid, "user %s may be given %d cameras by name, and was given %d", u.Name, maxClaimCameras, len(u.Cameras))
+	for _, g := range u.Grants() {
+		if n := len(g.Cameras) + len(g.CameraGroups); n > maxClaimCameras {
+			return understudy.Errorf(understudy.CodeInvalid, "user %s may be given %d cameras by name, and was given %d; put them into a group", u.Name, maxClaimCameras, n)
+		}
 	}
 	return nil
+}
+
+// known refuses a grant of what the site does not have.
+func (tx *change) known(user string, g understudy.Grant) error {
+	if tx.site.Actions(g.Role) == nil {
+		return understudy.Errorf(understudy.CodeInvalid, "user %s needs the role viewer, operator, administrator or one of the site's own (`understudy role list`), not %.63q", user, string(g.Role))
+	}
+	for _, camera := range g.Cameras {
+		if _, ok := tx.site.Camera(camera); camera != understudy.AllCameras && !ok {
+			return understudy.Errorf(understudy.CodeInvalid, "user %s is given camera %.63q, which does not exist", user, string(camera))
+		}
+	}
+	for _, group := range g.CameraGroups {
+		if _, ok := tx.site.CameraGroup(group); !ok {
+			return understudy.Errorf(understudy.CodeInvalid, "user %s is given camera group %.63q, which does not exist; add it first", user, string(group))
+		}
+	}
+	return nil
+}
+
+// sortedOrNil is sorted for a list that is left out where it is empty.
+func sortedOrNil[T ~string](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	return sorted(list)
 }
 
 // hash returns what is stored of a password, nothing for none.
@@ -76,9 +109,9 @@ func (m *Management) hash(ctx context.Context, user string, password *understudy
 
 // putUser keeps u with that hash, or with the one it had.
 func (tx *change) putUser(u *understudy.User, hash string) error {
-	for _, camera := range u.Cameras {
-		if _, ok := tx.site.Camera(camera); camera != understudy.AllCameras && !ok {
-			return understudy.Errorf(understudy.CodeInvalid, "user %s is given camera %q, which does not exist", u.Name, string(camera))
+	for _, g := range u.Grants() {
+		if err := tx.known(u.Name, g); err != nil {
+			return err
 		}
 	}
 	before, exists, err := tx.Account(u.Name)
@@ -89,10 +122,10 @@ func (tx *change) putUser(u *understudy.User, hash string) error {
 	if exists {
 		u.Created = before.User.Created
 	}
-	if err := tx.keepAdministrator(before.User, u.Role); err != nil {
+	if err := tx.keepAdministrator(before.User, *u); err != nil {
 		return err
 	}
-	sentence := fmt.Sprintf("User %s was %s as %s.", u.Name, addedOrChanged(exists), u.Role)
+	sentence := fmt.Sprintf("User %s was %s as %s.", u.Name, addedOrChanged(exists), rolesOf(*u))
 	switch {
 	case hash != "" && exists:
 		sentence = fmt.Sprintf("User %s was changed and given a new password.", u.Name)
@@ -103,7 +136,7 @@ func (tx *change) putUser(u *understudy.User, hash string) error {
 		return understudy.Errorf(understudy.CodeInvalid, "the new user %s needs a password", u.Name)
 	case hash == "":
 		hash = before.Hash
-		if before.User.Role == u.Role && slices.Equal(before.User.Cameras, u.Cameras) {
+		if reflect.DeepEqual(before.User.Grants(), u.Grants()) {
 			return nil
 		}
 	}
@@ -114,9 +147,22 @@ func (tx *change) putUser(u *understudy.User, hash string) error {
 	return tx.record(understudy.Event{Kind: understudy.EventAccess, Sentence: sentence})
 }
 
+// rolesOf names all roles of a user.
+func rolesOf(u understudy.User) string {
+	var roles []string
+	for _, g := range u.Grants() {
+		roles = append(roles, string(g.Role))
+	}
+	return strings.Join(slices.Compact(roles), ", ")
+}
+
+func administers(u understudy.User) bool {
+	return slices.ContainsFunc(u.Grants(), func(g understudy.Grant) bool { return g.Role == understudy.RoleAdministrator })
+}
+
 // keepAdministrator refuses to take the role from the last one who has it.
-func (tx *change) keepAdministrator(before understudy.User, role understudy.UserRole) error {
-	if before.Role != understudy.RoleAdministrator || role == understudy.RoleAdministrator {
+func (tx *change) keepAdministrator(before, after understudy.User) error {
+	if !administers(before) || administers(after) {
 		return nil
 	}
 	accounts, err := tx.Accounts()
@@ -124,7 +170,7 @@ func (tx *change) keepAdministrator(before understudy.User, role understudy.User
 		return err
 	}
 	for _, a := range accounts {
-		if a.User.Role == understudy.RoleAdministrator && a.User.Name != before.Name {
+		if administers(a.User) && a.User.Name != before.Name {
 			return nil
 		}
 	}
@@ -145,7 +191,7 @@ func (m *Management) DeleteUser(ctx context.Context, name string) error {
 		if !ok {
 			return understudy.Errorf(understudy.CodeNotFound, "there is no user %.80q", name)
 		}
-		if err := tx.keepAdministrator(a.User, ""); err != nil {
+		if err := tx.keepAdministrator(a.User, understudy.User{}); err != nil {
 			return err
 		}
 		if err := tx.endSessions(name); err != nil {

@@ -30,6 +30,7 @@ const (
 	yara         = "an operator of yard alone"
 	vera         = "a viewer of lobby"
 	olga         = "an operator of lobby"
+	gus          = "by a role of the site's own, sees and plays a group that lobby is in, and takes nothing away"
 	ada          = "an administrator"
 	rec2         = "recording server rec-2"
 	fo1          = "failover server fo-1"
@@ -39,13 +40,14 @@ const (
 	otherInstall = "rec-2 of another installation"
 )
 
-var everyone = []string{stranger, garbage, forged, expired, foreignToken, yara, vera, olga, ada, rec2, fo1, managing, channelOne, revoked, otherInstall}
+var everyone = []string{stranger, garbage, forged, expired, foreignToken, yara, vera, olga, gus, ada, rec2, fo1, managing, channelOne, revoked, otherInstall}
 
 // Who may do what to lobby. A channel may see the status, and no camera.
 var (
 	peers       = []string{rec2, fo1, managing}
-	allowedLive = slices.Concat([]string{vera, olga, ada}, peers)
-	allowedAll  = slices.Concat([]string{olga, ada}, peers) // playback, export and events
+	allowedLive = slices.Concat([]string{vera, olga, gus, ada}, peers)
+	allowedPlay = slices.Concat([]string{olga, gus, ada}, peers)
+	allowedAll  = slices.Concat([]string{olga, ada}, peers) // export and events
 	welcome     = slices.DeleteFunc(slices.Clone(everyone), noConnection)
 )
 
@@ -65,20 +67,20 @@ var served = map[string][]access{
 	"GET /health":                                {{request: "GET /health", allowed: welcome}},
 	"GET /v1/cameras/{camera}/live":              {{allowed: allowedLive, status: http.StatusSwitchingProtocols}},
 	"GET /v1/cameras/{camera}/live.mp4":          {{allowed: allowedLive}},
-	"GET /v1/cameras/{camera}/segments":          {{request: "GET /v1/cameras/lobby/segments?marks=1&{range}", allowed: allowedAll}},
-	"GET /v1/cameras/{camera}/notes":             {{request: "GET /v1/cameras/lobby/notes?{range}", allowed: allowedAll}},
-	"GET /v1/cameras/{camera}/media.mp4":         {{request: "GET /v1/cameras/lobby/media.mp4?{range}", allowed: allowedAll}, {request: "GET /v1/cameras/lobby/media.mp4?download=1&{range}", allowed: allowedAll}},
+	"GET /v1/cameras/{camera}/segments":          {{request: "GET /v1/cameras/lobby/segments?marks=1&{range}", allowed: allowedPlay}},
+	"GET /v1/cameras/{camera}/notes":             {{request: "GET /v1/cameras/lobby/notes?{range}", allowed: allowedPlay}},
+	"GET /v1/cameras/{camera}/media.mp4":         {{request: "GET /v1/cameras/lobby/media.mp4?{range}", allowed: allowedPlay}, {request: "GET /v1/cameras/lobby/media.mp4?download=1&{range}", allowed: allowedAll}},
 	"GET /v1/cameras/{camera}/export.mp4":        {{request: "GET /v1/cameras/lobby/export.mp4?{range}", allowed: allowedAll}},
-	"GET /v1/cameras/{camera}/still":             {{allowed: allowedLive}, {request: "GET /v1/cameras/lobby/still?at={at}", allowed: allowedAll}},
+	"GET /v1/cameras/{camera}/still":             {{allowed: allowedLive}, {request: "GET /v1/cameras/lobby/still?at={at}", allowed: allowedPlay}},
 	"GET /v1/cameras/{camera}/statement":         {{request: "GET /v1/cameras/lobby/statement?nonce=0123456789abcdef", allowed: allowedLive}},
-	"GET /v1/cameras/{camera}/hls/master.m3u8":   {{allowed: allowedLive}, {request: "GET /v1/cameras/lobby/hls/master.m3u8?{range}", allowed: allowedAll}},
+	"GET /v1/cameras/{camera}/hls/master.m3u8":   {{allowed: allowedLive}, {request: "GET /v1/cameras/lobby/hls/master.m3u8?{range}", allowed: allowedPlay}},
 	"GET /v1/cameras/{camera}/hls/live.m3u8":     {{allowed: allowedLive}},
 	"GET /v1/cameras/{camera}/hls/live/init.mp4": {{request: "GET /v1/cameras/lobby/hls/live/init.mp4?n=0", allowed: allowedLive}},
 	"GET /v1/cameras/{camera}/hls/live/part.m4s": {{request: "GET /v1/cameras/lobby/hls/live/part.m4s?msn=1000000", allowed: allowedLive, status: http.StatusNotFound}},
-	"GET /v1/cameras/{camera}/hls/index.m3u8":    {{request: "GET /v1/cameras/lobby/hls/index.m3u8?{range}", allowed: allowedAll}},
-	"GET /v1/cameras/{camera}/hls/init.mp4":      {{request: "GET /v1/cameras/lobby/hls/init.mp4?segment={segment}", allowed: allowedAll}},
-	"GET /v1/cameras/{camera}/hls/part.m4s":      {{request: "GET /v1/cameras/lobby/hls/part.m4s?segment={segment}&first=0&count=5&number=1&base={at}", allowed: allowedAll}},
-	"GET /v1/segments/{camera}/{name}":           {{request: "GET /v1/segments/lobby/{segment}.mp4", allowed: allowedAll}},
+	"GET /v1/cameras/{camera}/hls/index.m3u8":    {{request: "GET /v1/cameras/lobby/hls/index.m3u8?{range}", allowed: allowedPlay}},
+	"GET /v1/cameras/{camera}/hls/init.mp4":      {{request: "GET /v1/cameras/lobby/hls/init.mp4?segment={segment}", allowed: allowedPlay}},
+	"GET /v1/cameras/{camera}/hls/part.m4s":      {{request: "GET /v1/cameras/lobby/hls/part.m4s?segment={segment}&first=0&count=5&number=1&base={at}", allowed: allowedPlay}},
+	"GET /v1/segments/{camera}/{name}":           {{request: "GET /v1/segments/lobby/{segment}.mp4", allowed: allowedPlay}},
 	"POST /v1/cameras/{camera}/events":           {{body: `{"name":"door forced"}`, allowed: allowedAll}},
 }
 
@@ -106,6 +108,12 @@ func (i *installation) askers(t *testing.T, at *identity.Node) map[string]asker 
 	admin := sign(i.authority, "ada", understudy.RoleAdministrator, all)
 	body := strings.Split(sign(i.authority, "ada", understudy.RoleAdministrator, "lobby", "yard"), ".")[1]
 	signed := strings.Split(admin, ".")
+	doors := understudy.Site{CameraGroups: []understudy.CameraGroup{{ID: "doors", Cameras: []understudy.CameraID{"lobby"}}},
+		Roles: []understudy.SiteRole{{Name: "guard", Actions: []understudy.Action{understudy.ActionLive, understudy.ActionPlayback}}}}
+	guard, err := i.authority.SignToken(doors.Identity("gus", []understudy.Grant{{Role: "guard", CameraGroups: []understudy.CameraGroupID{"doors"}}}), identity.MaxTokenAge)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var old string
 	synctest.Test(t, func(*testing.T) { // where the year is 2000
 		old = sign(i.authority, "ada", understudy.RoleAdministrator, all)
@@ -121,6 +129,7 @@ func (i *installation) askers(t *testing.T, at *identity.Node) map[string]asker 
 		yara:         {sign(i.authority, "yara", understudy.RoleOperator, "yard"), plain},
 		vera:         {sign(i.authority, "vera", understudy.RoleViewer, "lobby"), plain},
 		olga:         {sign(i.authority, "olga", understudy.RoleOperator, "lobby"), plain},
+		gus:          {string(guard.Token), plain},
 		ada:          {admin, plain},
 		rec2:         server("rec-2", understudy.RoleRecording), fo1: server("fo-1", understudy.RoleFailover),
 		managing: server("mgmt", understudy.RoleManagement), channelOne: server("ch-1", understudy.RoleChannel),
@@ -224,7 +233,7 @@ func TestAccess(t *testing.T) {
 			}
 			for _, camera := range []string{"/yard", "/nowhere"} { // of which nobody is told whether it is there
 				elsewhere := access{request: strings.Replace(object.request, "/lobby", camera, 1), body: object.body, status: object.status}
-				for _, who := range []string{vera, olga} {
+				for _, who := range []string{vera, olga, gus} {
 					status, text := askers[who].ask(t, r.addresses.Media, elsewhere)
 					if err := elsewhere.judge(who, askers[who], status, text); err != nil && pattern != "GET /health" {
 						t.Error(err)
@@ -244,7 +253,7 @@ func TestAccess(t *testing.T) {
 // who shows nothing that is known is asked who it is.
 func (a access) judge(who string, as asker, status int, text string) error {
 	refusal := http.StatusForbidden
-	if as.tls.GetClientCertificate == nil && !slices.Contains([]string{yara, vera, olga, ada}, who) {
+	if as.tls.GetClientCertificate == nil && !slices.Contains([]string{yara, vera, olga, gus, ada}, who) {
 		refusal = http.StatusUnauthorized
 	}
 	switch {

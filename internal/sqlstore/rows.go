@@ -292,21 +292,58 @@ type accountRow struct {
 	Name          string `bun:",pk"`
 	Role          understudy.UserRole
 	Cameras       []understudy.CameraID
+	CameraGroups  []understudy.CameraGroupID
+	Also          []understudy.Grant
 	Created       int64
 	Hash          string
 	Second        management.Second
 }
 
 func accountToRow(a management.Account) accountRow {
-	row := accountRow{Name: a.User.Name, Role: a.User.Role, Cameras: a.User.Cameras, Created: micros(a.User.Created), Hash: a.Hash, Second: a.Second}
-	if row.Cameras == nil {
-		row.Cameras = []understudy.CameraID{}
-	}
-	return row
+	return accountRow{Name: a.User.Name, Role: a.User.Role, Cameras: orEmpty(a.User.Cameras), CameraGroups: orEmpty(a.User.CameraGroups), Also: orEmpty(a.User.Also),
+		Created: micros(a.User.Created), Hash: a.Hash, Second: a.Second}
 }
 
 func (r accountRow) account() management.Account {
-	return management.Account{Hash: r.Hash, Second: r.Second, User: understudy.User{Name: r.Name, Role: r.Role, Cameras: r.Cameras, Created: instant(r.Created)}}
+	return management.Account{Hash: r.Hash, Second: r.Second, User: understudy.User{Name: r.Name, Role: r.Role, Cameras: r.Cameras,
+		CameraGroups: orNil(r.CameraGroups), Also: orNil(r.Also), Created: instant(r.Created)}}
+}
+
+type cameraGroupRow struct {
+	bun.BaseModel `bun:"table:camera_groups"`
+	ID            understudy.CameraGroupID `bun:",pk"`
+	Name          string
+	Cameras       []understudy.CameraID
+}
+
+func (r cameraGroupRow) group() understudy.CameraGroup {
+	return understudy.CameraGroup{ID: r.ID, Name: r.Name, Cameras: r.Cameras}
+}
+
+type roleRow struct {
+	bun.BaseModel `bun:"table:roles"`
+	Name          understudy.UserRole `bun:",pk"`
+	Actions       []understudy.Action
+}
+
+func (r roleRow) role() understudy.SiteRole {
+	return understudy.SiteRole{Name: r.Name, Actions: r.Actions}
+}
+
+// orEmpty makes of a nil list, which would be null, an empty one.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// orNil makes of an empty list what was left out.
+func orNil[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 type tokenRow struct {

@@ -108,6 +108,12 @@ func (r *reader) readTables() (site understudy.Site, err error) {
 	if site.Revoked, err = all(r, revocationRow.revocation, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("server") }); err != nil {
 		return site, err
 	}
+	if site.CameraGroups, err = all(r, cameraGroupRow.group, byID); err != nil {
+		return site, err
+	}
+	if site.Roles, err = all(r, roleRow.role, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("name") }); err != nil {
+		return site, err
+	}
 	site.Leases, err = all(r, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery { return byCamera(q).Where("holder <> ''") })
 	return site, err
 }

@@ -60,7 +60,7 @@ func TestQueriesForSQLServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := reader{store: &Store{engine: sqlServer{}}, ctx: t.Context(), db: sqltx}
+	r := reader{ctx: t.Context(), db: sqltx}
 	if _, err := r.log(sqlServer{}.inTurn); !errors.Is(err, sql.ErrNoRows) {
 		t.Fatal(err)
 	}
@@ -95,11 +95,12 @@ func ask(t *testing.T, tx *tx) {
 			{Camera: &us.Camera{ID: "a"}}, {RecordingServer: &us.RecordingServer{ID: "r"}}, {FailoverServer: &us.FailoverServer{ID: "f"}},
 			{Group: &us.FailoverGroup{ID: "g", Members: []us.ServerID{"f"}}}, {Lock: &us.Lock{ID: "l", Camera: "a"}},
 			{Moved: &us.MovedCamera{Camera: "a", From: []us.ServerID{"q"}}}, {Revoked: &us.Revocation{Server: "q", Before: at}},
+			{CameraGroup: &us.CameraGroup{ID: "d"}}, {Role: &us.SiteRole{Name: "o"}},
 			{Lease: &us.Lease{Camera: "a", Holder: "r", Epoch: n + 1}}, {Lease: &us.Lease{Camera: "b", Holder: "r", Epoch: n + 1}},
 		}})
 		must(err)
 	}
-	_, err := tx.Append(us.Event{At: at, Kind: us.EventConfig, Changes: []us.Change{{GoneCamera: "a"}, {GoneServer: "r"}, {GoneGroup: "g"}, {GoneLock: "l"}}})
+	_, err := tx.Append(us.Event{At: at, Kind: us.EventConfig, Changes: []us.Change{{GoneCamera: "a"}, {GoneServer: "r"}, {GoneGroup: "g"}, {GoneLock: "l"}, {GoneCameraGroup: "d"}, {GoneRole: "o"}}})
 	must(err)
 	must(tx.ForgetEvents(1))
 	must(tx.PutPassword("a", []byte{1}))

@@ -401,7 +401,7 @@ func users(t *testing.T, s management.Store) {
 // sessions are seen and ended by their owner and by whoever may see all.
 func sessions(t *testing.T, m *management.Management) {
 	begin := func(user, address string) us.Session {
-		i := us.Identity{User: user, Address: address}.With(us.RoleViewer, []us.CameraID{us.AllCameras})
+		i := us.Identity{User: user, Address: address}.With(us.RoleViewer.Actions(), []us.CameraID{us.AllCameras})
 		return must[us.Session](t)(m.BeginSession(background, i, time.Now().Add(time.Hour)))
 	}
 	first, next, other := begin("dave@EXAMPLE.COM", "10.0.0.1"), begin("dave@EXAMPLE.COM", "10.0.0.2"), begin("erin@EXAMPLE.COM", "10.0.0.3")
@@ -428,7 +428,7 @@ func sessions(t *testing.T, m *management.Management) {
 
 // visitors have a session and no account.
 func visitors(t *testing.T, m *management.Management) {
-	carol := us.Identity{User: "carol@EXAMPLE.COM", Address: "10.0.0.9"}.With(us.RoleViewer, []us.CameraID{us.AllCameras}).With(us.RoleOperator, []us.CameraID{"b"})
+	carol := us.Identity{User: "carol@EXAMPLE.COM", Address: "10.0.0.9"}.With(us.RoleViewer.Actions(), []us.CameraID{us.AllCameras}).With(us.RoleOperator.Actions(), []us.CameraID{"b"})
 	want(t, second(m.BeginSession(background, us.Identity{User: "carol@EXAMPLE.COM"}, time.Now().Add(time.Hour))), us.CodeInvalid)
 	want(t, second(m.BeginSession(background, us.Identity{Server: "rec1", Role: us.RoleRecording}, time.Now().Add(time.Hour))), us.CodeInvalid)
 	session := must[us.Session](t)(m.BeginSession(background, carol, time.Now().Add(time.Hour)))

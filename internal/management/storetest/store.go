@@ -63,15 +63,18 @@ func fill(tx management.Tx) (everything, error) {
 			{Lock: &us.Lock{ID: "lock-1", Camera: "a", From: aTime, To: aTime.Add(time.Hour), Owner: "ada", Reason: "it's a case", Until: aTime.Add(24 * time.Hour)}},
 			{Moved: &us.MovedCamera{Camera: "a", From: []us.ServerID{"rec2", "rec3"}}},
 			{Revoked: &us.Revocation{Server: "rec9", Before: aTime, Reason: "it's stolen"}},
+			{CameraGroup: &us.CameraGroup{ID: "doors", Name: "All doors'", Cameras: []us.CameraID{"a"}}},
+			{Role: &us.SiteRole{Name: "guard", Actions: []us.Action{us.ActionLive, us.ActionEvents}}},
 		}},
 		trigger: management.TriggerRecord{Told: aTime, Trigger: us.Trigger{ID: "t-1", Camera: "a", Name: "door's open", At: aTime, Until: aTime.Add(time.Second), Data: []byte(`{"a":[1]}`)}},
 		claim: management.ClaimRecord{ID: "claim-01", Digest: [32]byte{1, 2}, At: aTime, Seq: 1, Granted: []us.Lease{l},
 			Refused: []us.Refusal{{Camera: "b", Reason: "why not", Lease: l}}},
-		account: management.Account{User: us.User{Name: "ada", Role: us.RoleOperator, Cameras: []us.CameraID{"a", "b"}, Created: aTime}, Hash: "$argon2id$x",
+		account: management.Account{User: us.User{Name: "ada", Role: us.RoleOperator, Cameras: []us.CameraID{"a", "b"}, Created: aTime,
+			CameraGroups: []us.CameraGroupID{"doors"}, Also: []us.Grant{{Role: "guard", Cameras: []us.CameraID{us.AllCameras}}}}, Hash: "$argon2id$x",
 			Second: management.Second{Sealed: []byte{0, 255, 39}, On: true, Step: 1 << 40}},
 		token: management.Token{Hash: management.TokenHash{9}, Purpose: management.PurposeJoin, User: "u", Server: "fo1", Role: us.RoleFailover, Address: "10.0.0.9",
 			Visitor: &us.Identity{User: "ada@EXAMPLE.COM", Actions: us.RoleViewer.Actions(), Cameras: []us.CameraID{us.AllCameras},
-				Also: map[us.Action][]us.CameraID{us.ActionPlayback: {"lobby"}}},
+				Also: map[us.Action][]us.CameraID{us.ActionPlayback: {"lobby"}}, Grants: []us.Grant{{Role: us.RoleViewer, CameraGroups: []us.CameraGroupID{"doors"}}}},
 			Created: aTime, Expires: aTime.Add(time.Hour), Used: aTime.Add(time.Minute), UsedBy: [32]byte{7}},
 		sealed: []byte{0, 1, 255, 39},
 	}
@@ -97,7 +100,8 @@ func roundTrip(t *testing.T, s management.Store) {
 		site := must[us.Site](t)(r.Site())
 		changes := wrote.event.Changes
 		same(t, "site", site, us.Site{Seq: 1, Cameras: []us.Camera{*changes[0].Camera}, RecordingServers: []us.RecordingServer{*changes[1].RecordingServer},
-			FailoverServers: []us.FailoverServer{*changes[2].FailoverServer}, Groups: []us.FailoverGroup{*changes[3].Group}, Leases: []us.Lease{*changes[4].Lease}, Locks: []us.Lock{*changes[5].Lock}, Moved: []us.MovedCamera{*changes[6].Moved}, Revoked: []us.Revocation{*changes[7].Revoked}})
+			FailoverServers: []us.FailoverServer{*changes[2].FailoverServer}, Groups: []us.FailoverGroup{*changes[3].Group}, Leases: []us.Lease{*changes[4].Lease}, Locks: []us.Lock{*changes[5].Lock}, Moved: []us.MovedCamera{*changes[6].Moved}, Revoked: []us.Revocation{*changes[7].Revoked},
+			CameraGroups: []us.CameraGroup{*changes[8].CameraGroup}, Roles: []us.SiteRole{*changes[9].Role}})
 		same(t, "events", must[[]us.Event](t)(r.Events(us.EventQuery{Limit: 9})), []us.Event{wrote.event})
 		claim, ok, err := r.Claim("claim-01")
 		same(t, "claim", []any{claim, ok, err}, []any{wrote.claim, true, error(nil)})
@@ -354,6 +358,12 @@ func sameSite(t testing.TB, got, want us.Site) {
 		}
 		if len(s.Locks) == 0 {
 			s.Locks = nil
+		}
+		if len(s.CameraGroups) == 0 {
+			s.CameraGroups = nil
+		}
+		if len(s.Roles) == 0 {
+			s.Roles = nil
 		}
 		if len(s.Moved) == 0 {
 			s.Moved = nil

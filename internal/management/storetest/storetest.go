@@ -55,6 +55,7 @@ func Run(t *testing.T, open Open) {
 		{"camera passwords are sealed", passwords},
 		{"the key of passwords is changed", rotation},
 		{"users and sessions", users},
+		{"roles and camera groups", rights},
 		{"setup and joining", joining},
 		{"waiting for events", waiting},
 		{"several management servers", severalManagers},
