@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,7 +36,13 @@ func userListCommand() *cobra.Command {
 			if u.SecondFactor {
 				second = "yes"
 			}
-			rows = append(rows, []string{u.Name, string(u.Role), second, fmt.Sprint(u.Cameras)})
+			for i, g := range u.Grants() {
+				name := u.Name
+				if i > 0 {
+					name, second = "", ""
+				}
+				rows = append(rows, []string{name, string(g.Role), second, grantedOn(g)})
+			}
 		}
 		return table(cmd.OutOrStdout(), "USER\tROLE\tSECOND FACTOR\tCAMERAS", rows)
 	}
@@ -45,20 +51,28 @@ func userListCommand() *cobra.Command {
 
 func userPutCommand() *cobra.Command {
 	var role, cameras string
+	var also []string
 	var keep bool
 	c := &cobra.Command{
 		Use:     "put NAME",
 		Aliases: []string{"add", "edit"},
-		Short:   "Add a user, or change role, cameras and password",
-		Args:    cobra.ExactArgs(1),
+		Short:   "Add a user, or change roles, cameras and password",
+		Long: "A user has a role for cameras, and with --also further ones for others. Cameras are ids with commas between, @GROUP for\n" +
+			"those that are in a camera group, and * for every one: --role viewer --cameras '*' --also operator:@doors,lobby.",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			site, err := signedIn()
 			if err != nil {
 				return err
 			}
-			user := understudy.User{Name: args[0], Role: understudy.UserRole(role)}
-			for id := range strings.SplitSeq(cameras, ",") {
-				user.Cameras = append(user.Cameras, understudy.CameraID(id))
+			first := grantOf(role, cameras)
+			user := understudy.User{Name: args[0], Role: first.Role, Cameras: first.Cameras, CameraGroups: first.CameraGroups}
+			for _, text := range also {
+				role, cameras, ok := strings.Cut(text, ":")
+				if !ok || cameras == "" {
+					return understudy.Errorf(understudy.CodeInvalid, "--also is ROLE:CAMERAS, such as operator:@doors,lobby, found %q", text)
+				}
+				user.Also = append(user.Also, grantOf(role, cameras))
 			}
 			var password *understudy.Secret
 			if !keep {
@@ -72,10 +86,33 @@ func userPutCommand() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&role, "role", string(understudy.RoleViewer), "viewer, operator or administrator")
-	c.Flags().StringVar(&cameras, "cameras", string(understudy.AllCameras), "ids of the cameras that the role holds for, with commas between; * is every one")
+	c.Flags().StringVar(&role, "role", string(understudy.RoleViewer), "viewer, operator, administrator, or one of the site's own (understudy role list)")
+	c.Flags().StringVar(&cameras, "cameras", string(understudy.AllCameras), "cameras that the role holds for")
+	c.Flags().StringArrayVar(&also, "also", nil, "a further role, as ROLE:CAMERAS; may be given several times")
 	c.Flags().BoolVar(&keep, "keep-password", false, "leave the password as it is")
 	return c
+}
+
+// grantOf reads the cameras of a role: ids, @GROUP and *.
+func grantOf(role, cameras string) understudy.Grant {
+	g := understudy.Grant{Role: understudy.UserRole(role), Cameras: []understudy.CameraID{}}
+	for id := range strings.SplitSeq(cameras, ",") {
+		if group, ok := strings.CutPrefix(id, "@"); ok {
+			g.CameraGroups = append(g.CameraGroups, understudy.CameraGroupID(group))
+			continue
+		}
+		g.Cameras = append(g.Cameras, understudy.CameraID(id))
+	}
+	return g
+}
+
+// grantedOn is the inverse, for people.
+func grantedOn(g understudy.Grant) string {
+	on := slices.Clone(g.Cameras)
+	for _, group := range g.CameraGroups {
+		on = append(on, understudy.CameraID("@"+group))
+	}
+	return joined(on)
 }
 
 func userRemoveCommand() *cobra.Command {
