@@ -95,7 +95,7 @@ func (b *storm) claim(ctx context.Context, authority leases, home int, kind unde
 		case err != nil:
 			return err
 		case len(answer.Granted) != b.o.Cameras:
-			return understudy.Errorf(understudy.CodeInternal, "claim %s was granted %d of %d cameras: %v", c.ID, len(answer.Granted), b.o.Cameras, answer.Refused)
+			return understudy.Errorf(understudy.CodeInternal, "claim %s was granted %d of %d cameras: %v", c.ID, len(answer.Granted), b.o.Cameras, answer.Refused[:min(1, len(answer.Refused))])
 		}
 		b.epoch[home].Store(answer.Granted[0].Epoch)
 		return nil

@@ -22,11 +22,11 @@ func TestASettingThatCannotBeIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for words, spoil := range map[string]func(*Config){
-		"openid.issuer":     func(c *Config) { c.Issuer = "http://sso.example.com" },
-		"found \"sso":       func(c *Config) { c.Issuer = "sso.example.com" },
-		"client_id":         func(c *Config) { c.ClientID = "" },
-		"secret_file":       func(c *Config) { c.SecretFile = "" },
-		"cannot be read":    func(c *Config) { c.CAFile = "/none" },
+		"openid.issuer":       func(c *Config) { c.Issuer = "http://sso.example.com" },
+		"found \"sso":         func(c *Config) { c.Issuer = "sso.example.com" },
+		"client_id":           func(c *Config) { c.ClientID = "" },
+		"secret_file":         func(c *Config) { c.SecretFile = "" },
+		"cannot be read":      func(c *Config) { c.CAFile = "/none" },
 		"certificates in PEM": func(c *Config) { c.CAFile = file },
 	} {
 		c := good()

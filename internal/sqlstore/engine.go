@@ -27,8 +27,13 @@ type engine interface {
 	// every other that did has ended, in whatever process. What it reads afterwards
 	// is what those left.
 	inTurn(q *bun.SelectQuery) *bun.SelectQuery
+	// upserts is whether one statement may insert a row or update the one that is there.
+	upserts() bool
 	// snapshot begins a transaction that reads one state, and waits for no writer.
 	snapshot() *sql.TxOptions
+	// tend does in the background, until ctx ends, what would keep transactions waiting if
+	// it were left to them.
+	tend(ctx context.Context, db *bun.DB)
 	// busy reports an error that says that the transaction was undone because of
 	// others, a commit's too: it may go well when it is done again.
 	busy(err error) bool

@@ -103,6 +103,10 @@ func (postgres) migrating(ctx context.Context, tx bun.Tx) error {
 
 func (postgres) inTurn(q *bun.SelectQuery) *bun.SelectQuery { return q.For("UPDATE") }
 
+func (postgres) upserts() bool { return true }
+
+func (postgres) tend(context.Context, *bun.DB) {} // it does that itself
+
 func (postgres) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
@@ -35,7 +36,7 @@ func (e sqliteFile) open(context.Context) (writer, readers *bun.DB, err error) {
 	if err := makePrivate(e.path); err != nil {
 		return nil, nil, understudy.Errorf(understudy.CodeUnavailable, "the database file cannot be written; give the management server a folder of its own: %w", err)
 	}
-	if writer, err = e.connect("_txlock=immediate", 1); err != nil {
+	if writer, err = e.connect(fmt.Sprintf("_txlock=immediate&_pragma=wal_autocheckpoint(%d)", checkpointAfter), 1); err != nil {
 		return nil, nil, err
 	}
 	if readers, err = e.connect("_query_only=1", maxReaders); err != nil {
@@ -116,6 +117,31 @@ func (sqliteFile) migrating(ctx context.Context, tx bun.Tx) error {
 }
 
 func (sqliteFile) inTurn(q *bun.SelectQuery) *bun.SelectQuery { return q }
+
+func (sqliteFile) upserts() bool { return true }
+
+const (
+	// checkpointEvery is how often what was committed is brought from the write-ahead log into the database.
+	checkpointEvery = time.Second
+	// checkpointAfter is how many pages (4 KiB) of the log a commit brings there itself: under a
+	// load that never pauses, only it lets the log begin anew.
+	checkpointAfter = 16384
+)
+
+// tend brings commits from the log into the database, which a commit would otherwise do
+// when 1000 pages have come together: one in twenty waited for a second sync.
+func (sqliteFile) tend(ctx context.Context, db *bun.DB) {
+	ticker := time.NewTicker(checkpointEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		_, _ = db.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)") // what it cannot do now is done the next time
+	}
+}
 
 func (sqliteFile) snapshot() *sql.TxOptions { return nil }
 

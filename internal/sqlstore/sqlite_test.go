@@ -8,8 +8,11 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	us "understudy"
 	"understudy/internal/management"
@@ -145,4 +148,43 @@ func TestSQLiteVersionsThatCorruptAreKnown(t *testing.T) {
 			t.Errorf("version %q accepted: %v, want %v", version, got, want)
 		}
 	}
+}
+
+// No commit has to bring what was committed before from the log into the database.
+func TestCommitsAreBroughtIntoTheDatabaseMeanwhile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "management.db")
+	size := func() int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s, err := sqlstore.Open(t.Context(), "sqlite:"+path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second) // of virtual time
+		before := size()
+		for seq := range 20 {
+			err := s.Update(t.Context(), func(tx management.Tx) error {
+				_, err := tx.Append(us.Event{Kind: us.EventConfig, Hash: strconv.Itoa(seq), Sentence: strings.Repeat("x", 1<<20)})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if now := size(); now != before {
+			t.Errorf("20 commits of 1 MiB have brought %d bytes into the database", now-before)
+		}
+		time.Sleep(2 * time.Second)
+		if now := size(); now < before+20<<20 {
+			t.Errorf("%d bytes of 20 MiB are in the database", now-before)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

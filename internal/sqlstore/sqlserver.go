@@ -93,6 +93,10 @@ func (sqlServer) inTurn(q *bun.SelectQuery) *bun.SelectQuery {
 	return q.ModelTableExpr("log AS log_row WITH (UPDLOCK, ROWLOCK)")
 }
 
+func (sqlServer) upserts() bool { return false } // its MERGE does so, and has too many ways to go wrong
+
+func (sqlServer) tend(context.Context, *bun.DB) {} // it does that itself
+
 func (sqlServer) snapshot() *sql.TxOptions { return &sql.TxOptions{Isolation: sql.LevelSnapshot} }
 
 // The numbers are those of sys.messages.

@@ -60,7 +60,7 @@ func TestQueriesForSQLServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := reader{ctx: t.Context(), db: sqltx}
+	r := reader{store: &Store{engine: sqlServer{}}, ctx: t.Context(), db: sqltx}
 	if _, err := r.log(sqlServer{}.inTurn); !errors.Is(err, sql.ErrNoRows) {
 		t.Fatal(err)
 	}

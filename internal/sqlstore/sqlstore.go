@@ -12,6 +12,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,8 @@ type Store struct {
 	was             int                    // the form that it had
 	site            atomic.Pointer[siteOf] // committed
 	next            atomic.Pointer[siteOf] // of a commit that is under way
+	tending         sync.WaitGroup
+	cancel          context.CancelFunc // of what tends
 }
 
 var _ management.Store = (*Store)(nil)
@@ -92,6 +95,9 @@ func connect(ctx context.Context, dsn string) (*Store, error) {
 	if s.writer, s.readers, err = e.open(ctx); err != nil {
 		return nil, err
 	}
+	open, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.cancel = cancel
+	s.tending.Go(func() { e.tend(open, s.readers) })
 	if err := e.check(ctx, s.writer); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -107,7 +113,11 @@ func limit(db *sql.DB, connections int) {
 }
 
 // Close closes the database.
-func (s *Store) Close() error { return errors.Join(s.readers.Close(), s.writer.Close()) }
+func (s *Store) Close() error {
+	s.cancel()
+	s.tending.Wait()
+	return errors.Join(s.readers.Close(), s.writer.Close())
+}
 
 // Update runs f in one transaction, again if it was surely undone by others or by
 // a database that went away before the commit.

@@ -215,28 +215,56 @@ func (t *tx) applyRights(c understudy.Change) error {
 // putLeases is the compare-and-swap below all others: whatever was read and
 // decided above, a row's epoch only grows.
 func (t *tx) putLeases(leases []understudy.Lease) error {
-	rows, cameras := make([]leaseRow, len(leases)), make([]understudy.CameraID, len(leases))
+	rows := make([]leaseRow, len(leases))
+	for i, l := range leases {
+		rows[i] = leaseToRow(l)
+	}
+	if !t.store.engine.upserts() {
+		return t.swapLeases(leases, rows)
+	}
+	written, err := affected(t.db.NewInsert().Model(&rows).On("CONFLICT (camera) DO UPDATE").
+		Set("holder = EXCLUDED.holder, epoch = EXCLUDED.epoch, since = EXCLUDED.since, sentence = EXCLUDED.sentence").
+		Where("lease_row.epoch < EXCLUDED.epoch").Exec(t.ctx))
+	if err != nil || written == int64(len(leases)) {
+		return err
+	}
+	if _, err := t.above(leases); err != nil { // one of them did not grow
+		return err
+	}
+	return understudy.Errorf(understudy.CodeInternal, "the database wrote %d leases of %d and does not say why", written, len(leases))
+}
+
+// swapLeases is putLeases where a row cannot be inserted or updated by one statement.
+func (t *tx) swapLeases(leases []understudy.Lease, rows []leaseRow) error {
+	cameras, err := t.above(leases)
+	if err != nil {
+		return err
+	}
+	if _, err := affected(t.db.NewDelete().Model((*leaseRow)(nil)).Where("camera IN (?)", bun.List(cameras)).Exec(t.ctx)); err != nil {
+		return err
+	}
+	return insert(t, &rows)
+}
+
+// above refuses leases whose epochs are not above those that the cameras had, and returns the cameras.
+func (t *tx) above(leases []understudy.Lease) ([]understudy.CameraID, error) {
+	cameras := make([]understudy.CameraID, len(leases))
 	wanted := make(map[understudy.CameraID]understudy.Lease, len(leases))
 	for i, l := range leases {
-		rows[i], cameras[i], wanted[l.Camera] = leaseToRow(l), l.Camera, l
+		cameras[i], wanted[l.Camera] = l.Camera, l
 	}
 	before, err := all(&t.reader, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("camera IN (?)", bun.List(cameras))
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, had := range before {
 		if err := wanted[had.Camera].Above(had.Epoch); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if len(before) > 0 {
-		if _, err := affected(t.db.NewDelete().Model((*leaseRow)(nil)).Where("camera IN (?)", bun.List(cameras)).Exec(t.ctx)); err != nil {
-			return err
-		}
-	}
-	return insert(t, &rows)
+	return cameras, nil
 }
 
 func (t *tx) PutPassword(camera understudy.CameraID, sealed []byte) error {

@@ -118,7 +118,7 @@ func (g *Gateway) relay(t testing.TB) {
 			if err != nil {
 				return
 			}
-			g.relays.Go(func() { g.serve(conn) })
+			g.relays.Go(func() { g.serve(t, conn) })
 		}
 	})
 	t.Cleanup(func() {
@@ -128,10 +128,11 @@ func (g *Gateway) relay(t testing.TB) {
 	})
 }
 
-func (g *Gateway) serve(conn net.Conn) {
+func (g *Gateway) serve(t testing.TB, conn net.Conn) {
 	defer conn.Close()
 	store, err := net.Dial("unix", g.socket)
 	if err != nil {
+		t.Logf("the store of the test does not accept connections: %v", err)
 		return
 	}
 	defer store.Close()

@@ -9,6 +9,7 @@ DELETE FROM "events" WHERE (seq <= 1);
 DELETE FROM "failover_groups" WHERE ("id" = N'g');
 DELETE FROM "failover_servers" WHERE ("id" = N'f');
 DELETE FROM "failover_servers" WHERE ("id" = N'r');
+DELETE FROM "leases" WHERE (camera IN (N'a', N'b'));
 DELETE FROM "locks" WHERE ("id" = N'l');
 DELETE FROM "moved_cameras" WHERE ("camera" = N'a');
 DELETE FROM "preflights" WHERE ("server" = N'f');
