@@ -3,6 +3,7 @@ package understudy
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -57,6 +58,22 @@ type Grant struct {
 	Cameras      []CameraID      `json:"cameras,omitempty" doc:"That the role holds for; * for every one"`
 	CameraGroups []CameraGroupID `json:"camera_groups,omitempty" doc:"Whose cameras the role holds for, too"`
 }
+
+// On returns the cameras of the grant as people write them: ids, @GROUP and *, with
+// commas between.
+func (g Grant) On() string {
+	var on []string
+	for _, camera := range g.Cameras {
+		on = append(on, string(camera))
+	}
+	for _, group := range g.CameraGroups {
+		on = append(on, "@"+string(group))
+	}
+	return strings.Join(on, ",")
+}
+
+// String returns ROLE:CAMERAS.
+func (g Grant) String() string { return string(g.Role) + ":" + g.On() }
 
 // User is a person, without the password.
 type User struct {

@@ -21,9 +21,10 @@ func applyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Make the site what a file says, after showing what that changes",
-		Long: "Reads failover servers, groups, recording servers and cameras from a YAML file (- is standard input), as\n" +
-			"`understudy export-config` writes it and docs/site-200.yaml shows it; prints what must be done, asks, and does it.\n" +
-			"Applied again, the same file changes nothing. What the file does not have stays, unless --prune removes it.",
+		Long: "Reads failover servers, groups, recording servers, cameras, camera groups, roles and what users may do from a YAML\n" +
+			"file (- is standard input), as `understudy export-config` writes it and docs/site-200.yaml shows it; prints what must\n" +
+			"be done, asks, and does it. Applied again, the same file changes nothing. What the file does not have stays, unless\n" +
+			"--prune removes it. New users are added by `understudy user add`, which asks for the password.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.apply(cmd, func(understudy.Site) (declare.Document, error) {
@@ -41,7 +42,7 @@ func applyCommand() *cobra.Command {
 	}
 	c.Flags().StringVarP(&file, "file", "f", "", "file that says what the site shall be; - is standard input")
 	_ = c.MarkFlagRequired("file") // it has just been made
-	c.Flags().BoolVar(&o.Prune, "prune", false, "remove cameras and groups that the file does not have")
+	c.Flags().BoolVar(&o.Prune, "prune", false, "remove cameras and groups that the file does not have, and camera groups and roles if it has such lists; users never")
 	o.flags(c)
 	return c
 }
@@ -69,13 +70,18 @@ func (o *applyOptions) apply(cmd *cobra.Command, read func(understudy.Site) (dec
 	if err != nil {
 		return err
 	}
-	now, err := site.Site(cmd.Context())
+	var now declare.Now
+	if now.Site, err = site.Site(cmd.Context()); err != nil {
+		return err
+	}
+	document, err := read(now.Site)
 	if err != nil {
 		return err
 	}
-	document, err := read(now)
-	if err != nil {
-		return err
+	if len(document.Users) > 0 {
+		if now.Users, err = site.Users(cmd.Context()); err != nil {
+			return err
+		}
 	}
 	plan, err := declare.Make(now, document, o.Options)
 	if err != nil {

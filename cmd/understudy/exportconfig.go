@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -14,15 +15,21 @@ func exportConfigCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use:   "export-config",
-		Short: "Write servers, groups and cameras as the file that `understudy apply` reads, without passwords",
+		Short: "Write servers, groups, cameras, roles and users as the file that `understudy apply` reads, without passwords",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			site, err := signedIn()
 			if err != nil {
 				return err
 			}
-			now, err := site.Site(cmd.Context())
-			if err != nil {
+			var now declare.Now
+			if now.Site, err = site.Site(cmd.Context()); err != nil {
+				return err
+			}
+			now.Users, err = site.Users(cmd.Context())
+			if understudy.CodeOf(err) == understudy.CodeForbidden {
+				fmt.Fprintln(cmd.ErrOrStderr(), "who may do what is left out: only an administrator sees it")
+			} else if err != nil {
 				return err
 			}
 			var text bytes.Buffer

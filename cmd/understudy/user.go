@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,7 +40,7 @@ func userListCommand() *cobra.Command {
 				if i > 0 {
 					name, second = "", ""
 				}
-				rows = append(rows, []string{name, string(g.Role), second, grantedOn(g)})
+				rows = append(rows, []string{name, string(g.Role), second, g.On()})
 			}
 		}
 		return table(cmd.OutOrStdout(), "USER\tROLE\tSECOND FACTOR\tCAMERAS", rows)
@@ -93,7 +92,7 @@ func userPutCommand() *cobra.Command {
 	return c
 }
 
-// grantOf reads the cameras of a role: ids, @GROUP and *.
+// grantOf reads the cameras of a role, as understudy.Grant.On writes them.
 func grantOf(role, cameras string) understudy.Grant {
 	g := understudy.Grant{Role: understudy.UserRole(role), Cameras: []understudy.CameraID{}}
 	for id := range strings.SplitSeq(cameras, ",") {
@@ -104,15 +103,6 @@ func grantOf(role, cameras string) understudy.Grant {
 		g.Cameras = append(g.Cameras, understudy.CameraID(id))
 	}
 	return g
-}
-
-// grantedOn is the inverse, for people.
-func grantedOn(g understudy.Grant) string {
-	on := slices.Clone(g.Cameras)
-	for _, group := range g.CameraGroups {
-		on = append(on, understudy.CameraID("@"+group))
-	}
-	return joined(on)
 }
 
 func userRemoveCommand() *cobra.Command {

@@ -39,11 +39,13 @@ func newManagement(t *testing.T, recording, failover []understudy.ServerID) *man
 	return m
 }
 
-func siteOf(t *testing.T, m *management.Management) understudy.Site {
+func siteOf(t *testing.T, m *management.Management) Now {
 	t.Helper()
 	site, err := m.Site(t.Context())
 	check(t, err)
-	return site
+	users, err := m.Users(t.Context())
+	check(t, err)
+	return Now{site, users}
 }
 
 // apply reads a text and makes the site what it says; it returns what had to be done.
@@ -135,6 +137,49 @@ cameras:
 	requirePlan(t, apply(t, m, "", Options{}), "")
 }
 
+// TestRights: roles, camera groups and users are what the file says; nobody gets
+// a password by it, and nobody goes.
+func TestRights(t *testing.T) {
+	m := newManagement(t, []understudy.ServerID{"rec1"}, nil)
+	const password = understudy.Secret("correct horse")
+	for _, name := range []string{"ada", "bob"} {
+		_, err := m.PutUser(t.Context(), understudy.User{Name: name, Role: understudy.RoleAdministrator, Cameras: []understudy.CameraID{understudy.AllCameras}}, new(password))
+		check(t, err)
+	}
+	text := `
+cameras: [{id: lobby, home: rec1, url: 'rtsp://10.0.0.8/1'}, {id: gate, home: rec1, url: 'rtsp://10.0.0.9/1'}]
+camera_groups: [{id: doors, cameras: [lobby, gate]}]
+roles: [{name: guard, actions: [playback, live]}]
+users:
+  - {name: bob, role: viewer, cameras: ["*"], also: [{role: guard, camera_groups: [doors]}]}
+`
+	requirePlan(t, apply(t, m, text, Options{}), "add    camera lobby\nadd    camera gate\nadd    camera group doors\nadd    role guard\n"+
+		"change user bob  (role: administrator → viewer; also: [] → [guard:@doors])")
+	site := siteOf(t, m)
+	bob := site.Identity("bob", site.Users[1].Grants())
+	if bob.May(understudy.ActionPlayback, "gate") != nil || bob.May(understudy.ActionExport, "gate") == nil || bob.May(understudy.ActionAdminister, "") == nil {
+		t.Errorf("bob is %+v", bob)
+	}
+	if _, err := m.SignIn(t.Context(), "bob", password); err != nil {
+		t.Errorf("bob's password is another: %v", err)
+	}
+	requirePlan(t, apply(t, m, text, Options{Prune: true}), "")
+	var exported strings.Builder
+	check(t, Export(siteOf(t, m)).Write(&exported))
+	requirePlan(t, apply(t, m, exported.String(), Options{Prune: true}), "")
+	if !strings.Contains(strings.ReplaceAll(exported.String(), `"`, ""), "- {name: bob, role: viewer, cameras: ['*'], also: [{role: guard, camera_groups: [doors]}]}") &&
+		!strings.Contains(exported.String(), `- {name: bob, role: viewer, cameras: ["*"], also: [{role: guard, camera_groups: [doors]}]}`) {
+		t.Errorf("exported as\n%s", exported.String())
+	}
+	requirePlan(t, apply(t, m, "cameras: [{id: lobby, home: rec1, url: 'rtsp://10.0.0.8/1'}, {id: gate, home: rec1, url: 'rtsp://10.0.0.9/1'}]", Options{Prune: true}), "")
+	requirePlan(t, apply(t, m, `
+cameras: [{id: lobby, home: rec1, url: 'rtsp://10.0.0.8/1'}, {id: gate, home: rec1, url: 'rtsp://10.0.0.9/1'}]
+camera_groups: []
+roles: []
+users: [{name: bob, role: viewer, cameras: [lobby]}]
+`, Options{Prune: true}), "change user bob  (cameras: [*] → [lobby]; also: [guard:@doors] → [])\nremove camera group doors\nremove role guard")
+}
+
 func TestAPasswordInAFileOfItsOwn(t *testing.T) {
 	folder := t.TempDir()
 	check(t, os.WriteFile(filepath.Join(folder, "secret"), []byte("hunter2\n"), 0o600))
@@ -160,11 +205,14 @@ func TestMistakesAreSentences(t *testing.T) {
 		"cameras: [{id: a, password: x, password_file: y}]":             "one of them is enough",
 		"cameras: [{id: a, password_file: no-such}]":                    "password_file of camera a cannot be read",
 		"cameras: [":                                                    "the file is not YAML",
+		"users: [{name: bob, role: viewer}]":                            `there is no user "bob" yet, and a file gives nobody a password; run ` + "`understudy user add bob`",
+		"users: [{name: bob, password: x}]":                             `there is no key "password"; the keys are name, role, cameras, camera_groups, also`,
+		"roles: [{name: a, built_in: true}]":                            `there is no key "built_in"`,
 		"cameras: [{id: a, url: 'rtsp://h'}, {id: a, url: 'rtsp://h'}]": "camera a is there twice",
 	} {
 		d, err := Read(strings.NewReader(text), t.TempDir())
 		if err == nil {
-			_, err = Make(understudy.Site{}, d, Options{})
+			_, err = Make(Now{}, d, Options{})
 		}
 		if understudy.CodeOf(err) != understudy.CodeInvalid || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
@@ -175,7 +223,7 @@ func TestMistakesAreSentences(t *testing.T) {
 func TestATable(t *testing.T) {
 	m := newManagement(t, []understudy.ServerID{"rec1"}, nil)
 	table := func(text string) (Plan, error) {
-		d, err := ReadTable(strings.NewReader(text), siteOf(t, m))
+		d, err := ReadTable(strings.NewReader(text), siteOf(t, m).Site)
 		if err != nil {
 			return nil, err
 		}

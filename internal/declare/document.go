@@ -27,6 +27,17 @@ type Document struct {
 	// Defaults are what each of the cameras does not say.
 	Defaults understudy.Camera `json:"defaults"`
 	Cameras  []Camera          `json:"cameras"`
+	// CameraGroups, Roles and Users are who may do what. A user is there already:
+	// no password stands here.
+	CameraGroups []understudy.CameraGroup `json:"camera_groups"`
+	Roles        []understudy.SiteRole    `json:"roles"`
+	Users        []understudy.User        `json:"users"`
+}
+
+// Now is a site as it is, for who may know it all. Users matter where a document has some.
+type Now struct {
+	understudy.Site
+	Users []understudy.User
 }
 
 // Camera is a camera with the password that it is given when it is new.
@@ -107,8 +118,14 @@ func (c *Camera) readPassword(folder string) error {
 }
 
 // Export returns the document that a site is, without passwords, which nobody gives out.
-func Export(site understudy.Site) Document {
-	d := Document{Groups: site.Groups}
+func Export(site Now) Document {
+	d := Document{Groups: site.Groups, Roles: site.Roles, Users: site.Users}
+	for _, g := range site.CameraGroups {
+		if g.Name == string(g.ID) {
+			g.Name = ""
+		}
+		d.CameraGroups = append(d.CameraGroups, g)
+	}
 	for _, s := range site.FailoverServers {
 		s.Addresses = understudy.Addresses{} // they are where they have joined
 		if s.Name == string(s.ID) {

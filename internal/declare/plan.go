@@ -19,11 +19,17 @@ type Service interface {
 	PutCameras(ctx context.Context, cameras []understudy.Camera, passwords map[understudy.CameraID]understudy.Secret) error
 	DeleteCamera(ctx context.Context, id understudy.CameraID) error
 	DeleteGroup(ctx context.Context, id understudy.GroupID) error
+	PutRole(ctx context.Context, r understudy.SiteRole) (understudy.SiteRole, error)
+	DeleteRole(ctx context.Context, name understudy.UserRole) error
+	PutCameraGroup(ctx context.Context, g understudy.CameraGroup) (understudy.CameraGroup, error)
+	DeleteCameraGroup(ctx context.Context, id understudy.CameraGroupID) error
+	PutUser(ctx context.Context, u understudy.User, password *understudy.Secret) (understudy.User, error)
 }
 
 // Options say what of a document is done.
 type Options struct {
-	// Prune removes cameras and groups that the document does not have.
+	// Prune removes cameras and groups that the document does not have, and, where it has
+	// such lists at all, camera groups and roles. Users it never removes.
 	Prune bool
 	// Passwords gives also those cameras theirs that are there already: what is stored cannot be compared.
 	Passwords bool
@@ -54,9 +60,11 @@ func (s Step) String() string {
 type Plan []Step
 
 // Make returns what makes a site what the document says. A server that has not
-// joined, and whose addresses the document does not have, is CodeInvalid.
-func Make(site understudy.Site, d Document, o Options) (Plan, error) {
+// joined, and whose addresses the document does not have, is CodeInvalid, as is a user
+// who is not there.
+func Make(now Now, d Document, o Options) (Plan, error) {
 	var plan Plan
+	site := now.Site
 	for _, s := range d.FailoverServers {
 		step, err := failoverStep(site, s)
 		if err != nil {
@@ -91,8 +99,13 @@ func Make(site understudy.Site, d Document, o Options) (Plan, error) {
 		seen[c.ID] = true
 		plan = append(plan, cameraStep(site, c, o)...)
 	}
+	rights, err := rightsSteps(now, d)
+	if err != nil {
+		return nil, err
+	}
+	plan = append(plan, rights...)
 	if o.Prune {
-		plan = append(plan, prune(site, d, seen)...)
+		plan = append(append(plan, prune(site, d, seen)...), pruneRights(site, d)...)
 	}
 	return plan, nil
 }

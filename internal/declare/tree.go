@@ -145,8 +145,8 @@ func settings(v reflect.Value) map[string]reflect.Value {
 }
 
 // ordered are no settings: they are orders to a server, given by commands that
-// know how, or what the site notes by itself.
-var ordered = map[string]bool{"hand_over": true, "maintenance": true, "take_back": true}
+// know how, what the site notes by itself, or a user's own.
+var ordered = map[string]bool{"hand_over": true, "maintenance": true, "take_back": true, "created": true, "second_factor": true, "built_in": true}
 
 // names are those of settings, in the order in which the type has them.
 func names(t reflect.Type) []string {
