@@ -29,6 +29,8 @@ import (
 const (
 	superuser = "understudy"
 	password  = "password-of-one-run"
+	// connectedFor bounds what an administrator of it does here at once.
+	connectedFor = 40 * time.Second
 )
 
 // Server is a PostgreSQL server.
@@ -63,7 +65,7 @@ func (s *Server) exec(query string) error {
 }
 
 func (s *Server) connected(f func(context.Context, *pgx.Conn) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), connectedFor)
 	defer cancel()
 	c, err := pgx.Connect(ctx, fmt.Sprintf("postgres://%s:%s@%s/postgres", superuser, password, s.Address))
 	if err != nil {
@@ -74,26 +76,15 @@ func (s *Server) connected(f func(context.Context, *pgx.Conn) error) error {
 
 // Start makes a cluster in a new folder below parent and runs it.
 func Start(parent string) (_ *Server, err error) {
-	bin, err := programs()
+	s, err := prepare(parent)
 	if err != nil {
 		return nil, err
 	}
-	dir, lock, err := folder(parent)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{bin: bin, dir: dir, lock: lock, PasswordFile: filepath.Join(dir, "password")}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Stop())
 		}
 	}()
-	if err := os.WriteFile(s.PasswordFile, []byte(password+"\n"), 0o600); err != nil {
-		return nil, err
-	}
-	if err := s.unprivileged(); err != nil {
-		return nil, err
-	}
 	initdb := s.command("initdb", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--username="+superuser,
 		"--auth=scram-sha-256", "--pwfile="+s.PasswordFile, s.cluster())
 	var said bytes.Buffer
@@ -110,6 +101,26 @@ func Start(parent string) (_ *Server, err error) {
 		}
 	}
 	return nil, err
+}
+
+// prepare makes a folder below parent for a server, without a cluster.
+func prepare(parent string) (_ *Server, err error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	dir, lock, err := folder(parent)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{bin: bin, dir: dir, lock: lock, PasswordFile: filepath.Join(dir, "password")}
+	if err = os.WriteFile(s.PasswordFile, []byte(password+"\n"), 0o600); err == nil {
+		err = s.unprivileged()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
 }
 
 // programs finds the folder of the newest PostgreSQL.

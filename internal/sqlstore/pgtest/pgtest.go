@@ -3,9 +3,11 @@ package pgtest
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,6 +57,19 @@ func Start(t testing.TB) Server {
 	return s
 }
 
+// Replica returns a server of the test's own that follows s, whose commits wait for it.
+func (s Server) Replica(t testing.TB) Server {
+	t.Helper()
+	replica, err := s.Server.Replica(postgres.InMemory())
+	r := started(t, replica, err)
+	t.Cleanup(func() {
+		if err := replica.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
 func started(t testing.TB, s *postgres.Server, err error) Server {
 	t.Helper()
 	if err != nil {
@@ -79,6 +94,29 @@ func (s Server) Database(t testing.TB) string {
 		}
 	})
 	return dsn
+}
+
+// OnEither returns the DSN of a database that is on the one of two servers that is the primary.
+func OnEither(dsn string, one, other Server) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		panic(err) // it is of Database
+	}
+	query := u.Query()
+	query.Set("user", u.User.Username())
+	u.User, u.Host = nil, ""
+	var hosts, ports []string
+	for _, s := range []Server{one, other} {
+		host, port, err := net.SplitHostPort(s.Address)
+		if err != nil {
+			panic(err) // likewise
+		}
+		hosts, ports = append(hosts, host), append(ports, port)
+	}
+	query.Set("host", strings.Join(hosts, ","))
+	query.Set("port", strings.Join(ports, ","))
+	u.RawQuery = query.Encode()
+	return u.String()
 }
 
 // Through returns the DSN of a database on another address, such as a relay's.
