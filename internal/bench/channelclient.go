@@ -66,6 +66,7 @@ func (c *channelClient) begin(address string, who caller) error {
 	c.body = bufio.NewScanner(response.Body)
 	c.body.Buffer(nil, maxNotice)
 	if resume != "" { // it has the site, and the next that it hears are events
+		c.place = []byte(who.cursor.String())
 		return nil
 	}
 	_, err = c.notice("site")

@@ -34,7 +34,6 @@ func (l *listener) tally(until time.Time, servers int, again func(understudy.Cur
 		}
 		l.client.close()
 		l.client, l.resumed = back, l.resumed+1
-		l.client.place = []byte(cursor.String())
 	}
 }
 
