@@ -213,7 +213,7 @@ func (c *connection) seen(place understudy.Cursor, e entry) ([]byte, error) {
 	if seesAll(c.identity) {
 		return e.json, nil
 	}
-	return c.view.event.get(place, func() ([]byte, error) {
+	return c.view.events.get(place, func() ([]byte, error) {
 		visible, ok := c.identity.Visible(e.event)
 		if !ok {
 			return []byte{}, nil
