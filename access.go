@@ -15,6 +15,7 @@ const (
 	ActionLive       Action = "live"       // see a camera's live picture
 	ActionPlayback   Action = "playback"   // see its recordings
 	ActionExport     Action = "export"     // take its recordings away
+	ActionAudio      Action = "audio"      // hear it, where one may see it
 	ActionStatus     Action = "status"     // see servers, leases and events
 	ActionEvents     Action = "events"     // say that something happened at a camera
 	ActionLock       Action = "lock"       // keep its recordings from being deleted
@@ -24,7 +25,7 @@ const (
 
 // Actions returns all of them, in the order in which they are shown.
 func Actions() []Action {
-	return []Action{ActionLive, ActionPlayback, ActionExport, ActionStatus, ActionEvents, ActionLock, ActionConfigure, ActionAdminister}
+	return []Action{ActionLive, ActionPlayback, ActionExport, ActionAudio, ActionStatus, ActionEvents, ActionLock, ActionConfigure, ActionAdminister}
 }
 
 // AllCameras in a list of cameras means every one.
@@ -58,7 +59,7 @@ func (i Identity) String() string {
 }
 
 // May is the one place where access is decided. camera is empty for actions
-// that concern no camera. Servers may see everything that users do, and lock, configure and
+// that concern no camera. Servers may see and hear everything that users do, and lock, configure and
 // administer nothing; a service channel may see the status only; what they may do beyond that (claim, report, merge) is
 // tied to their own id and decided by MayActAs.
 func (i Identity) May(action Action, camera CameraID) error {
@@ -122,6 +123,18 @@ func (i Identity) With(actions []Action, cameras []CameraID) Identity {
 			}
 			i.Also[action] = of
 		}
+	}
+	return i
+}
+
+// Hearing returns i with the right to hear what i may see: what was given out before
+// there was such a right gave it.
+func (i Identity) Hearing() Identity {
+	for _, action := range []Action{ActionLive, ActionPlayback} {
+		if slices.Contains(i.Actions, action) {
+			i = i.With([]Action{ActionAudio}, i.Cameras)
+		}
+		i = i.With([]Action{ActionAudio}, i.Also[action])
 	}
 	return i
 }

@@ -13,8 +13,8 @@ type UserRole string
 
 // The roles that every site has, and that nobody changes.
 const (
-	RoleViewer        UserRole = "viewer"        // live
-	RoleOperator      UserRole = "operator"      // live, playback, export, events, locks
+	RoleViewer        UserRole = "viewer"        // live, with sound
+	RoleOperator      UserRole = "operator"      // live, playback, export, with sound, events, locks
 	RoleAdministrator UserRole = "administrator" // everything
 )
 
@@ -25,9 +25,9 @@ func UserRoles() []UserRole { return []UserRole{RoleViewer, RoleOperator, RoleAd
 func (r UserRole) Actions() []Action {
 	switch r {
 	case RoleViewer:
-		return []Action{ActionLive, ActionStatus}
+		return []Action{ActionLive, ActionAudio, ActionStatus}
 	case RoleOperator:
-		return []Action{ActionLive, ActionPlayback, ActionExport, ActionStatus, ActionEvents, ActionLock}
+		return []Action{ActionLive, ActionPlayback, ActionExport, ActionAudio, ActionStatus, ActionEvents, ActionLock}
 	case RoleAdministrator:
 		return Actions()
 	}
@@ -38,7 +38,7 @@ func (r UserRole) Actions() []Action {
 // cameras, whatever else they may.
 type SiteRole struct {
 	Name    UserRole `json:"name" example:"guard"`
-	Actions []Action `json:"actions" enum:"live,playback,export,status,events,lock,configure,administer"`
+	Actions []Action `json:"actions" enum:"live,playback,export,audio,status,events,lock,configure,administer"`
 	BuiltIn bool     `json:"built_in,omitempty" readOnly:"true" doc:"Every site has it, and it stays as it is"`
 }
 

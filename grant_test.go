@@ -69,6 +69,24 @@ func allowed(grants []us.Grant, of map[us.UserRole][]us.Action, members map[us.C
 	return false
 }
 
+// TestHearing: what was given out before there was a right to hear gave it, on the same cameras.
+func TestHearing(t *testing.T) {
+	old := us.Identity{User: "v", Actions: []us.Action{us.ActionLive, us.ActionStatus}, Cameras: []us.CameraID{"gate", "lobby"},
+		Also: map[us.Action][]us.CameraID{us.ActionPlayback: {"yard"}, us.ActionExport: {"vault"}}}
+	hearing := old.Hearing()
+	for _, action := range us.Actions() {
+		for _, camera := range []us.CameraID{"gate", "lobby", "yard", "vault"} {
+			want := old.May(action, camera) == nil || action == us.ActionAudio && camera != "vault"
+			if got := hearing.May(action, camera) == nil; got != want {
+				t.Errorf("may %s %s: %v, want %v", action, camera, got, want)
+			}
+		}
+	}
+	if nobody := (us.Identity{User: "v", Actions: []us.Action{us.ActionStatus}, Cameras: []us.CameraID{us.AllCameras}}).Hearing(); nobody.May(us.ActionAudio, "") == nil {
+		t.Error("who sees nothing hears")
+	}
+}
+
 // TestRightsAreForAdministrators: nobody else is told who may do what.
 func TestRightsAreForAdministrators(t *testing.T) {
 	doors, guard := us.CameraGroup{ID: "doors", Cameras: []us.CameraID{"lobby"}}, us.SiteRole{Name: "guard", Actions: []us.Action{us.ActionLive}}

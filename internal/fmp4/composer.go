@@ -59,7 +59,7 @@ func NewPartComposer(w io.Writer, base time.Time, sequence uint32) *Composer {
 	return &Composer{w: w, course: course{base: base, sequence: sequence - 1}}
 }
 
-// Mute leaves out the sound of the pieces that are added later.
+// Mute leaves out the sound; it is called before the first piece.
 func (c *Composer) Mute() { c.mute = true }
 
 // Add appends a piece, read from its segment, which must stand at its
@@ -229,6 +229,9 @@ func lacking(err error, piece understudy.Piece, left int) error {
 
 // begin takes the tracks of the first piece and compares the later ones' with them.
 func (c *course) begin(tracks []understudy.Track) error {
+	if c.mute {
+		tracks = slices.DeleteFunc(slices.Clone(tracks), func(t understudy.Track) bool { return !t.Codec.Video() })
+	}
 	if c.tracks != nil {
 		return c.compare(tracks)
 	}

@@ -49,6 +49,9 @@ func NewExport(format Format) (*Export, error) {
 	return &Export{format: format}, nil
 }
 
+// Mute leaves out the sound; it is called before the first piece.
+func (e *Export) Mute() { e.course.mute = true }
+
 // Add appends a piece, whose segment must stand at its beginning; errors are those of Composer.Add. After CodeConflict for
 // other codecs the export is as before, after other errors it is of no use.
 func (e *Export) Add(segment io.ReadSeeker, piece understudy.Piece) error {

@@ -159,7 +159,8 @@ func TestAnUpgradeBelievesWhatWasSigned(t *testing.T) {
 			}
 		}
 		who, err := rec1.VerifyToken(string(token.Token))
-		if err != nil || who.User != "ada" || who.May(understudy.ActionLive, "north") != nil || who.May(understudy.ActionLive, "south") == nil {
+		if err != nil || who.User != "ada" || who.May(understudy.ActionLive, "north") != nil || who.May(understudy.ActionLive, "south") == nil ||
+			who.May(understudy.ActionAudio, "north") != nil || who.May(understudy.ActionAudio, "south") == nil { // of before there was a right to hear
 			t.Errorf("the media token is that of %+v: %v", who, err)
 		}
 	})
@@ -197,14 +198,14 @@ func TestANewerVersionIsUnderstood(t *testing.T) {
 	now := time.Now()
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{
 		"iss": a.Installation(), "sub": "ada", "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
-		"actions": []string{"live", "teleport"}, "cameras": []string{"north"}, "zones": map[string]any{"north": "door"},
+		"actions": []string{"live", "teleport"}, "cameras": []string{"north"}, "rights": 2, "zones": map[string]any{"north": "door"},
 	})
 	token.Header["kid"] = keyID(a.token.Public().(ed25519.PublicKey))
 	signed, err := token.SignedString(a.token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if who, err := fo1.VerifyToken(signed); err != nil || who.May(understudy.ActionLive, "north") != nil || who.May(understudy.ActionPlayback, "north") == nil {
+	if who, err := fo1.VerifyToken(signed); err != nil || who.May(understudy.ActionLive, "north") != nil || who.May(understudy.ActionPlayback, "north") == nil || who.May(understudy.ActionAudio, "north") == nil {
 		t.Errorf("a newer token is that of %+v: %v", who, err)
 	}
 

@@ -267,7 +267,7 @@ func rights(r Reader, t Token) (i understudy.Identity, ok bool, err error) {
 	var grants []understudy.Grant
 	if t.Visitor != nil {
 		if grants = t.Visitor.Grants; grants == nil { // of before there were any
-			return *t.Visitor, true, nil
+			return t.Visitor.Hearing(), true, nil
 		}
 	} else {
 		account, exists, err := r.Account(t.User)

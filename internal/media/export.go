@@ -68,14 +68,26 @@ func (h *handler) serveWhole(w http.ResponseWriter, r *http.Request, camera unde
 	if len(pieces) == 0 {
 		return nothing(camera, from, to)
 	}
-	tag := tagOf(format, pieces)
-	e, err := h.layOut(r.Context(), tag, format, pieces)
+	return h.serveFile(w, r, file{format, pieces, !h.hears(r, camera)})
+}
+
+// file is one of pieces.
+type file struct {
+	format fmp4.Format
+	pieces []understudy.Piece
+	mute   bool
+}
+
+// serveFile answers with a file, whole or a part.
+func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, f file) error {
+	tag := f.tag()
+	e, err := h.layOut(r.Context(), tag, f)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "video/mp4")
 	w.Header().Set("ETag", tag)
-	nameFile(w, r, camera, pieces[0].From)
+	nameFile(w, r, f.pieces[0].Segment.Camera, f.pieces[0].From)
 	content := e.Reader(func(id understudy.SegmentID) (io.ReadSeekCloser, error) {
 		return h.Library.OpenSegment(r.Context(), id)
 	})
@@ -91,19 +103,22 @@ func nameFile(w http.ResponseWriter, r *http.Request, camera understudy.CameraID
 	}
 }
 
-// tagOf names the bytes of a file: equal pieces are equal bytes, wherever they
+// tag names the bytes of a file: equal pieces are equal bytes, wherever they
 // lie meanwhile (RFC 9110 §8.8.3).
-func tagOf(format fmp4.Format, pieces []understudy.Piece) string {
+func (f file) tag() string {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "1 %s\n", format)
-	for _, p := range pieces {
+	fmt.Fprintf(hash, "1 %s\n", f.format)
+	if f.mute {
+		fmt.Fprintln(hash, "without sound")
+	}
+	for _, p := range f.pieces {
 		fmt.Fprintf(hash, "%s %d %d %t\n", p.Segment, p.First, p.Count, p.Joined)
 	}
 	return `"` + hex.EncodeToString(hash.Sum(nil)[:16]) + `"`
 }
 
 // layOut returns the layout of a file; one that was asked for lately is kept.
-func (h *handler) layOut(ctx context.Context, tag string, format fmp4.Format, pieces []understudy.Piece) (*fmp4.Export, error) {
+func (h *handler) layOut(ctx context.Context, tag string, f file) (*fmp4.Export, error) {
 	if e := h.exports.take(tag); e != nil {
 		return e, nil
 	}
@@ -113,11 +128,14 @@ func (h *handler) layOut(ctx context.Context, tag string, format fmp4.Format, pi
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	e, err := fmp4.NewExport(format)
+	e, err := fmp4.NewExport(f.format)
 	if err != nil {
 		return nil, err
 	}
-	for _, piece := range pieces {
+	if f.mute {
+		e.Mute()
+	}
+	for _, piece := range f.pieces {
 		if err := h.measure(ctx, e, piece); err != nil {
 			return nil, err
 		}

@@ -163,7 +163,7 @@ func (h *handler) guard(route route) http.Handler {
 // or, for what a playlist leads to, by the ticket in its address.
 func (h *handler) authorize(r *http.Request, action understudy.Action, camera understudy.CameraID) error {
 	token, ok := bearer(r)
-	if !ok && r.URL.Query().Has("ticket") && strings.HasPrefix(r.URL.Path, "/v1/cameras/"+string(camera)+"/hls/") {
+	if shownTicket(r, camera) {
 		return h.admit(r, action, camera)
 	}
 	if !ok && r.TLS != nil && h.Peer != nil {
@@ -172,6 +172,22 @@ func (h *handler) authorize(r *http.Request, action understudy.Action, camera un
 		}
 	}
 	return h.Library.Authorize(token, action, camera)
+}
+
+// hears reports whether what is answered may have sound. Who may not hear a camera
+// gets what he may see of it all the same, without.
+func (h *handler) hears(r *http.Request, camera understudy.CameraID) bool {
+	if shownTicket(r, camera) {
+		t, err := h.redeem(r.URL.Query().Get("ticket"))
+		return err == nil && !t.Mute
+	}
+	return h.authorize(r, understudy.ActionAudio, camera) == nil
+}
+
+// shownTicket reports whether a ticket is all that a request shows.
+func shownTicket(r *http.Request, camera understudy.CameraID) bool {
+	_, token := bearer(r)
+	return !token && r.URL.Query().Has("ticket") && strings.HasPrefix(r.URL.Path, "/v1/cameras/"+string(camera)+"/hls/")
 }
 
 // bearer returns the token of a request: in its header, or, where a browser

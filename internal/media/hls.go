@@ -50,6 +50,9 @@ func (h *handler) serveMaster(w http.ResponseWriter, r *http.Request, camera und
 	if err != nil {
 		return err
 	}
+	if h.muted(r, camera) {
+		tracks = tracks[:1]
+	}
 	carried := h.pass(r, camera, from, to)
 	maps.Copy(carried, times)
 	var b strings.Builder
@@ -70,6 +73,12 @@ func (h *handler) serveMaster(w http.ResponseWriter, r *http.Request, camera und
 	w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
 	_, err = w.Write([]byte(b.String()))
 	return err
+}
+
+// muted reports whether what is answered to a player has no sound, since it is asked
+// for so or may not be heard.
+func (h *handler) muted(r *http.Request, camera understudy.CameraID) bool {
+	return r.URL.Query().Get("sound") == "0" || !h.hears(r, camera)
 }
 
 // firstTracks returns the tracks with which a range begins.
@@ -131,7 +140,7 @@ func (h *handler) servePlaylist(w http.ResponseWriter, r *http.Request, camera u
 	}
 	w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
 	carried := h.pass(r, camera, from, to)
-	if r.URL.Query().Get("sound") == "0" {
+	if h.muted(r, camera) {
 		carried.Set("sound", "0")
 	}
 	_, err = w.Write([]byte(playlist(parts, carried)))
@@ -204,7 +213,7 @@ func (h *handler) serveInit(w http.ResponseWriter, r *http.Request, camera under
 	if err != nil {
 		return err
 	}
-	if r.URL.Query().Get("sound") == "0" {
+	if h.muted(r, camera) {
 		tracks = tracks[:1]
 	}
 	init, err := fmp4.MarshalInit(tracks)
@@ -251,7 +260,7 @@ func (h *handler) servePart(w http.ResponseWriter, r *http.Request, camera under
 	const fragments = 1 << 10 // of a part; numbers of fragments only have to grow
 	w.Header().Set("Content-Type", "video/iso.segment")
 	composer := fmp4.NewPartComposer(w, base, uint32(number)*fragments) //nolint:gosec // queryNumber bounds it
-	if r.URL.Query().Get("sound") == "0" {
+	if h.muted(r, camera) {
 		composer.Mute()
 	}
 	return h.compose(r.Context(), composer, understudy.Piece{Segment: id, First: first, Count: count})

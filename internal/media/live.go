@@ -135,11 +135,11 @@ type caster struct {
 }
 
 // caster returns a caster for one reader. Audio comes only on request, since a
-// player whose init promises audio shows no picture until some comes.
+// player whose init promises audio shows no picture until some comes, and to who may hear it.
 func (h *handler) caster(camera understudy.CameraID, r *http.Request) *caster {
 	return &caster{
 		header: fmp4.Header{Segment: understudy.SegmentID{Camera: camera, Epoch: h.Library.Epoch(camera), Holder: h.Server}},
-		audio:  r.URL.Query().Get("audio") == "1",
+		audio:  r.URL.Query().Get("audio") == "1" && h.hears(r, camera),
 		last:   map[int]fmp4.TimedSample{},
 	}
 }

@@ -24,7 +24,7 @@ func (h *handler) packager(w http.ResponseWriter, r *http.Request, camera unders
 	if !ok {
 		return nil, h.redirect(w, r, camera)
 	}
-	return h.packagers.of(packagerKey{camera, r.URL.Query().Get("sound") != "0"}, hub), nil
+	return h.packagers.of(packagerKey{camera, !h.muted(r, camera)}, hub), nil
 }
 
 // patient bounds how long a request may wait for something live.

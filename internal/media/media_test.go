@@ -33,7 +33,8 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 var tokens = map[string]understudy.Identity{
 	"all":     {User: "all", Actions: understudy.RoleOperator.Actions(), Cameras: []understudy.CameraID{understudy.AllCameras}},
 	"viewer":  {User: "viewer", Actions: understudy.RoleViewer.Actions(), Cameras: []understudy.CameraID{"lobby"}},
-	"watcher": {User: "watcher", Actions: []understudy.Action{understudy.ActionLive, understudy.ActionPlayback}, Cameras: []understudy.CameraID{"lobby"}},
+	"watcher": {User: "watcher", Actions: []understudy.Action{understudy.ActionLive, understudy.ActionPlayback, understudy.ActionAudio}, Cameras: []understudy.CameraID{"lobby"}},
+	"deaf":    {User: "deaf", Actions: slices.DeleteFunc(understudy.RoleOperator.Actions(), func(a understudy.Action) bool { return a == understudy.ActionAudio }), Cameras: []understudy.CameraID{"lobby"}},
 	"yard":    {User: "yard", Actions: understudy.RoleOperator.Actions(), Cameras: []understudy.CameraID{"yard"}},
 }
 

@@ -78,7 +78,8 @@ func (h *handler) serveNotes(w http.ResponseWriter, r *http.Request, camera unde
 	return nil
 }
 
-// serveSegment answers with the durable bytes of a segment, whole or a range.
+// serveSegment answers with the durable bytes of a segment, whole or a range; to who
+// may not hear it, with its pictures.
 func (h *handler) serveSegment(w http.ResponseWriter, r *http.Request, camera understudy.CameraID) error {
 	id, err := understudy.ParseSegmentID(string(camera) + "/" + strings.TrimSuffix(r.PathValue("name"), ".mp4"))
 	if err != nil {
@@ -89,9 +90,31 @@ func (h *handler) serveSegment(w http.ResponseWriter, r *http.Request, camera un
 		return err
 	}
 	defer segment.Close()
+	if !h.hears(r, camera) {
+		_, tracks, marks, _, err := fmp4.Scan(segment, 1<<62)
+		if err != nil {
+			return err
+		}
+		if len(tracks) > 1 {
+			return h.servePictures(w, r, id, marks)
+		}
+		if _, err := segment.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+	}
 	w.Header().Set("Content-Type", "video/mp4")
 	http.ServeContent(w, r, "", time.Time{}, segment)
 	return nil
+}
+
+// servePictures answers with a segment without its sound: the same bytes on every server,
+// and, of one that grows, those of before and more, as of the segment itself.
+func (h *handler) servePictures(w http.ResponseWriter, r *http.Request, id understudy.SegmentID, marks []understudy.SampleMark) error {
+	if len(marks) == 0 {
+		return understudy.Errorf(understudy.CodeNotFound, "segment %s has no picture yet, and you may not hear camera %s", id, id.Camera)
+	}
+	piece := understudy.Piece{Segment: id, Count: len(marks), From: marks[0].At, To: marks[len(marks)-1].At.Add(marks[len(marks)-1].Duration)}
+	return h.serveFile(w, r, file{fmp4.Fragmented, []understudy.Piece{piece}, true})
 }
 
 // serveMedia answers with one MP4 of a range, for a player: it begins at once,
@@ -106,6 +129,9 @@ func (h *handler) serveMedia(w http.ResponseWriter, r *http.Request, camera unde
 		return h.serveWhole(w, r, camera, from, to, fmp4.Fragmented)
 	}
 	composer := fmp4.NewComposer(w)
+	if !h.hears(r, camera) {
+		composer.Mute()
+	}
 	empty := true
 	for run, err := range h.footage(r.Context(), camera, from, to) {
 		if err != nil {

@@ -29,6 +29,7 @@ type ticket struct {
 	From    time.Time           `json:"from,omitzero"` // zero: live
 	To      time.Time           `json:"to,omitzero"`
 	Expires time.Time           `json:"expires"`
+	Mute    bool                `json:"mute,omitempty"` // its bearer may not hear the camera
 }
 
 func newTicketKey() []byte {
@@ -52,7 +53,7 @@ func (h *handler) pass(r *http.Request, camera understudy.CameraID, from, to tim
 	if !from.IsZero() {
 		life = to.Sub(from) + ticketGrace
 	}
-	content, err := json.Marshal(ticket{camera, from, to, time.Now().Add(life).UTC().Truncate(time.Second)})
+	content, err := json.Marshal(ticket{camera, from, to, time.Now().Add(life).UTC().Truncate(time.Second), !h.hears(r, camera)})
 	if err != nil {
 		return url.Values{} // there is nothing in it that JSON cannot say
 	}

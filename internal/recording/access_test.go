@@ -30,7 +30,7 @@ const (
 	yara         = "an operator of yard alone"
 	vera         = "a viewer of lobby"
 	olga         = "an operator of lobby"
-	gus          = "by a role of the site's own, sees and plays a group that lobby is in, and takes nothing away"
+	gus          = "by a role of the site's own, sees and plays a group that lobby is in, hears nothing and takes nothing away"
 	ada          = "an administrator"
 	rec2         = "recording server rec-2"
 	fo1          = "failover server fo-1"

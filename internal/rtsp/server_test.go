@@ -28,7 +28,7 @@ import (
 )
 
 // library is one camera "lobby", live and recorded, a camera "gate" that is
-// elsewhere, and the tokens "all", "live" (not entitled to recordings).
+// elsewhere, and the tokens "all", "live" (not entitled to recordings) and "deaf" (not entitled to sound).
 type library struct {
 	hub      *stream.Hub
 	gate     string // media address of its holder
@@ -38,8 +38,10 @@ type library struct {
 
 func (l *library) Authorize(token string, action us.Action, _ us.CameraID) error {
 	switch {
-	case token == "all", token == "live" && action == us.ActionLive:
+	case token == "all", token == "live" && action == us.ActionLive, token == "deaf" && action != us.ActionAudio:
 		return nil
+	case token == "deaf":
+		return us.Errorf(us.CodeForbidden, "no sound")
 	case token == "live":
 		return us.Errorf(us.CodeForbidden, "live only")
 	}

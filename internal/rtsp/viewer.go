@@ -86,6 +86,9 @@ func (v *viewer) describe(request *base.Request, path, query string) error {
 	if err != nil {
 		return err
 	}
+	if v.library().Authorize(token, understudy.ActionAudio, camera) != nil { // the picture comes without
+		tracks = slices.DeleteFunc(slices.Clone(tracks), func(t understudy.Track) bool { return !t.Codec.Video() })
+	}
 	v.path, v.token, v.camera, v.span = path, token, camera, asked
 	return v.open(tracks)
 }
