@@ -79,6 +79,7 @@ type Change struct {
 	Revoked         *Revocation      `json:"revoked,omitempty"`
 	Milestone       *Milestone       `json:"milestone,omitempty"` // of a failover; the site stays as it is
 	Account         *CameraAccount   `json:"account,omitempty"`   // of an incident that is over
+	CA              string           `json:"ca,omitempty"`        // that signs now: whom to trust is to be asked anew
 	GoneCamera      CameraID         `json:"gone_camera,omitempty"`
 	GoneServer      ServerID         `json:"gone_server,omitempty"`
 	GoneGroup       GroupID          `json:"gone_group,omitempty"`

@@ -34,6 +34,10 @@ type State struct {
 	// Leaving, when not empty, says why the server is about to stop on purpose:
 	// it records until somebody covers its cameras.
 	Leaving string `json:"leaving,omitempty"`
+	// SignedBy is the CA that has signed the server's certificate, and Trusts are those that
+	// it believes: two while the CA is exchanged (CA.Signs). Empty from older versions.
+	SignedBy string   `json:"signed_by,omitempty" doc:"CA that has signed the server's certificate"`
+	Trusts   []string `json:"trusts,omitempty" doc:"CAs that the server believes"`
 	// CutOff counts the viewers and readers that were cut off because they took
 	// nothing for too long, since the server started.
 	CutOff  uint64        `json:"cut_off" doc:"Readers of video that were cut off for slowness since the server started"`

@@ -60,4 +60,5 @@ type ManagementService interface {
 	PreflightService
 	OrderService
 	AuditService
+	CAService
 }

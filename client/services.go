@@ -196,6 +196,25 @@ func (c *Client) Events(ctx context.Context, q understudy.EventQuery) ([]underst
 	return ask[[]understudy.Event](ctx, c, call{method: http.MethodGet, path: "/events?" + values.Encode()})
 }
 
+// CA implements understudy.CAService.
+func (c *Client) CA(ctx context.Context) (understudy.CA, error) {
+	return ask[understudy.CA](ctx, c, call{method: http.MethodGet, path: "/ca/exchange"})
+}
+
+// ChangeCA implements understudy.CAService.
+func (c *Client) ChangeCA(ctx context.Context, step understudy.CAStep, force bool) (understudy.CA, error) {
+	in := struct {
+		Step  understudy.CAStep `json:"step"`
+		Force bool              `json:"force,omitempty"`
+	}{step, force}
+	return ask[understudy.CA](ctx, c, call{method: http.MethodPost, path: "/ca/exchange", in: in})
+}
+
+// CACertificate returns the CA certificates of the installation (PEM): one, and two while it is exchanged.
+func (c *Client) CACertificate(ctx context.Context) ([]byte, error) {
+	return ask[[]byte](ctx, c, call{method: http.MethodGet, path: "/ca.pem"})
+}
+
 // RotateSecrets implements understudy.CameraService.
 func (c *Client) RotateSecrets(ctx context.Context) error {
 	return c.do(ctx, http.MethodPost, "/secrets/rotate", nil, nil)

@@ -5,7 +5,25 @@ import (
 	"net"
 
 	"understudy"
+	"understudy/internal/identity"
 )
+
+// exchange takes the steps in the exchange of the CA, and has this server's own node follow at once.
+type exchange struct {
+	*identity.Authority
+	m *managementServer
+}
+
+func (e exchange) AnnounceCA() error { return e.step(e.Authority.AnnounceCA) }
+func (e exchange) UseCA() error      { return e.step(e.Authority.UseCA) }
+func (e exchange) RetireCA() error   { return e.step(e.Authority.RetireCA) }
+
+func (e exchange) step(take func() error) error {
+	if err := take(); err != nil {
+		return err
+	}
+	return e.m.obey(e.m.node.Trust().Revoked)
+}
 
 // sole refuses a process that comes as a server of which another process answers where the
 // site has it, and tells of it: one of them is a copy. The one at the address of the site is

@@ -54,7 +54,7 @@ func signInCommand() *cobra.Command {
 			if s.Addresses, err = withPeers(cmd.Context(), site, address); err != nil {
 				return err
 			}
-			if err := s.save(); err != nil {
+			if err := s.believe(cmd.Context(), site); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "signed in as %s (%s) until %s\n", signed.User.Name, signed.User.Role, signed.Expires.Local().Format("2006-01-02 15:04"))
@@ -108,6 +108,7 @@ func trustedCA(cmd *cobra.Command, address, file, fingerprint string) (string, e
 	if block == nil {
 		return "", understudy.Errorf(understudy.CodeInvalid, "%s sent no CA certificate; is it a management server?", address)
 	}
+	text = pem.EncodeToMemory(block) // the one that is vouched for, and none that stands behind it
 	found := fmt.Sprintf("%x", sha256.Sum256(block.Bytes))
 	if fingerprint != "" {
 		if !strings.EqualFold(strings.ReplaceAll(fingerprint, ":", ""), found) {

@@ -12,7 +12,7 @@ import (
 )
 
 // trusting is the management server as a member follows it: when certificates are
-// revoked, the member asks at once whom to trust now.
+// revoked or the CA is exchanged, the member asks at once whom to trust now.
 type trusting struct {
 	*client.Client
 	node *identity.Node
@@ -20,26 +20,32 @@ type trusting struct {
 }
 
 func newTrusting(site *client.Client, node *identity.Node) trusting {
-	return trusting{Client: site, node: node, due: make(chan struct{}, 1)}
+	t := trusting{Client: site, node: node, due: make(chan struct{}, 1)}
+	site.Subscribe(func(_ understudy.Site, u understudy.Update) { t.look(u) }) // where the client follows by itself (Run)
+	return t
 }
 
 // Follow implements understudy.Feed.
 func (t trusting) Follow(ctx context.Context, after understudy.Cursor, f func(understudy.Update) error) error {
 	return t.Client.Follow(ctx, after, func(u understudy.Update) error {
-		if t.revokes(u) {
-			select {
-			case t.due <- struct{}{}:
-			default:
-			}
-		}
+		t.look(u)
 		return f(u)
 	})
 }
 
-func (t trusting) revokes(u understudy.Update) bool {
+func (t trusting) look(u understudy.Update) {
+	if t.differs(u) {
+		select {
+		case t.due <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (t trusting) differs(u understudy.Update) bool {
 	switch {
 	case u.Event != nil:
-		return slices.ContainsFunc(u.Event.Changes, func(c understudy.Change) bool { return c.Revoked != nil })
+		return slices.ContainsFunc(u.Event.Changes, func(c understudy.Change) bool { return c.Revoked != nil || c.CA != "" })
 	case u.Site != nil:
 		known := map[understudy.ServerID]time.Time{}
 		for _, r := range t.node.Trust().Revoked {
@@ -50,7 +56,8 @@ func (t trusting) revokes(u understudy.Update) bool {
 	return false
 }
 
-// trust is whom members are to trust: the installation's CA, without what was revoked.
+// trust is whom members are to trust: the installation's CA, or both while it is exchanged,
+// without what was revoked.
 // The management server goes by it as well.
 func (m *managementServer) trust(ctx context.Context) (json.RawMessage, error) {
 	site, err := m.service.Site(ctx)
@@ -66,7 +73,11 @@ func (m *managementServer) trust(ctx context.Context) (json.RawMessage, error) {
 func (m *managementServer) obey(revoked []understudy.Revocation) error {
 	trust := m.authority.Trust()
 	trust.Revoked, trust.Management = revoked, m.addresses()
-	return m.node.UpdateTrust(trust)
+	before := m.node.Trust().CA
+	if err := m.authority.Tell(m.node, trust); err != nil || before == trust.CA {
+		return err
+	}
+	return m.writeCA()
 }
 
 // obeyRevocations refuses whoever comes with a certificate that was revoked.

@@ -16,13 +16,12 @@ import (
 
 // welcome prints what the administrator needs, and the setup code while there is no user.
 func (m *managementServer) welcome(ctx context.Context, w io.Writer) error {
-	ca := filepath.Join(m.config.Data, "ca.pem")
-	if err := os.WriteFile(ca, m.authority.CACertificate(), 0o644); err != nil { //nolint:gosec // public: it is to be installed in browsers
-		return understudy.Errorf(understudy.CodeUnavailable, "the CA certificate could not be written for browsers: %w", err)
+	if err := m.writeCA(); err != nil {
+		return err
 	}
 	block, _ := pem.Decode(m.authority.CACertificate())
 	fmt.Fprintf(w, "management server of installation %s on %s and %s\nCA certificate %s, SHA-256 %x\n",
-		m.authority.Installation(), m.listeners[0].Addr(), m.listeners[1].Addr(), ca, sha256.Sum256(block.Bytes))
+		m.authority.Installation(), m.listeners[0].Addr(), m.listeners[1].Addr(), m.caPath(), sha256.Sum256(block.Bytes))
 	code, err := m.service.SetupCode(ctx)
 	file := filepath.Join(m.config.Data, "setup-code")
 	if err != nil || code == "" {
@@ -33,4 +32,14 @@ func (m *managementServer) welcome(ctx context.Context, w io.Writer) error {
 	}
 	fmt.Fprintf(w, "no user yet: open the page and enter the setup code %s (also in %s)\n", string(code), file)
 	return os.WriteFile(file, []byte(code), 0o600)
+}
+
+func (m *managementServer) caPath() string { return filepath.Join(m.config.Data, "ca.pem") }
+
+// writeCA writes down what people install in browsers.
+func (m *managementServer) writeCA() error {
+	if err := os.WriteFile(m.caPath(), m.authority.CACertificate(), 0o644); err != nil { //nolint:gosec // public
+		return understudy.Errorf(understudy.CodeUnavailable, "the CA certificate could not be written for browsers: %w", err)
+	}
+	return nil
 }

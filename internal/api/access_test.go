@@ -104,6 +104,8 @@ var rules = map[string]rule{
 	"DELETE /api/v1/groups/{id}":                      {path: "DELETE /api/v1/groups/none-such", allowed: []string{conny, ada}},
 	"/api/v1/demo/":                                   {path: "POST /api/v1/demo/kill", allowed: []string{ada}},
 	"POST /api/v1/secrets/rotate":                     {path: "POST /api/v1/secrets/rotate", allowed: []string{ada}},
+	"GET /api/v1/ca/exchange":                         {path: "GET /api/v1/ca/exchange", allowed: []string{ada}},
+	"POST /api/v1/ca/exchange":                        {path: "POST /api/v1/ca/exchange", allowed: []string{ada}},
 	"GET /api/v1/audit":                               {path: "GET /api/v1/audit", allowed: []string{ada}},
 	"POST /api/v1/servers/{id}/revoke":                {path: "POST /api/v1/servers/none-such/revoke", body: `{"reason":"a test"}`, allowed: []string{ada}},
 	"GET /api/v1/servers/{id}/assignment":             {path: "GET /api/v1/servers/rec-1/assignment", allowed: []string{rec1}},

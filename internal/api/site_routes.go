@@ -201,6 +201,19 @@ func (s *server) auditRoutes() {
 		func(ctx context.Context, _ *struct{}) (*nothing, error) {
 			return done(s.Services.RotateSecrets(ctx))
 		})
+	operation(s, route{method: "GET", path: "/ca/exchange", access: may(understudy.ActionAdminister), tag: "joining", summary: "Which CA signs, and how far its exchange is"},
+		func(ctx context.Context, _ *struct{}) (*answer[understudy.CA], error) {
+			return one(s.Services.CA(ctx))
+		})
+	operation(s, route{method: "POST", path: "/ca/exchange", access: may(understudy.ActionAdminister), tag: "joining", summary: "Take a step in the exchange of the CA"},
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Step  understudy.CAStep `json:"step" enum:"new,use,retire"`
+				Force bool              `json:"force,omitempty" doc:"Servers that are not ready have to join again"`
+			}
+		}) (*answer[understudy.CA], error) {
+			return one(s.Services.ChangeCA(ctx, in.Body.Step, in.Body.Force))
+		})
 	operation(s, route{method: "GET", path: "/audit", access: may(understudy.ActionAdminister), tag: "events",
 		summary: "Look through the whole log for what was changed or removed"},
 		func(ctx context.Context, _ *struct{}) (*answer[understudy.Audit], error) {

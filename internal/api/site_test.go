@@ -43,7 +43,7 @@ func newSite(t *testing.T) *site {
 	check(t, err)
 	node, err := authority.Node("management", understudy.RoleManagement, []string{"127.0.0.1", "localhost"})
 	check(t, err)
-	m, err := management.New(t.Context(), management.NewMemory(), management.Options{Sealer: authority, Bundles: authority, Hasher: identity.NewPasswords()})
+	m, err := management.New(t.Context(), management.NewMemory(), management.Options{Sealer: authority, Bundles: authority, Hasher: identity.NewPasswords(), Issuer: authority, Witness: nobodyAnswers{}})
 	check(t, err)
 	s := &site{t: t, authority: authority, node: node, management: m}
 	identify := Identifier{Session: m.Identify, Peer: identity.PeerIdentity}
@@ -70,6 +70,12 @@ func newSite(t *testing.T) *site {
 	s.address = s.listen(s.handler, node)
 	return s
 }
+
+// nobodyAnswers is what a management server sees whose servers are all away.
+type nobodyAnswers struct{}
+
+func (nobodyAnswers) Awake() error                                                  { return nil }
+func (nobodyAnswers) Ask(context.Context, []understudy.ServerID) []understudy.State { return nil }
 
 type noTimeline struct{}
 

@@ -1,10 +1,8 @@
 package identity
 
 import (
-	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"sync"
@@ -18,13 +16,12 @@ import (
 // certificates, the key that signs media tokens, and the key that seals
 // camera passwords. Only a management server has it.
 type Authority struct {
-	folder string
-	ca     *x509.Certificate
-	caKey  *ecdsa.PrivateKey
-	token  ed25519.PrivateKey
-	audit  []byte
-	trust  Trust
-	seals  atomic.Pointer[keyring]
+	folder  string
+	id      string // of the installation
+	token   ed25519.PrivateKey
+	audit   []byte
+	issuing atomic.Pointer[issuing]
+	seals   atomic.Pointer[keyring]
 
 	mu   sync.Mutex // held while file is changed and written
 	file authorityFile
@@ -37,8 +34,12 @@ type authorityFile struct {
 	Installation  string `json:"installation"`
 	CACertificate string `json:"ca_certificate"`
 	CAKey         string `json:"ca_key"`
-	TokenSeed     []byte `json:"token_seed"`
-	SealKey       []byte `json:"seal_key"`
+	// NextCA and OldCA are there while the CA is exchanged (rotation.go).
+	NextCA *caFile `json:"next_ca,omitempty"`
+	OldCA  *caFile `json:"old_ca,omitempty"`
+
+	TokenSeed []byte `json:"token_seed"`
+	SealKey   []byte `json:"seal_key"`
 	// OldSealKeys are there while what they have sealed is sealed anew.
 	OldSealKeys [][]byte `json:"old_seal_keys,omitempty"`
 	// AuditKey is what it was before the first change of the seal key.
@@ -100,24 +101,12 @@ func (f authorityFile) open(folder string) (*Authority, error) {
 		return nil, understudy.Errorf(understudy.CodeInvalid, "a token seed has %d bytes, found %d", ed25519.SeedSize, len(f.TokenSeed))
 	}
 	token := ed25519.NewKeyFromSeed(f.TokenSeed)
-	trust := Trust{
+	issuing, err := f.issuing(Trust{
 		Installation: f.Installation,
-		CA:           f.CACertificate,
 		TokenKeys:    []string{base64.StdEncoding.EncodeToString(token.Public().(ed25519.PublicKey))},
-	}
-	if _, err := trust.parse(); err != nil {
-		return nil, err
-	}
-	cas, err := decodeCertificates([]byte(f.CACertificate))
+	})
 	if err != nil {
 		return nil, err
-	}
-	key, err := decodeKey(f.CAKey)
-	if err != nil {
-		return nil, err
-	}
-	if !key.PublicKey.Equal(cas[0].PublicKey) {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "the CA's key and its certificate do not belong together")
 	}
 	seals, err := f.keyring()
 	if err != nil {
@@ -127,34 +116,42 @@ func (f authorityFile) open(folder string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Authority{folder: folder, ca: cas[0], caKey: key, token: token, audit: audit, trust: trust, file: f}
+	a := &Authority{folder: folder, id: f.Installation, token: token, audit: audit, file: f}
+	a.issuing.Store(issuing)
 	a.seals.Store(&seals)
 	return a, nil
 }
 
 // Installation returns the id of the installation, 16 hexadecimal digits.
-func (a *Authority) Installation() string { return a.trust.Installation }
+func (a *Authority) Installation() string { return a.id }
 
 // AuditKey is the key under which the log is chained. It follows from the seal key, so that
 // every management server of the site has the same.
 func (a *Authority) AuditKey() []byte { return a.audit }
 
-// CACertificate returns the CA's certificate (PEM), for people to install in browsers.
-func (a *Authority) CACertificate() []byte { return []byte(a.trust.CA) }
+// CACertificate returns the CA's certificate (PEM), for people to install in browsers; while the
+// CA is exchanged, both, the one of management servers first.
+func (a *Authority) CACertificate() []byte {
+	i := a.issuing.Load()
+	if i.old == "" {
+		return []byte(i.trust.CA)
+	}
+	return []byte(i.own.text + i.signs.text)
+}
 
 // Trust returns what servers of the installation need to recognise each other.
-func (a *Authority) Trust() Trust { return a.trust }
+func (a *Authority) Trust() Trust { return a.issuing.Load().trust }
 
 // JoinToken returns what a server needs to join, with a secret that the caller
 // has made and will accept once. urls are where management servers are
 // reached, https://host[:port].
 func (a *Authority) JoinToken(urls []string, secret understudy.Secret) (JoinToken, error) {
-	t := JoinToken{URLs: urls, CASHA256: sha256.Sum256(a.ca.Raw), Secret: secret}
+	t := JoinToken{URLs: urls, CASHA256: sha256.Sum256(a.issuing.Load().own.certificate.Raw), Secret: secret}
 	return t, t.validate()
 }
 
 // Sign answers a certificate request (PEM), of a server that joins or renews,
-// with a certificate for that server followed by the CA's (PEM). Nothing of
+// with a certificate for that server followed by its CA's (PEM). Nothing of
 // the request counts but its key: who it is, and which host names and
 // addresses it has, the caller says. A ttl of 0 is the longest, 390 days.
 // CodeInvalid for a request, an id, a role or a host that is malformed;
@@ -166,7 +163,7 @@ func (a *Authority) Sign(csrPEM []byte, id understudy.ServerID, role understudy.
 	if ttl == 0 {
 		ttl = longestAge
 	}
-	s := subject{a.trust.Installation, role, id}
+	s := subject{a.id, role, id}
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
@@ -174,9 +171,38 @@ func (a *Authority) Sign(csrPEM []byte, id understudy.ServerID, role understudy.
 	if err != nil {
 		return nil, err
 	}
-	der, err := newLeaf(a.ca, a.caKey, key, s, hosts, time.Now(), ttl)
+	by := a.issuing.Load().signs
+	if role == understudy.RoleManagement {
+		by = a.issuing.Load().own
+	}
+	der, err := newLeaf(by.certificate, by.key, key, s, hosts, time.Now(), ttl)
 	if err != nil {
 		return nil, err
 	}
-	return []byte(encodePEM(pemCertificate, der) + a.trust.CA), nil
+	return []byte(encodePEM(pemCertificate, der) + by.text), nil
+}
+
+// change changes the file, and what is made of it.
+func (a *Authority) change(f func(*authorityFile) error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	file := a.file
+	if err := f(&file); err != nil {
+		return err
+	}
+	ring, err := file.keyring()
+	if err != nil {
+		return err
+	}
+	issuing, err := file.issuing(a.Trust())
+	if err != nil {
+		return err
+	}
+	if err := a.keep.write(file); err != nil {
+		return err
+	}
+	a.file = file
+	a.seals.Store(&ring)
+	a.issuing.Store(issuing)
+	return nil
 }

@@ -56,7 +56,7 @@ func (a *Authority) SealBundle(b understudy.Bundle, key, plain []byte) (understu
 		return b, understudy.Errorf(understudy.CodeInvalid, "expected the X25519 key of %s for bundles, found %d bytes that are none", b.Server, len(key))
 	}
 	b.Signer = keyID(a.token.Public().(ed25519.PublicKey))
-	header := bundleHeader(a.trust.Installation, b)
+	header := bundleHeader(a.id, b)
 	sealed, err := hpke.Seal(public, bundleKDF(), bundleAEAD(), header, plain)
 	if err != nil {
 		return b, internal("seal a bundle", err)

@@ -91,8 +91,18 @@ func subjectOf(cert *x509.Certificate) (subject, error) {
 	return s, nil
 }
 
-// PeerIdentity returns the server at the other end of a connection that one of
-// a Node's configurations has verified; false if there is no connection state,
+// DialledIdentity returns the server at the other end of a connection that was dialled with a
+// Node's ClientTLS; false while the handshake, which verifies it, is not over.
+func DialledIdentity(state tls.ConnectionState) (understudy.Identity, bool) {
+	if !state.HandshakeComplete || len(state.PeerCertificates) == 0 {
+		return understudy.Identity{}, false
+	}
+	s, err := subjectOf(state.PeerCertificates[0])
+	return understudy.Identity{Server: s.id, Role: s.role}, err == nil
+}
+
+// PeerIdentity returns the server that has connected, by a certificate that one of
+// a Node's configurations for servers has verified; false if there is no connection state,
 // or the peer showed no certificate.
 func PeerIdentity(state *tls.ConnectionState) (understudy.Identity, bool) {
 	// PeerCertificates alone is what the peer claims; a chain is what was verified.

@@ -51,7 +51,7 @@ func crafted(t testing.TB, a *Authority, edit func(*x509.Certificate)) *Node {
 	was := n.current.Load()
 	template := *was.certificate.Leaf
 	edit(&template)
-	der, err := x509.CreateCertificate(rand.Reader, &template, a.ca, &n.key.PublicKey, a.caKey)
+	der, err := x509.CreateCertificate(rand.Reader, &template, caOf(a).certificate, &n.key.PublicKey, caOf(a).key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func crafted(t testing.TB, a *Authority, edit func(*x509.Certificate)) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.current.Store(&credentials{tls.Certificate{Certificate: [][]byte{der, a.ca.Raw}, PrivateKey: n.key, Leaf: leaf}, was.trust})
+	n.current.Store(&credentials{certificate: tls.Certificate{Certificate: [][]byte{der, caOf(a).certificate.Raw}, PrivateKey: n.key, Leaf: leaf}, trust: was.trust, signed: was.signed, believed: was.believed})
 	return n
 }
 
@@ -166,7 +166,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	selfSigned.current.Store(&credentials{tls.Certificate{Certificate: [][]byte{der}, PrivateKey: selfSigned.key, Leaf: &template}, selfSigned.current.Load().trust})
+	selfSigned.current.Store(&credentials{certificate: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: selfSigned.key, Leaf: &template}, trust: selfSigned.current.Load().trust})
 	old := standby.ClientTLS("rec-1")
 	old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
 	anonymous := standby.ClientTLS("rec-1")
@@ -201,7 +201,7 @@ func TestStrangersAreRefused(t *testing.T) {
 		"user: expired":                          {expired.ServerTLS(), user(t, a, "crafted.server.understudy.internal")},
 		"user: server that wants servers only":   {recorder.PeerTLS(), user(t, a, "127.0.0.1")},
 		"certificate shown to no authority":      {recorder.PeerTLS(), &tls.Config{InsecureSkipVerify: true}},
-		"client: a CA certificate used as one's": {recorder.PeerTLS(), withCertificate(standby.ClientTLS("rec-1"), tls.Certificate{Certificate: [][]byte{a.ca.Raw}, PrivateKey: a.caKey})},
+		"client: a CA certificate used as one's": {recorder.PeerTLS(), withCertificate(standby.ClientTLS("rec-1"), tls.Certificate{Certificate: [][]byte{caOf(a).certificate.Raw}, PrivateKey: caOf(a).key})},
 	} {
 		if m := meet(t, clients.server, clients.client); m.clientErr == nil || m.known {
 			t.Errorf("%s: accepted (the server saw %s, %v)", name, m.peer, m.serverErr)
@@ -211,8 +211,8 @@ func TestStrangersAreRefused(t *testing.T) {
 
 // withRoots lets a client believe the servers of a, so that it is the server that must refuse.
 func withRoots(config *tls.Config, a *Authority) *tls.Config {
-	config.RootCAs, config.VerifyConnection = x509.NewCertPool(), nil
-	config.RootCAs.AddCert(a.ca)
+	config.RootCAs, config.VerifyConnection, config.InsecureSkipVerify = x509.NewCertPool(), nil, false
+	config.RootCAs.AddCert(caOf(a).certificate)
 	return config
 }
 
@@ -223,7 +223,7 @@ func withCertificate(config *tls.Config, c tls.Certificate) *tls.Config {
 
 func sendingCA(n *Node, a *Authority) *tls.Config {
 	c := n.current.Load().certificate
-	c.Certificate = append(slices.Clone(c.Certificate), a.ca.Raw)
+	c.Certificate = append(slices.Clone(c.Certificate), caOf(a).certificate.Raw)
 	return &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{c}}
 }
 
@@ -281,7 +281,7 @@ func TestAnUnverifiedPeerIsNobody(t *testing.T) {
 		"no state":    nil,
 		"plain":       {},
 		"only shown":  {PeerCertificates: []*x509.Certificate{leaf}},
-		"a CA itself": {VerifiedChains: [][]*x509.Certificate{{a.ca}}},
+		"a CA itself": {VerifiedChains: [][]*x509.Certificate{{caOf(a).certificate}}},
 	} {
 		if who, ok := PeerIdentity(state); ok || who.String() != "nobody" {
 			t.Errorf("%s is %s", name, who)
@@ -304,14 +304,14 @@ func TestCertificatesAreOnesThatBrowsersAccept(t *testing.T) {
 	if leaf.SerialNumber.Sign() <= 0 || leaf.SerialNumber.BitLen() < 64 || len(leaf.SerialNumber.Bytes()) > 20 {
 		t.Errorf("serial number %s; 64 random bits and up to 20 bytes are wanted (RFC 5280 §4.1.2.2)", leaf.SerialNumber)
 	}
-	if !a.ca.IsCA || !a.ca.MaxPathLenZero || a.ca.KeyUsage&x509.KeyUsageCertSign == 0 {
+	if !caOf(a).certificate.IsCA || !caOf(a).certificate.MaxPathLenZero || caOf(a).certificate.KeyUsage&x509.KeyUsageCertSign == 0 {
 		t.Error("the CA certificate does not say that it signs leaves only")
 	}
 }
 
 func mustRoots(t testing.TB, a *Authority) *x509.CertPool {
 	t.Helper()
-	roots, err := rootsOf(a.CACertificate())
+	roots, _, err := rootsOf(a.CACertificate())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -454,3 +454,6 @@ func TestARenewedCertificateIsUsedByConfigurationsAlreadyHandedOut(t *testing.T)
 		t.Errorf("after refused renewals: %v", m.clientErr)
 	}
 }
+
+// caOf is the CA that signs servers' certificates.
+func caOf(a *Authority) issuer { return a.issuing.Load().signs }

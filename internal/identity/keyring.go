@@ -61,34 +61,17 @@ func (a *Authority) Open(sealed, context []byte) (plain []byte, err error) {
 // NewSealKey makes the key under which is sealed from now on. What was sealed before opens
 // until ForgetSealKeys. Before that it makes no further one: the last change was broken off.
 func (a *Authority) NewSealKey() error {
-	return a.change(func(f *authorityFile) {
-		if len(f.OldSealKeys) > 0 {
-			return
+	return a.change(func(f *authorityFile) error {
+		if len(f.OldSealKeys) == 0 {
+			f.AuditKey = a.audit
+			f.OldSealKeys = [][]byte{f.SealKey}
+			f.SealKey = randomBytes(sealKeySize)
 		}
-		f.AuditKey = a.audit
-		f.OldSealKeys = [][]byte{f.SealKey}
-		f.SealKey = randomBytes(sealKeySize)
+		return nil
 	})
 }
 
 // ForgetSealKeys leaves the newest key only: nothing is sealed under another any more.
 func (a *Authority) ForgetSealKeys() error {
-	return a.change(func(f *authorityFile) { f.OldSealKeys = nil })
-}
-
-func (a *Authority) change(f func(*authorityFile)) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	file := a.file
-	f(&file)
-	ring, err := file.keyring()
-	if err != nil {
-		return err
-	}
-	if err := a.keep.write(file); err != nil {
-		return err
-	}
-	a.file = file
-	a.seals.Store(&ring)
-	return nil
+	return a.change(func(f *authorityFile) error { f.OldSealKeys = nil; return nil })
 }

@@ -20,8 +20,8 @@ import (
 // Node is a server of an installation: its key, its certificate, and whom it
 // trusts, kept in a folder of its own. Its methods may be called at once from
 // many goroutines; what Renew and UpdateTrust bring holds for connections made
-// from then on, save the CA of TLS configurations already handed out. Connections
-// of servers whose certificate is revoked end.
+// from then on, also of TLS configurations already handed out. Connections of servers whose
+// certificate is revoked, or of a CA that is believed no more, end.
 type Node struct {
 	folder  string
 	key     *ecdsa.PrivateKey
@@ -40,6 +40,8 @@ type Node struct {
 type credentials struct {
 	certificate tls.Certificate // the chain includes the CA, which PinnedTLS looks for
 	trust       trusted
+	signed      string   // id of the CA that has signed the certificate
+	believed    []string // ids of all that are trusted
 }
 
 // nodeFile is all of a node in one file, so that it is written whole or not at
@@ -131,7 +133,9 @@ func (f nodeFile) credentials(key *ecdsa.PrivateKey) (*credentials, subject, err
 	for _, cert := range chain {
 		certificate.Certificate = append(certificate.Certificate, cert.Raw)
 	}
-	return &credentials{certificate, trust}, s, nil
+	c := &credentials{certificate: certificate, trust: trust}
+	c.authorities()
+	return c, s, nil
 }
 
 // issued returns when a certificate was made.
@@ -139,7 +143,7 @@ func issued(leaf *x509.Certificate) time.Time { return leaf.NotBefore.Add(backda
 
 // Node returns the management server's own node, kept in the authority's
 // folder. Its certificate is made anew when its id, role or hosts have
-// changed, when two thirds of its life are over, or when the CA is another;
+// changed, when two thirds of its life are over, or when the CA is retired that has signed it;
 // else it stays the same, so that a browser that was told to accept it still does.
 func (a *Authority) Node(id understudy.ServerID, role understudy.Role, hosts []string) (*Node, error) {
 	file, err := readNodeFile(a.folder)
@@ -155,12 +159,17 @@ func (a *Authority) Node(id understudy.ServerID, role understudy.Role, hosts []s
 	if err != nil {
 		return nil, err
 	}
-	trust := a.trust
+	trust := a.Trust()
 	trust.Revoked, trust.Management = file.Trust.Revoked, file.Trust.Management // until they are told
+	same := file.Trust.Equal(trust)
+	file.Trust = trust
 	wanted := hostsOf(&x509.Certificate{DNSNames: names, IPAddresses: addresses})
-	if n, err := file.open(a.folder); err == nil && n.subject == (subject{a.trust.Installation, role, id}) &&
-		n.Trust().Equal(trust) && slices.Equal(n.Hosts(), wanted) && time.Now().Before(n.RenewAt()) {
-		return n, nil
+	if n, err := file.open(a.folder); err == nil && n.subject == (subject{a.id, role, id}) &&
+		slices.Equal(n.Hosts(), wanted) && time.Now().Before(n.RenewAt()) {
+		if same {
+			return n, nil
+		}
+		return n, writeJSON(nodePath(a.folder), file)
 	}
 	key, err := decodeKey(file.Key)
 	if err != nil {
@@ -174,7 +183,7 @@ func (a *Authority) Node(id understudy.ServerID, role understudy.Role, hosts []s
 	if err != nil {
 		return nil, err
 	}
-	file.Certificate, file.Trust = string(certificate), trust
+	file.Certificate = string(certificate)
 	n, err := file.open(a.folder)
 	if err != nil {
 		return nil, err
@@ -194,9 +203,14 @@ func (n *Node) Trust() Trust { return n.current.Load().trust.Trust }
 // Hosts returns the host names and addresses in the node's certificate, for a renewal to keep them.
 func (n *Node) Hosts() []string { return hostsOf(n.current.Load().certificate.Leaf) }
 
-// RenewAt returns when it is time for a new certificate: after two thirds of its life.
+// RenewAt returns when it is time for a new certificate: after two thirds of its life, or at
+// once when another CA signs than the one that has signed it. Management servers go last.
 func (n *Node) RenewAt() time.Time {
-	leaf := n.current.Load().certificate.Leaf
+	c := n.current.Load()
+	leaf := c.certificate.Leaf
+	if c.superseded() && n.subject.role != understudy.RoleManagement {
+		return issued(leaf)
+	}
 	return issued(leaf).Add(leaf.NotAfter.Sub(issued(leaf)) * 2 / 3)
 }
 
@@ -265,15 +279,20 @@ func (a *Authority) KeepRenewed(ctx context.Context, n *Node, log *slog.Logger) 
 }
 
 func (a *Authority) renew(n *Node) error {
-	request, err := n.RenewalRequest()
-	if err != nil {
-		return err
-	}
-	certificate, err := a.Sign(request, n.ID(), n.Role(), n.Hosts(), 0)
+	certificate, err := a.renewed(n)
 	if err != nil {
 		return err
 	}
 	return n.Renew(certificate)
+}
+
+// renewed is another certificate for a management server's own node.
+func (a *Authority) renewed(n *Node) ([]byte, error) {
+	request, err := n.RenewalRequest()
+	if err != nil {
+		return nil, err
+	}
+	return a.Sign(request, n.ID(), n.Role(), n.Hosts(), 0)
 }
 
 var filePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)

@@ -51,7 +51,7 @@ func (p *peers) end(trust trusted) {
 	p.mu.Lock()
 	var over []net.Conn
 	for c, who := range p.open {
-		if trust.believes(who.subject, who.leaf) != nil {
+		if trust.believes(who.subject, who.leaf) != nil || !trust.signed(who.leaf) {
 			over = append(over, c)
 		}
 	}

@@ -62,7 +62,7 @@ func (n *Node) VerifyStatement(s understudy.SignedStatement) (understudy.Stateme
 // the recording or failover server that it names, or whose certificate has ended.
 // That it answers the question that was asked is for the caller to see.
 func StatementVerifier(caPEM []byte) (func(understudy.SignedStatement) (understudy.Statement, error), error) {
-	roots, err := rootsOf(caPEM)
+	roots, _, err := rootsOf(caPEM)
 	if err != nil {
 		return nil, err
 	}

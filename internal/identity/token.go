@@ -55,7 +55,7 @@ func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (underst
 	expires := now.Add(ttl).Truncate(time.Second)
 	text, err := a.signClaims(claims{
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer:    a.trust.Installation,
+			Issuer:    a.id,
 			Subject:   i.User,
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(expires),

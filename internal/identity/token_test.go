@@ -223,7 +223,7 @@ func TestClocksThatDifferALittleDoNotEndViewing(t *testing.T) {
 func TestATokenOfANewKeyIsAcceptedOnceTheKeyIsTrusted(t *testing.T) {
 	a, next := newAuthority(t), newAuthority(t)
 	n := join(t, a, "rec-1", understudy.RoleRecording)
-	next.trust.Installation = a.Installation() // the same installation after its token key was replaced
+	next.id = a.Installation() // the same installation after its token key was replaced
 	token, err := next.SignToken(ada, time.Minute)
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ var installationPattern = regexp.MustCompile(`^[0-9a-f]{16}$`)
 // and their users. It holds no secret.
 type Trust struct {
 	Installation string   `json:"installation" doc:"Id of the installation"`
-	CA           string   `json:"ca" doc:"CA certificates, PEM"`
+	CA           string   `json:"ca" doc:"CA certificates, PEM; the first one signs"`
 	TokenKeys    []string `json:"token_keys" doc:"Ed25519 public keys that sign media tokens, base64"`
 	// Management are the addresses of all management servers, https://host[:port].
 	Management []string `json:"management,omitempty"`
@@ -44,6 +44,7 @@ func (t Trust) Equal(other Trust) bool {
 type trusted struct {
 	Trust
 	roots *x509.CertPool
+	cas   []*x509.Certificate          // the first one signs
 	keys  map[string]ed25519.PublicKey // by key id
 
 	revoked map[understudy.ServerID]time.Time // what was made before
@@ -53,7 +54,7 @@ func (t Trust) parse() (trusted, error) {
 	if !installationPattern.MatchString(t.Installation) {
 		return trusted{}, understudy.Errorf(understudy.CodeInvalid, "the id of an installation is 16 hexadecimal digits, found %.40q", t.Installation)
 	}
-	roots, err := rootsOf([]byte(t.CA))
+	roots, cas, err := rootsOf([]byte(t.CA))
 	if err != nil {
 		return trusted{}, err
 	}
@@ -75,7 +76,7 @@ func (t Trust) parse() (trusted, error) {
 	for _, r := range t.Revoked {
 		revoked[r.Server] = r.Before
 	}
-	return trusted{t, roots, keys, revoked}, nil
+	return trusted{t, roots, cas, keys, revoked}, nil
 }
 
 // joined is the later revocation of each server, by id.
@@ -101,25 +102,25 @@ func keyID(key ed25519.PublicKey) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func rootsOf(caPEM []byte) (*x509.CertPool, error) {
+func rootsOf(caPEM []byte) (*x509.CertPool, []*x509.Certificate, error) {
 	certs, err := decodeCertificates(caPEM)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	roots := x509.NewCertPool()
 	for _, cert := range certs {
 		if !cert.IsCA {
-			return nil, understudy.Errorf(understudy.CodeInvalid, "expected CA certificates, found the one of %q, which is not", cert.Subject.CommonName)
+			return nil, nil, understudy.Errorf(understudy.CodeInvalid, "expected CA certificates, found the one of %q, which is not", cert.Subject.CommonName)
 		}
 		roots.AddCert(cert)
 	}
-	return roots, nil
+	return roots, certs, nil
 }
 
 // UserTLS trusts the servers of an installation by their host names, as a
 // browser does that has its CA installed (PEM); it shows no certificate.
 func UserTLS(caPEM []byte) (*tls.Config, error) {
-	roots, err := rootsOf(caPEM)
+	roots, _, err := rootsOf(caPEM)
 	if err != nil {
 		return nil, err
 	}

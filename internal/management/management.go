@@ -51,6 +51,8 @@ type Options struct {
 	KeepEvents uint64
 	// AuditKey is that of the chain of the log (audit.go). Every management server of a site has the same.
 	AuditKey []byte
+	// Issuer exchanges the CA of the installation; nil exchanges none.
+	Issuer issuer
 	// Clock tells the time of all that is written and judged; nil is the system's.
 	Clock func() time.Time
 }
@@ -70,6 +72,7 @@ type Management struct {
 	sealer   Sealer
 	hasher   Hasher
 	witness  witness
+	issuer   issuer
 	keep     uint64 // events
 	chain    chain
 	clock    func() time.Time
@@ -91,7 +94,7 @@ var _ understudy.ManagementService = (*Management)(nil)
 // New returns the authority over what is in store, which may be empty.
 func New(ctx context.Context, store Store, o Options) (*Management, error) {
 	m := &Management{
-		store: store, sealer: o.Sealer, hasher: o.Hasher, witness: o.Witness, keep: cmp.Or(o.KeepEvents, defaultKeepEvents), chain: chain(o.AuditKey),
+		store: store, sealer: o.Sealer, hasher: o.Hasher, witness: o.Witness, issuer: o.Issuer, keep: cmp.Or(o.KeepEvents, defaultKeepEvents), chain: chain(o.AuditKey),
 		clock: o.Clock, attempts: newAttempts(), refusals: newRecentRefusals(),
 		seals: o.Bundles, bundles: bundles{made: map[bundleOf]madeBundle{}},
 		reports: newRateLimit(reportsEvery, reportBurst), triggers: newRateLimit(triggersEvery, triggerBurst),

@@ -135,8 +135,7 @@ func Dial(ctx context.Context, address string, config *tls.Config) (*Conn, error
 		raw.Close()
 		return nil, failure(ctx, address, err)
 	}
-	state := conn.ConnectionState()
-	peer, ok := identity.PeerIdentity(&state)
+	peer, ok := identity.DialledIdentity(conn.ConnectionState())
 	if !ok {
 		conn.Close()
 		return nil, understudy.Errorf(understudy.CodeForbidden, "whoever answers at %s shows no certificate of this installation", address)

@@ -146,6 +146,9 @@ func (s *Server) State() understudy.State {
 		Epoch: s.epoch.Load(), CutOff: s.cutOff.Load(), Storage: s.config.Store.State(),
 		Cameras: make([]understudy.CameraState, len(cameras)),
 	}
+	if s.config.Node != nil {
+		state.SignedBy, state.Trusts = s.config.Node.CAs()
+	}
 	if sightings := s.sightings.Load(); sightings != nil {
 		state.Seen = (*sightings)()
 	}

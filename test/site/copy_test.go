@@ -83,18 +83,7 @@ func startCopy(t *testing.T, s *site.Site, id understudy.ServerID) (folder strin
 	t.Helper()
 	real := s.Folder(string(id))
 	folder = filepath.Join(t.TempDir(), "copy")
-	if err := os.CopyFS(filepath.Join(folder, "identity"), os.DirFS(filepath.Join(real, "identity"))); err != nil {
-		t.Fatal(err)
-	}
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error { // os.CopyFS adds modes
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		return os.Chmod(path, 0o600)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	copyIdentity(t, filepath.Join(real, "identity"), filepath.Join(folder, "identity"))
 	text, err := os.ReadFile(filepath.Join(real, "config.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +124,23 @@ func startCopy(t *testing.T, s *site.Site, id understudy.ServerID) (folder strin
 		<-process.Gone()
 	})
 	return folder, process
+}
+
+// copyIdentity copies what proves to be a server, readable by its owner only.
+func copyIdentity(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil { // which adds to modes
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(to, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		return os.Chmod(path, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // alarms are the events that tell of identities in wrong hands.
