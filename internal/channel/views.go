@@ -100,7 +100,7 @@ func rightsOf(i understudy.Identity) (string, error) {
 	if seesAll(i) {
 		return "", nil
 	}
-	i.User = "" // whoever it is
+	i.User, i.Grants = "", nil // whoever it is, and from whatever it follows
 	text, err := json.Marshal(i)
 	return string(text), err
 }
