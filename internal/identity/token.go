@@ -70,7 +70,7 @@ func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (underst
 	}
 	if len(text) > maxTokenLength {
 		return understudy.MediaToken{}, understudy.Errorf(understudy.CodeInvalid,
-			"%s has rights on %d cameras, which are too many to name in a media token: give rights on all cameras", i, len(i.Cameras))
+			"the rights of %s name too many cameras for a media token (%d bytes of at most %d): give rights on all cameras, or on fewer", i, len(text), maxTokenLength)
 	}
 	return understudy.MediaToken{Token: understudy.Secret(text), Expires: expires}, nil
 }
