@@ -1,6 +1,7 @@
 package understudy
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -66,17 +67,14 @@ type Claim struct {
 	Milestones []Milestone `json:"milestones,omitempty" maxItems:"16" doc:"What led to it: the last answer, the suspicion"`
 }
 
-// Lost returns the holders of its cameras that the claimant does not hear any more, each once.
+// Lost returns the holders of its cameras that the claimant does not hear any more, each once,
+// in the order of the cameras' ids.
 func (c Claim) Lost(site Site) []ServerID {
-	expected := make(map[CameraID]uint64, len(c.Cameras))
-	for _, w := range c.Cameras {
-		if w.Lost {
-			expected[w.Camera] = w.Epoch
-		}
-	}
+	lost := slices.DeleteFunc(slices.Clone(c.Cameras), func(w CameraEpoch) bool { return !w.Lost })
+	slices.SortFunc(lost, func(a, b CameraEpoch) int { return cmp.Compare(a.Camera, b.Camera) })
 	var holders []ServerID
-	for _, l := range site.Leases {
-		if epoch, ok := expected[l.Camera]; ok && l.Epoch == epoch && l.Holder != c.Claimant && !slices.Contains(holders, l.Holder) {
+	for _, w := range lost {
+		if l, ok := site.Lease(w.Camera); ok && l.Epoch == w.Epoch && l.Holder != c.Claimant && !slices.Contains(holders, l.Holder) {
 			holders = append(holders, l.Holder)
 		}
 	}

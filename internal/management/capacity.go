@@ -30,8 +30,8 @@ type room struct {
 func roomFor(site understudy.Site, c understudy.Claim) room {
 	server, ok := site.FailoverServer(c.Claimant)
 	r := room{claimant: c.Claimant, bounded: ok && c.Kind == understudy.ClaimTakeover && server.Capacity.Cameras > 0, bounds: server.Capacity.Cameras}
-	for _, lease := range site.Leases {
-		if lease.Holder == c.Claimant {
+	for n := 0; r.bounded && n < len(site.Leases); n++ {
+		if site.Leases[n].Holder == c.Claimant {
 			r.serves++
 		}
 	}
