@@ -2,18 +2,41 @@ package management
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"understudy"
 )
 
-// keepUpEvery is how late an event of another management server is heard here.
+// keepUpEvery is how late an event of another management server is heard here, where the
+// store does not tell of it.
 const keepUpEvery = 200 * time.Millisecond
 
+// teller is a store that tells of what others write into it.
+type teller interface {
+	// Told calls f soon after another process has written into the store, until ctx ends.
+	// It may also call it for nothing, and may miss some.
+	Told(ctx context.Context, f func())
+}
+
 // KeepUp hears of what other management servers write into the same store, until ctx
-// ends: whoever waits here is told of it as of this one's own. A store that cannot be
-// read is asked again; complain is told of it once, until it answers.
+// ends: whoever waits here is told of it as of this one's own. The store tells of it, where it
+// can, and is asked again and again besides. One that cannot be read is asked again; complain is
+// told of it once, until it answers.
 func (m *Management) KeepUp(ctx context.Context, complain func(error)) error {
+	told := make(chan struct{}, 1)
+	if t, ok := m.store.(teller); ok {
+		var telling sync.WaitGroup
+		defer telling.Wait()
+		telling.Go(func() {
+			t.Told(ctx, func() {
+				select {
+				case told <- struct{}{}:
+				default: // it will be looked at already
+				}
+			})
+		})
+	}
 	ticker := time.NewTicker(keepUpEvery)
 	defer ticker.Stop()
 	failing := false
@@ -22,6 +45,7 @@ func (m *Management) KeepUp(ctx context.Context, complain func(error)) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
+		case <-told:
 		}
 		err := m.keepUp(ctx)
 		if ctx.Err() != nil {

@@ -65,7 +65,7 @@ func Copy(ctx context.Context, from, to *Store, o CopyOptions) error {
 		}
 	}
 	if o.Then != nil {
-		if err := o.Then(&tx{reader{store: to, ctx: ctx, db: target}}); err != nil {
+		if err := o.Then(&tx{reader: reader{store: to, ctx: ctx, db: target}}); err != nil {
 			return err
 		}
 	}

@@ -65,7 +65,7 @@ func TestQueriesForSQLServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.row = &logRow{ID: 1}
-	ask(t, &tx{r})
+	ask(t, &tx{reader: r})
 	slices.Sort(c.asked)
 	got := strings.Join(slices.Compact(c.asked), ";\n") + ";\n"
 	const golden = "testdata/sqlserver.sql"

@@ -10,6 +10,7 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"sync"
@@ -41,6 +42,7 @@ type Store struct {
 	engine          engine
 	writer, readers *bun.DB
 	was             int                    // the form that it had
+	self            string                 // what tells it from others on the same database
 	site            atomic.Pointer[siteOf] // committed
 	next            atomic.Pointer[siteOf] // of a commit that is under way
 	tending         sync.WaitGroup
@@ -91,7 +93,7 @@ func connect(ctx context.Context, dsn string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{engine: e}
+	s := &Store{engine: e, self: rand.Text()}
 	if s.writer, s.readers, err = e.open(ctx); err != nil {
 		return nil, err
 	}
@@ -157,12 +159,15 @@ func (s *Store) update(ctx context.Context, f func(management.Tx) error) error {
 		return failed("begin", err)
 	}
 	defer func() { _ = sqltx.Rollback() }() // after a commit it does nothing
-	t := &tx{reader{store: s, ctx: ctx, db: sqltx}}
+	t := &tx{reader: reader{store: s, ctx: ctx, db: sqltx}}
 	if _, err := t.log(s.engine.inTurn); err != nil {
 		return err
 	}
 	t.cached = s.site.Load()
 	if err := f(t); err != nil {
+		return err
+	}
+	if err := s.ring(t); err != nil {
 		return err
 	}
 	s.expect(&t.reader)

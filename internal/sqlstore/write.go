@@ -11,7 +11,10 @@ import (
 )
 
 // tx reads and writes within a transaction.
-type tx struct{ reader }
+type tx struct {
+	reader
+	wrote bool // to the log
+}
 
 // lotOf is how many rows a statement writes or selects by key; SQL Server takes 1000.
 const lotOf = 500
@@ -60,7 +63,7 @@ func (t *tx) PutLog(l management.Log) error {
 
 func (t *tx) putLog(row logRow) error {
 	_, err := affected(t.db.NewUpdate().Model(&row).WherePK().Exec(t.ctx))
-	t.row = &row
+	t.row, t.wrote = &row, true
 	return err
 }
 
