@@ -343,7 +343,7 @@ func rotation(t *testing.T, s management.Store) {
 	}
 	view(t, s, func(r management.Reader) error {
 		for camera, sealed := range must[map[us.CameraID][]byte](t)(r.Passwords([]us.CameraID{"a", "b", "c", "d"})) {
-			if _, err := (&sealer{old}).Open(sealed, []byte("camera password "+string(camera))); err == nil {
+			if _, err := (&sealer{keys: old}).Open(sealed, []byte("camera password "+string(camera))); err == nil {
 				t.Errorf("the password of %s opens with a key that was forgotten", camera)
 			}
 		}

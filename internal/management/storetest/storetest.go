@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"sync"
 	"testing"
 
 	us "understudy"
@@ -78,7 +79,17 @@ func New(t testing.TB, store management.Store) *management.Management {
 }
 
 // sealer is AES-GCM with keys of its own: it seals under the first and opens under any.
-type sealer struct{ keys []cipher.AEAD }
+// As with an authority's, passwords are sealed while the key is changed.
+type sealer struct {
+	mu   sync.Mutex
+	keys []cipher.AEAD
+}
+
+func (s *sealer) known() []cipher.AEAD {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys
+}
 
 func newSealer(t testing.TB) *sealer {
 	t.Helper()
@@ -90,6 +101,8 @@ func newSealer(t testing.TB) *sealer {
 }
 
 func (s *sealer) NewSealKey() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.keys) > 1 {
 		return nil
 	}
@@ -108,19 +121,22 @@ func (s *sealer) NewSealKey() error {
 }
 
 func (s *sealer) ForgetSealKeys() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.keys = s.keys[:1]
 	return nil
 }
 
 func (s *sealer) Seal(plain, context []byte) ([]byte, error) {
-	nonce := make([]byte, s.keys[0].NonceSize())
+	key := s.known()[0]
+	nonce := make([]byte, key.NonceSize())
 	_, _ = rand.Read(nonce)
-	return s.keys[0].Seal(nonce, nonce, plain, context), nil
+	return key.Seal(nonce, nonce, plain, context), nil
 }
 
 func (s *sealer) Open(sealed, context []byte) (plain []byte, err error) {
 	err = errors.New("too short")
-	for _, key := range s.keys {
+	for _, key := range s.known() {
 		if size := key.NonceSize(); len(sealed) >= size {
 			if plain, err = key.Open(nil, sealed[:size], sealed[size:], context); err == nil {
 				return plain, nil
