@@ -20,9 +20,13 @@ func auditVerifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Look through the whole log for what was changed or removed",
 		Long: "Every event carries a hash of itself and of the one before, under a key that is in no database. This looks\n" +
-			"through all of them, and ends with an error if one was changed or removed.",
+			"through all of them, and ends with an error if one was changed or removed. What was cut off at the end is found\n" +
+			"by the management server that answers, which keeps the end in its folder, and by comparison with a file of\n" +
+			"`understudy audit export`.",
 		Args: cobra.NoArgs,
 	}
+	var export string
+	c.Flags().StringVar(&export, "export", "", "compare the log with this file of `audit export` (jsonl), too")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		site, err := signedIn()
@@ -40,6 +44,9 @@ func auditVerifyCommand() *cobra.Command {
 			for _, f := range audit.Faults {
 				fmt.Fprintf(cmd.OutOrStdout(), "%6d  %s\n", f.Event, f.Sentence)
 			}
+		}
+		if err == nil && export != "" {
+			err = verifyExport(cmd.Context(), cmd.ErrOrStderr(), site, export)
 		}
 		if err == nil && len(audit.Faults) > 0 {
 			err = understudy.Errorf(understudy.CodeConflict, "the log is not as it was written; compare it with a backup of the database")

@@ -107,7 +107,7 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 		m.alarm(func(ctx context.Context) error { return m.service.TwoAnswer(ctx, id, at) })
 	})
 	m.service, err = management.New(ctx, m.store, management.Options{
-		Sealer: m.authority, Bundles: m.authority, Hasher: identity.NewPasswords(), Witness: m.watcher, AuditKey: m.authority.AuditKey(), Issuer: exchange{m.authority, m},
+		Sealer: m.authority, Bundles: m.authority, Hasher: identity.NewPasswords(), Witness: m.watcher, AuditKey: m.authority.AuditKey(), Issuer: exchange{m.authority, m}, Anchor: auditHead{m.node},
 	})
 	if err != nil {
 		return nil, err

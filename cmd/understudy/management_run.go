@@ -29,6 +29,11 @@ func (m *managementServer) run(ctx context.Context) error {
 			m.log.Warn("the database does not answer; what other management servers write is not heard until it does", "error", err)
 		})
 	})
+	g.Go(func() error {
+		return m.service.KeepHead(ctx, func(err error) {
+			m.log.Warn("the end of the event log could not be kept outside of the database; it is tried again", "error", err)
+		})
+	})
 	g.Go(func() error { return m.runOutward(ctx) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {

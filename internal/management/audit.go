@@ -13,7 +13,8 @@ import (
 
 // chain is the key under which each event is bound to the one before it: who can write
 // to the database and not read the key cannot change or remove an event without a trace.
-// What is cut off at the end, together with the log's own row, leaves none.
+// What is cut off at the end, together with the log's own row, is missed by who has kept the
+// end elsewhere (anchor.go).
 type chain []byte
 
 // next is the hash of an event that follows one of the hash before. It is of the event's
@@ -109,7 +110,7 @@ const maxFaults = 100 // that one audit tells of
 
 // VerifyAudit looks through the whole log, from the newest event back to the oldest.
 func (m *Management) VerifyAudit(ctx context.Context) (understudy.Audit, error) {
-	v := verification{chain: m.chain, audit: understudy.Audit{Faults: []understudy.AuditFault{}}}
+	v := verification{chain: m.chain, anchor: m.anchor, audit: understudy.Audit{Faults: []understudy.AuditFault{}}}
 	for more := true; more; {
 		err := m.store.View(ctx, func(r Reader) error { // in lots, so that nobody waits for an audit
 			lot, err := r.Events(understudy.EventQuery{Before: v.audit.First, Limit: maxEvents})
@@ -133,10 +134,11 @@ func (m *Management) VerifyAudit(ctx context.Context) (understudy.Audit, error) 
 
 // verification is what an audit has found so far.
 type verification struct {
-	chain chain
-	audit understudy.Audit
-	begun bool
-	next  understudy.Event // the oldest that was looked at, whose predecessor comes next
+	chain  chain
+	anchor anchor
+	audit  understudy.Audit
+	begun  bool
+	next   understudy.Event // the oldest that was looked at, whose predecessor comes next
 }
 
 // begin compares the newest event with what the log's row says of it.
@@ -158,7 +160,18 @@ func (v *verification) begin(r Reader, lot []understudy.Event) error {
 	if newest.Seq != site.Seq || newest.Hash != log.Head {
 		v.fault(site.Seq, "the log says that its newest event is %d, and what is found at its end is event %d, or another one of that number", site.Seq, newest.Seq)
 	}
-	return nil
+	if v.anchor == nil {
+		return nil
+	}
+	known, err := headOf(v.anchor)
+	if err != nil {
+		return err
+	}
+	missing, err := known.missing(r, newest.Seq)
+	if v.audit.Known = known.seq; missing != "" {
+		v.fault(known.seq, "%s", missing)
+	}
+	return err
 }
 
 // look takes a lot of events, older than those before. Of the first of all only a first

@@ -53,6 +53,8 @@ type Options struct {
 	AuditKey []byte
 	// Issuer exchanges the CA of the installation; nil exchanges none.
 	Issuer issuer
+	// Anchor keeps the end of the log outside of the store; nil keeps it nowhere.
+	Anchor anchor
 	// Clock tells the time of all that is written and judged; nil is the system's.
 	Clock func() time.Time
 }
@@ -73,6 +75,7 @@ type Management struct {
 	hasher   Hasher
 	witness  witness
 	issuer   issuer
+	anchor   anchor
 	keep     uint64 // events
 	chain    chain
 	clock    func() time.Time
@@ -94,7 +97,7 @@ var _ understudy.ManagementService = (*Management)(nil)
 // New returns the authority over what is in store, which may be empty.
 func New(ctx context.Context, store Store, o Options) (*Management, error) {
 	m := &Management{
-		store: store, sealer: o.Sealer, hasher: o.Hasher, witness: o.Witness, issuer: o.Issuer, keep: cmp.Or(o.KeepEvents, defaultKeepEvents), chain: chain(o.AuditKey),
+		store: store, sealer: o.Sealer, hasher: o.Hasher, witness: o.Witness, issuer: o.Issuer, anchor: o.Anchor, keep: cmp.Or(o.KeepEvents, defaultKeepEvents), chain: chain(o.AuditKey),
 		clock: o.Clock, attempts: newAttempts(), refusals: newRecentRefusals(),
 		seals: o.Bundles, bundles: bundles{made: map[bundleOf]madeBundle{}},
 		reports: newRateLimit(reportsEvery, reportBurst), triggers: newRateLimit(triggersEvery, triggerBurst),
