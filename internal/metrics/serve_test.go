@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -112,7 +111,11 @@ func TestOthersShowTheToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: node.ClientTLS("").RootCAs, MinVersion: tls.VersionTLS13}}
+	trusting, err := identity.UserTLS([]byte(node.Trust().CA))
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{TLSClientConfig: trusting}
 	defer transport.CloseIdleConnections()
 	client, secure := &http.Client{Transport: transport}, "https://127.0.0.1:"+port
 	for shown, want := range map[string]int{token: 200, "": 401, "a token of enough character": 401, token + "s": 401} {
