@@ -59,8 +59,6 @@ var canaries = []canary{
 		{watch, "if ok && s.own.Writable && s.neglected(w, camera, p) {", "if ok && camera == \"\" {"}}},
 	{"cameras that are not recorded are ignored", "a reachable camera is recorded", []edit{
 		{watch, "if ok && s.own.Writable && s.neglected(w, camera, p) {", "if ok && camera == \"\" {"}}},
-	{"claim while cut off", "no takeover by a server that was cut off", []edit{
-		{takeover, "(s.untold() || s.at-s.toldSince < hearAgain)", "s.at < 0"}}},
 	{"the rank's delay is ignored", "those that come first are left the time", []edit{
 		{takeover, "wait := time.Duration(duty.rank) * s.rankDelay", "wait := time.Duration(0)"}}},
 	{"in a planned stop the second does not wait for the first", "those that come first are left the time", []edit{
@@ -164,7 +162,8 @@ var canaries = []canary{
 	{"a maintenance does not end by its own time", "an order ends by its own time", []edit{
 		{handover, "case !kept.Until.IsZero() && !kept.Stands(now):", "case now.IsZero():"}}},
 	{"an order that is over stands while a claim is decided", "no takeover from a healthy server", []edit{
-		{leases, "if err := tx.tend(); err != nil {", "if err := error(nil); err != nil {"}}},
+		{leases, "if err := tx.tend(); err != nil {", "if err := error(nil); err != nil {"},
+		{leases, "case wanted.Ordered && lease.Holder == c.Home && !handedTo(site, c, now):", "case now.IsZero():"}}},
 	{"acknowledge before sync", "nothing is deleted that home does not hold", []edit{
 		{mergeTake, "if err := in.Seal(ctx); err != nil {", "if err := in.Seal(ctx); err != nil && o.Size < 0 {"},
 		{mergeTake, "if ok && size == o.Size && sum == o.SHA256 && same {", "if _ = sum; size >= 0 && same {"}}},
