@@ -1,6 +1,7 @@
 package understudy
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -91,6 +92,48 @@ type User struct {
 // Grants returns all that the user was granted.
 func (u User) Grants() []Grant {
 	return append([]Grant{{Role: u.Role, Cameras: u.Cameras, CameraGroups: u.CameraGroups}}, u.Also...)
+}
+
+// Ordinary returns u as it is stored, its lists in their order and each entry once:
+// two that mean the same are the same.
+func (u User) Ordinary() User {
+	first := Grant{Cameras: u.Cameras, CameraGroups: u.CameraGroups}.ordinary()
+	u.Cameras, u.CameraGroups, u.Also = append([]CameraID{}, first.Cameras...), first.CameraGroups, slices.Clone(u.Also)
+	for i, g := range u.Also {
+		u.Also[i] = g.ordinary()
+	}
+	return u
+}
+
+func (g Grant) ordinary() Grant {
+	g.Cameras, g.CameraGroups = ordered(g.Cameras), ordered(g.CameraGroups)
+	return g
+}
+
+// Ordinary returns g as it is stored, its cameras in their order and each once.
+func (g CameraGroup) Ordinary() CameraGroup {
+	g.Name, g.Cameras = cmp.Or(g.Name, string(g.ID)), append([]CameraID{}, ordered(g.Cameras)...)
+	return g
+}
+
+// Ordinary returns r as it is stored, its actions in the order of Actions, each once,
+// and without ActionStatus, which every role has.
+func (r SiteRole) Ordinary() SiteRole {
+	rank := func(a Action) int { return slices.Index(Actions(), a) }
+	r.Actions = slices.DeleteFunc(slices.Clone(r.Actions), func(a Action) bool { return a == ActionStatus })
+	slices.SortFunc(r.Actions, func(a, b Action) int { return cmp.Or(rank(a)-rank(b), strings.Compare(string(a), string(b))) })
+	r.Actions = slices.Compact(r.Actions)
+	return r
+}
+
+// ordered returns a list in its order, each entry once; nil for an empty one.
+func ordered[T ~string](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // RightsService keeps the roles of a site's own and the groups of cameras that

@@ -28,9 +28,9 @@ func verifyExport(ctx context.Context, w io.Writer, site *client.Client, path st
 	if err != nil {
 		return understudy.Errorf(understudy.CodeInvalid, "%s is not a file of `understudy audit export`: %w", path, err)
 	}
-	oldest, last, compared, differ := uint64(0), uint64(0), 0, 0
-	for after := first - 1; ; {
-		events, err := site.Events(ctx, understudy.EventQuery{After: after, Limit: 1000})
+	oldest, last, compared, differ := uint64(0), first-1, 0, 0
+	for {
+		events, err := site.Events(ctx, understudy.EventQuery{After: last, Limit: 1000})
 		if err != nil {
 			return err
 		}
@@ -53,19 +53,17 @@ func verifyExport(ctx context.Context, w io.Writer, site *client.Client, path st
 			compared++
 		}
 		last = events[len(events)-1].Seq
-		after = last
 	}
-	missing, forgotten := 0, 0
+	forgotten := 0
 	for seq := range hashes {
 		if seq < oldest {
 			forgotten++
-			continue
 		}
-		missing++
 	}
+	missing := len(hashes) - forgotten
 	fmt.Fprintf(w, "%d events of %s are in the log as they are there; %d are older than the log\n", compared, path, forgotten)
 	if missing+differ > 0 {
-		return understudy.Errorf(understudy.CodeConflict, "%d events of %s are missing in the log, which ends with event %d, and %d are other ones", missing, path, last, differ)
+		return understudy.Errorf(understudy.CodeConflict, "%d events of %s are missing in the log, and %d are other ones", missing, path, differ)
 	}
 	return nil
 }

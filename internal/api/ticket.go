@@ -70,9 +70,7 @@ func (t *Tickets) identity(r *http.Request, ticket kerberos.Ticket) (understudy.
 	case r.TLS == nil:
 		identity = identity.Without(func(a understudy.Action) bool { return a != understudy.ActionStatus })
 	case t.PlainHTTP:
-		identity = identity.Without(func(a understudy.Action) bool {
-			return a == understudy.ActionAdminister || a == understudy.ActionConfigure
-		})
+		identity = identity.Without(understudy.Action.Changing)
 	}
 	return identity, nil
 }

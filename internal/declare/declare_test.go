@@ -149,7 +149,7 @@ func TestRights(t *testing.T) {
 	text := `
 cameras: [{id: lobby, home: rec1, url: 'rtsp://10.0.0.8/1'}, {id: gate, home: rec1, url: 'rtsp://10.0.0.9/1'}]
 camera_groups: [{id: doors, cameras: [lobby, gate]}]
-roles: [{name: guard, actions: [playback, live]}]
+roles: [{name: guard, actions: [playback, status, live]}]
 users:
   - {name: bob, role: viewer, cameras: ["*"], also: [{role: guard, camera_groups: [doors]}]}
 `

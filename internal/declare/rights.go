@@ -1,7 +1,6 @@
 package declare
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -12,19 +11,15 @@ import (
 func rightsSteps(now Now, d Document) (Plan, error) {
 	var plan Plan
 	for _, g := range d.CameraGroups {
-		g.Name, g.Cameras = cmp.Or(g.Name, string(g.ID)), ordinary(g.Cameras)
 		before, exists := now.CameraGroup(g.ID)
-		before.Cameras = ordinary(before.Cameras)
-		plan = append(plan, step("camera group", string(g.ID), exists, before, g, func(ctx context.Context, s Service) error {
+		plan = append(plan, step("camera group", string(g.ID), exists, before.Ordinary(), g.Ordinary(), func(ctx context.Context, s Service) error {
 			_, err := s.PutCameraGroup(ctx, g)
 			return err
 		})...)
 	}
 	for _, r := range d.Roles {
-		r.Actions = ordinary(r.Actions)
 		before, exists := now.Role(r.Name)
-		before.Actions = ordinary(before.Actions)
-		plan = append(plan, step("role", string(r.Name), exists, before, r, func(ctx context.Context, s Service) error {
+		plan = append(plan, step("role", string(r.Name), exists, before.Ordinary(), r.Ordinary(), func(ctx context.Context, s Service) error {
 			_, err := s.PutRole(ctx, r)
 			return err
 		})...)
@@ -34,8 +29,7 @@ func rightsSteps(now Now, d Document) (Plan, error) {
 		if n < 0 {
 			return nil, understudy.Errorf(understudy.CodeInvalid, "there is no user %.80q yet, and a file gives nobody a password; run `understudy user add %s`, then apply again, which sets the roles", u.Name, u.Name)
 		}
-		u = ordinaryUser(u)
-		plan = append(plan, step("user", u.Name, true, ordinaryUser(now.Users[n]), u, func(ctx context.Context, s Service) error {
+		plan = append(plan, step("user", u.Name, true, listed(now.Users[n]), listed(u), func(ctx context.Context, s Service) error {
 			_, err := s.PutUser(ctx, u, nil) // who keeps the password
 			return err
 		})...)
@@ -43,18 +37,10 @@ func rightsSteps(now Now, d Document) (Plan, error) {
 	return plan, nil
 }
 
-// ordinary is a list in its order, each once, so that two that mean the same are the same.
-func ordinary[T ~string](list []T) []T {
-	list = append([]T{}, list...)
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
-func ordinaryUser(u understudy.User) understudy.User {
-	u.Cameras, u.CameraGroups, u.Also = ordinary(u.Cameras), ordinary(u.CameraGroups), append([]understudy.Grant{}, u.Also...)
-	for i, g := range u.Also {
-		u.Also[i].Cameras, u.Also[i].CameraGroups = ordinary(g.Cameras), ordinary(g.CameraGroups)
-	}
+// listed is a user with no list left out, so that a plan shows an empty one as such.
+func listed(u understudy.User) understudy.User {
+	u = u.Ordinary()
+	u.CameraGroups, u.Also = append([]understudy.CameraGroupID{}, u.CameraGroups...), append([]understudy.Grant{}, u.Also...)
 	return u
 }
 

@@ -50,7 +50,7 @@ func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (underst
 	case ttl <= 0 || ttl > MaxTokenAge:
 		return understudy.MediaToken{}, understudy.Errorf(understudy.CodeInvalid, "a media token lives up to %s, and %s was asked for", MaxTokenAge, ttl)
 	}
-	i = i.Without(changing)
+	i = i.Without(understudy.Action.Changing)
 	now := time.Now()
 	expires := now.Add(ttl).Truncate(time.Second)
 	text, err := a.signClaims(claims{
@@ -143,13 +143,9 @@ func (t trusted) verifyToken(text string, now, judged time.Time) (understudy.Ide
 		return refuse("the media token was made %s from now: set the clocks of this server and of the management server right",
 			c.IssuedAt.Sub(now).Round(time.Second))
 	}
-	i := understudy.Identity{User: c.Subject, Actions: c.Actions, Cameras: c.Cameras, Also: c.Also}.Without(changing)
+	i := understudy.Identity{User: c.Subject, Actions: c.Actions, Cameras: c.Cameras, Also: c.Also}.Without(understudy.Action.Changing)
 	if c.Rights < rightsKnown {
 		i = i.Hearing()
 	}
 	return i, nil
-}
-
-func changing(a understudy.Action) bool {
-	return a == understudy.ActionAdminister || a == understudy.ActionConfigure
 }

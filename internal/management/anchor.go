@@ -29,6 +29,16 @@ func headOf(a anchor) (h head, err error) {
 	return h, err
 }
 
+// headIn is what the log's own row says.
+func headIn(r Reader) (head, error) {
+	log, err := r.Log()
+	if err != nil {
+		return head{}, err
+	}
+	site, err := r.Site()
+	return head{site.Seq, log.Head}, err
+}
+
 // KeepHead keeps the log's head outside of the database every few seconds, until ctx ends. One
 // that the log does not have any more stays, so that it is told of until an operator puts it away.
 func (m *Management) KeepHead(ctx context.Context, complain func(error)) error {
@@ -68,16 +78,9 @@ func (m *Management) keepHead(ctx context.Context) (missing string, err error) {
 	}
 	var now head
 	err = m.store.View(ctx, func(r Reader) error {
-		log, err := r.Log()
-		if err != nil {
-			return err
+		if now, err = headIn(r); err == nil {
+			missing, err = known.missing(r, now.seq)
 		}
-		site, err := r.Site()
-		if err != nil {
-			return err
-		}
-		now = head{site.Seq, log.Head}
-		missing, err = known.missing(r, site.Seq)
 		return err
 	})
 	if err != nil || missing != "" || now == known {

@@ -144,11 +144,7 @@ type verification struct {
 // begin compares the newest event with what the log's row says of it.
 func (v *verification) begin(r Reader, lot []understudy.Event) error {
 	v.begun = true
-	log, err := r.Log()
-	if err != nil {
-		return err
-	}
-	site, err := r.Site()
+	end, err := headIn(r)
 	if err != nil {
 		return err
 	}
@@ -157,8 +153,8 @@ func (v *verification) begin(r Reader, lot []understudy.Event) error {
 		newest = lot[len(lot)-1]
 	}
 	v.audit.Last = newest.Seq
-	if newest.Seq != site.Seq || newest.Hash != log.Head {
-		v.fault(site.Seq, "the log says that its newest event is %d, and what is found at its end is event %d, or another one of that number", site.Seq, newest.Seq)
+	if (head{newest.Seq, newest.Hash}) != end {
+		v.fault(end.seq, "the log says that its newest event is %d, and what is found at its end is event %d, or another one of that number", end.seq, newest.Seq)
 	}
 	if v.anchor == nil {
 		return nil

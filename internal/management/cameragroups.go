@@ -17,9 +17,7 @@ func (m *Management) CameraGroups(ctx context.Context) ([]understudy.CameraGroup
 // PutCameraGroup creates or replaces. Its cameras must exist; whoever has a right on
 // the group has it on these from now on.
 func (m *Management) PutCameraGroup(ctx context.Context, g understudy.CameraGroup) (understudy.CameraGroup, error) {
-	if g.Name == "" {
-		g.Name = string(g.ID)
-	}
+	g = g.Ordinary()
 	if err := understudy.ValidateID("camera group", g.ID); err != nil {
 		return g, err
 	}
@@ -29,7 +27,6 @@ func (m *Management) PutCameraGroup(ctx context.Context, g understudy.CameraGrou
 	if len(g.Cameras) > maxClaimCameras {
 		return g, understudy.Errorf(understudy.CodeInvalid, "camera group %s may have %d cameras, and has %d", g.ID, maxClaimCameras, len(g.Cameras))
 	}
-	g.Cameras = sorted(g.Cameras)
 	return g, m.update(ctx, func(tx *change) error {
 		for _, camera := range g.Cameras {
 			if _, ok := tx.site.Camera(camera); !ok {
@@ -90,13 +87,6 @@ func (tx *change) leaveGroups(id understudy.CameraID) []understudy.Change {
 		}
 	}
 	return changes
-}
-
-// sorted returns a list in order, each once; never nil.
-func sorted[T ~string](list []T) []T {
-	list = append([]T{}, list...)
-	slices.Sort(list)
-	return slices.Compact(list)
 }
 
 // without returns a list without one.

@@ -26,9 +26,7 @@ func (m *Management) PutRole(ctx context.Context, r understudy.SiteRole) (unders
 	if err := validateRole(r); err != nil {
 		return r, err
 	}
-	r.Actions = slices.DeleteFunc(understudy.Actions(), func(a understudy.Action) bool {
-		return !slices.Contains(r.Actions, a) || a == understudy.ActionStatus // which every role has
-	})
+	r = r.Ordinary()
 	r.BuiltIn = false
 	return r, m.update(ctx, func(tx *change) error {
 		before, exists := tx.site.Role(r.Name)

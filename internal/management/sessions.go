@@ -279,9 +279,7 @@ func rights(r Reader, t Token) (i understudy.Identity, ok bool, err error) {
 	site, err := r.Site()
 	i = site.Identity(t.User, grants)
 	if t.Visitor != nil { // what was taken when the session began stays taken
-		i = i.Without(func(a understudy.Action) bool {
-			return (a == understudy.ActionAdminister || a == understudy.ActionConfigure) && t.Visitor.May(a, "") != nil
-		})
+		i = i.Without(func(a understudy.Action) bool { return a.Changing() && t.Visitor.May(a, "") != nil })
 	}
 	return i, true, err
 }

@@ -44,10 +44,7 @@ func (m *Management) PutUser(ctx context.Context, u understudy.User, password *u
 	if err != nil {
 		return u, err
 	}
-	u.Cameras, u.CameraGroups, u.Also = sorted(u.Cameras), sortedOrNil(u.CameraGroups), slices.Clone(u.Also)
-	for i, g := range u.Also {
-		u.Also[i].Cameras, u.Also[i].CameraGroups = sortedOrNil(g.Cameras), sortedOrNil(g.CameraGroups)
-	}
+	u = u.Ordinary()
 	return u, m.update(ctx, func(tx *change) error { return tx.putUser(&u, hash) })
 }
 
@@ -82,14 +79,6 @@ func (tx *change) known(user string, g understudy.Grant) error {
 		}
 	}
 	return nil
-}
-
-// sortedOrNil is sorted for a list that is left out where it is empty.
-func sortedOrNil[T ~string](list []T) []T {
-	if len(list) == 0 {
-		return nil
-	}
-	return sorted(list)
 }
 
 // hash returns what is stored of a password, nothing for none.
