@@ -35,6 +35,8 @@ type Hasher interface {
 	Hash(ctx context.Context, password understudy.Secret) (string, error)
 	// Verify with an empty hash takes as long as with a wrong password, and is false.
 	Verify(ctx context.Context, hash string, password understudy.Secret) (bool, error)
+	// Current reports whether Hash would make one that costs as much.
+	Current(hash string) bool
 }
 
 // Options are the parts that New needs besides a store.

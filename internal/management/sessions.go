@@ -55,6 +55,9 @@ func (m *Management) SignInWithCode(ctx context.Context, name string, password, 
 	if err != nil {
 		return understudy.Session{}, err
 	}
+	if err := m.renewHash(ctx, &proof.account, password); err != nil {
+		return understudy.Session{}, err
+	}
 	session, err := m.beginSession(ctx, proof)
 	if errors.Is(err, errWrongSignIn) {
 		return session, m.refuseSignIn(ctx, name, understudy.Asker(ctx).Address)
@@ -98,6 +101,27 @@ func (m *Management) prove(ctx context.Context, name string, password understudy
 		return proof{}, m.refuseSignIn(ctx, p.account.User.Name, address)
 	}
 	return p, nil
+}
+
+// renewHash hashes a password anew, which was just proven, where its hash is of
+// another cost than new ones: how long a wrong password takes would tell who has
+// not signed in since the cost was changed.
+func (m *Management) renewHash(ctx context.Context, a *Account, password understudy.Secret) error {
+	if m.hasher.Current(a.Hash) {
+		return nil
+	}
+	hash, err := m.hasher.Hash(ctx, password)
+	if err != nil {
+		return unavailable("the password could not be hashed", err)
+	}
+	return m.update(ctx, func(tx *change) error {
+		now, ok, err := tx.Account(a.User.Name)
+		if err != nil || !ok || now.Hash != a.Hash { // changed meanwhile, which the sign-in finds out
+			return err
+		}
+		now.Hash, a.Hash = hash, hash
+		return tx.PutAccount(now)
+	})
 }
 
 // refuseSignIn writes down the failure. A name that does not exist is not
