@@ -16,7 +16,7 @@ type Site struct {
 	RecordingServers []RecordingServer `json:"recording_servers"`
 	FailoverServers  []FailoverServer  `json:"failover_servers"`
 	Groups           []FailoverGroup   `json:"groups"`
-	Leases           []Lease           `json:"leases"`
+	Leases           Leases            `json:"leases"`
 	Locks            []Lock            `json:"locks,omitempty"`
 	Moved            []MovedCamera     `json:"moved,omitempty"`
 	Revoked          []Revocation      `json:"revoked,omitempty"`
@@ -48,7 +48,8 @@ func (s Site) Apply(e Event) Site {
 		case c.Group != nil:
 			put(&s.Groups, &own.groups, *c.Group, groupID)
 		case c.Lease != nil:
-			put(&s.Leases, &own.leases, *c.Lease, leaseCamera)
+			lease := *c.Lease
+			put(&s.Leases, &own.leases, &lease, leaseCamera)
 		case c.GoneCamera != "":
 			remove(&s.Cameras, &own.cameras, c.GoneCamera, cameraID)
 			remove(&s.Leases, &own.leases, c.GoneCamera, leaseCamera)
@@ -87,7 +88,12 @@ type copied struct{ cameras, recordingServers, failoverServers, groups, leases, 
 func (s Site) Camera(id CameraID) (Camera, bool) { return find(s.Cameras, id, cameraID) }
 
 // Lease returns the lease of a camera.
-func (s Site) Lease(id CameraID) (Lease, bool) { return find(s.Leases, id, leaseCamera) }
+func (s Site) Lease(id CameraID) (Lease, bool) {
+	if l, ok := find(s.Leases, id, leaseCamera); ok {
+		return *l, true
+	}
+	return Lease{}, false
+}
 
 // RecordingServer returns the recording server of that id.
 func (s Site) RecordingServer(id ServerID) (RecordingServer, bool) {
@@ -204,7 +210,7 @@ func (s Site) Standby(camera Camera, server ServerID) (kind Standby, rank int, o
 // and locks) that visible accepts.
 func (s Site) Only(visible func(CameraID) bool) Site {
 	s.Cameras = slices.DeleteFunc(slices.Clone(s.Cameras), func(c Camera) bool { return !visible(c.ID) })
-	s.Leases = slices.DeleteFunc(slices.Clone(s.Leases), func(l Lease) bool { return !visible(l.Camera) })
+	s.Leases = slices.DeleteFunc(slices.Clone(s.Leases), func(l *Lease) bool { return !visible(l.Camera) })
 	s.Locks = slices.DeleteFunc(slices.Clone(s.Locks), func(l Lock) bool { return !visible(l.Camera) })
 	s.Moved = slices.DeleteFunc(slices.Clone(s.Moved), func(m MovedCamera) bool { return !visible(m.Camera) })
 	return s
@@ -226,7 +232,7 @@ func cameraID(c *Camera) CameraID                   { return c.ID }
 func recordingServerID(r *RecordingServer) ServerID { return r.ID }
 func failoverServerID(f *FailoverServer) ServerID   { return f.ID }
 func groupID(g *FailoverGroup) GroupID              { return g.ID }
-func leaseCamera(l *Lease) CameraID                 { return l.Camera }
+func leaseCamera(l **Lease) CameraID                { return (*l).Camera }
 func lockID(l *Lock) string                         { return l.ID }
 func movedCamera(m *MovedCamera) CameraID           { return m.Camera }
 func revokedServer(r *Revocation) ServerID          { return r.Server }
@@ -246,7 +252,7 @@ func find[T any, K ~string](list []T, id K, key func(*T) K) (T, bool) {
 	return none, false
 }
 
-func put[T any, K ~string](list *[]T, own *bool, t T, key func(*T) K) {
+func put[L ~[]T, T any, K ~string](list *L, own *bool, t T, key func(*T) K) {
 	i, ok := search(*list, key(&t), key)
 	detach(list, own)
 	if ok {
@@ -256,7 +262,7 @@ func put[T any, K ~string](list *[]T, own *bool, t T, key func(*T) K) {
 	*list = slices.Insert(*list, i, t)
 }
 
-func remove[T any, K ~string](list *[]T, own *bool, id K, key func(*T) K) {
+func remove[L ~[]T, T any, K ~string](list *L, own *bool, id K, key func(*T) K) {
 	i, ok := search(*list, id, key)
 	if !ok {
 		return
@@ -265,7 +271,7 @@ func remove[T any, K ~string](list *[]T, own *bool, id K, key func(*T) K) {
 	*list = slices.Delete(*list, i, i+1)
 }
 
-func detach[T any](list *[]T, own *bool) {
+func detach[L ~[]T, T any](list *L, own *bool) {
 	if !*own {
 		*list, *own = slices.Clone(*list), true
 	}

@@ -58,7 +58,7 @@ func TestSiteApplyLeavesTheOldValueAlone(t *testing.T) {
 func TestSiteOnlyHidesCamerasAndTheirLeases(t *testing.T) {
 	site := us.Site{
 		Cameras: []us.Camera{{ID: "a"}, {ID: "b"}},
-		Leases:  []us.Lease{{Camera: "a"}, {Camera: "b"}},
+		Leases:  us.Leases{{Camera: "a"}, {Camera: "b"}},
 		Moved:   []us.MovedCamera{{Camera: "a", From: []us.ServerID{"rec1"}}, {Camera: "b", From: []us.ServerID{"rec2"}}},
 	}
 	seen := site.Only(func(id us.CameraID) bool { return id == "b" })

@@ -109,7 +109,7 @@ func siteOf(addresses map[understudy.ServerID]string, lease understudy.ServerID,
 	site := understudy.Site{
 		Seq:     epoch,
 		Cameras: []understudy.Camera{{ID: "lobby", Home: "rec-1"}},
-		Leases:  []understudy.Lease{{Camera: "lobby", Holder: lease, Epoch: epoch}},
+		Leases:  understudy.Leases{{Camera: "lobby", Holder: lease, Epoch: epoch}},
 	}
 	for _, id := range slices.Sorted(func(yield func(understudy.ServerID) bool) {
 		for id := range addresses {

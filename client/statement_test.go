@@ -258,7 +258,7 @@ func TestBetter(t *testing.T) {
 	} {
 		c := newMember(t, siteOf(map[understudy.ServerID]string{"rec-1": "10.0.0.1:7563", "fo-1": "10.0.0.2:7563"}, "rec-1", 1))
 		site, _ := c.Current()
-		v := &view{client: c, camera: "lobby", site: site, lease: site.Leases[0], shown: now, words: newWords()}
+		v := &view{client: c, camera: "lobby", site: site, lease: *site.Leases[0], shown: now, words: newWords()}
 		if test.heard {
 			c.hear()
 		}

@@ -22,7 +22,7 @@ func TestUncovered(t *testing.T) {
 			Cameras:          []understudy.Camera{{ID: "a", Home: "rec1"}, {ID: "b", Home: "rec2"}},
 			RecordingServers: []understudy.RecordingServer{{ID: "rec1", HotStandby: "fo1"}, {ID: "rec2"}},
 			FailoverServers:  []understudy.FailoverServer{{ID: "fo1"}},
-			Leases:           []understudy.Lease{{Camera: "a", Holder: "rec1", Epoch: 1}, {Camera: "b", Holder: "rec2", Epoch: 1}},
+			Leases:           understudy.Leases{{Camera: "a", Holder: "rec1", Epoch: 1}, {Camera: "b", Holder: "rec2", Epoch: 1}},
 		}}
 		for _, id := range []understudy.ServerID{"fo1", "rec1", "rec2"} {
 			w.status = append(w.status, understudy.ServerStatus{Server: id, Reachable: true, State: &understudy.State{Storage: understudy.StorageState{Writable: true}}})

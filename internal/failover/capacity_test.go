@@ -133,7 +133,7 @@ func newShortWorld(t *rapid.T) *shortWorld {
 			w.rates[camera.ID] = int64(rapid.IntRange(1, 9).Draw(t, "rate")) * 1e6
 			w.homes[home] = append(w.homes[home], camera)
 			site.Cameras = append(site.Cameras, camera)
-			site.Leases = append(site.Leases, understudy.Lease{Camera: camera.ID, Holder: home, Epoch: 1})
+			site.Leases = append(site.Leases, &understudy.Lease{Camera: camera.ID, Holder: home, Epoch: 1})
 			d.Cameras = append(d.Cameras, understudy.StandbyCamera{Standby: standby,
 				AssignedCamera: understudy.AssignedCamera{Camera: camera, Epoch: 1, Record: camera.Failover != understudy.SupportLive}})
 		}

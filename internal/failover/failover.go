@@ -400,8 +400,8 @@ func (s *State) observe(o Observation) {
 func (s *State) observeSite(site understudy.Site) {
 	s.site = site
 	for _, l := range site.Leases {
-		s.noticeLife(l)
-		s.learn(l)
+		s.noticeLife(*l)
+		s.learn(*l)
 	}
 	for camera := range s.leases {
 		if _, exists := site.Camera(camera); !exists {

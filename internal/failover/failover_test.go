@@ -313,7 +313,7 @@ func (s *story) observeLeases(args []string) {
 			s.t.Fatal(err)
 		}
 		s.site.Cameras = append(s.site.Cameras, understudy.Camera{ID: understudy.CameraID(camera)})
-		s.site.Leases = append(s.site.Leases, understudy.Lease{Camera: understudy.CameraID(camera), Holder: understudy.ServerID(holder), Epoch: epoch})
+		s.site.Leases = append(s.site.Leases, &understudy.Lease{Camera: understudy.CameraID(camera), Holder: understudy.ServerID(holder), Epoch: epoch})
 	}
 	site := s.site
 	s.step(Observation{Site: &site})

@@ -44,7 +44,7 @@ func flightState(t *testing.T, hot, cold []understudy.Camera, capacity understud
 			}
 			d.Cameras = append(d.Cameras, standby)
 			site.Cameras = append(site.Cameras, c)
-			site.Leases = append(site.Leases, understudy.Lease{Camera: c.ID, Holder: home, Epoch: 1})
+			site.Leases = append(site.Leases, &understudy.Lease{Camera: c.ID, Holder: home, Epoch: 1})
 		}
 		site.RecordingServers = append(site.RecordingServers, server)
 		duties = append(duties, d)

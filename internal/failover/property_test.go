@@ -43,7 +43,7 @@ func newWorld(t *rapid.T) *world {
 	for _, home := range []understudy.ServerID{"rec-1", "rec-2"} {
 		for _, c := range camerasOf[home] {
 			w.site.Cameras = append(w.site.Cameras, understudy.Camera{ID: c, Home: home})
-			w.site.Leases = append(w.site.Leases, understudy.Lease{Camera: c, Holder: home, Epoch: 1})
+			w.site.Leases = append(w.site.Leases, &understudy.Lease{Camera: c, Holder: home, Epoch: 1})
 		}
 	}
 	w.own("a", "b", "c")
@@ -191,14 +191,21 @@ func (w *world) ticks(d time.Duration) {
 // moveLease lets anybody hold a camera, as the management server might have granted it.
 func (w *world) moveLease() {
 	i := rapid.IntRange(0, len(w.site.Leases)-1).Draw(w.t, "lease")
-	leases := append([]understudy.Lease(nil), w.site.Leases...)
-	leases[i].Holder = rapid.SampledFrom([]understudy.ServerID{"rec-1", "rec-2", "fo-1", "fo-2"}).Draw(w.t, "holder")
-	if leases[i].Holder != "fo-1" && leases[i].Holder != "fo-2" {
-		leases[i].Holder = w.site.Cameras[i].Home
+	lease := *w.site.Leases[i]
+	lease.Holder = rapid.SampledFrom([]understudy.ServerID{"rec-1", "rec-2", "fo-1", "fo-2"}).Draw(w.t, "holder")
+	if lease.Holder != "fo-1" && lease.Holder != "fo-2" {
+		lease.Holder = w.site.Cameras[i].Home
 	}
-	leases[i].Epoch++
-	w.site.Leases, w.site.Seq = leases, w.site.Seq+1
+	lease.Epoch++
+	w.setLease(i, lease)
+	w.site.Seq++
 	w.tellSite()
+}
+
+// setLease puts a lease in the i-th place of a list of its own: who heard the old list keeps it.
+func (w *world) setLease(i int, lease understudy.Lease) {
+	w.site.Leases = slices.Clone(w.site.Leases)
+	w.site.Leases[i] = &lease
 }
 
 func (w *world) answerClaim() {
@@ -213,8 +220,7 @@ func (w *world) answerClaim() {
 			lease.Holder, lease.Epoch = "fo-1", lease.Epoch+1
 			for i, old := range w.site.Leases {
 				if old.Camera == lease.Camera {
-					w.site.Leases = append([]understudy.Lease(nil), w.site.Leases...)
-					w.site.Leases[i] = lease
+					w.setLease(i, lease)
 				}
 			}
 			answer.Answer.Granted = append(answer.Answer.Granted, lease)

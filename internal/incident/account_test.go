@@ -116,7 +116,7 @@ func TestSettled(t *testing.T) {
 	i := Derive(l.events)[0]
 	site := understudy.Site{
 		FailoverServers: []understudy.FailoverServer{{ID: "fo1"}, {ID: "fo2"}},
-		Leases:          []understudy.Lease{{Camera: "a", Holder: "rec1", Epoch: 2}},
+		Leases:          understudy.Leases{{Camera: "a", Holder: "rec1", Epoch: 2}},
 	}
 	later := i.Back.Add(time.Second)
 	state := func(change func(*understudy.State)) []understudy.ServerStatus {

@@ -76,7 +76,7 @@ func TestAnIncidentWaitsForThoseWhoMayHoldFootage(t *testing.T) {
 			Cameras:          []understudy.Camera{{ID: "a", Home: "rec1"}},
 			RecordingServers: []understudy.RecordingServer{{ID: "rec1"}},
 			FailoverServers:  []understudy.FailoverServer{{ID: "fo1"}},
-			Leases:           []understudy.Lease{{Camera: "a", Holder: "rec1", Epoch: 2}},
+			Leases:           understudy.Leases{{Camera: "a", Holder: "rec1", Epoch: 2}},
 		}}
 		s.silent("rec1")
 		s.take("rec1", "fo1", "a")

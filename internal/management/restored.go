@@ -69,8 +69,9 @@ func (c *change) leap(seen uint64, why string) error {
 	}
 	e := understudy.Event{Kind: understudy.EventConfig, Sentence: fmt.Sprintf("%s All leases go on under epoch %d.", why, epoch+1)}
 	for _, lease := range c.site.Leases {
-		lease.Epoch, lease.Since = epoch+1, c.now
-		e.Changes = append(e.Changes, understudy.Change{Lease: &lease})
+		now := *lease
+		now.Epoch, now.Since = epoch+1, c.now
+		e.Changes = append(e.Changes, understudy.Change{Lease: &now})
 	}
 	return c.record(e)
 }

@@ -60,7 +60,7 @@ func siteOf() understudy.Site {
 	return understudy.Site{
 		Seq:     42,
 		Cameras: []understudy.Camera{{ID: "door", Home: "rec1"}, {ID: "lobby", Home: "rec1"}, {ID: "yard", Home: "rec1"}},
-		Leases: []understudy.Lease{{Camera: "door", Holder: "rec1", Epoch: 1}, {Camera: "lobby", Holder: "fo1", Epoch: 7, Since: time.Unix(1_800_000_000, 0)},
+		Leases: understudy.Leases{{Camera: "door", Holder: "rec1", Epoch: 1}, {Camera: "lobby", Holder: "fo1", Epoch: 7, Since: time.Unix(1_800_000_000, 0)},
 			{Camera: "yard", Holder: "rec1", Epoch: 1}},
 		RecordingServers: []understudy.RecordingServer{{ID: "rec1"}},
 		FailoverServers:  []understudy.FailoverServer{{ID: "fo1"}},

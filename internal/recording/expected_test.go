@@ -35,7 +35,7 @@ func TestCamerasAreExpectedOfADoubtedHolder(t *testing.T) {
 		}
 	}
 	lease := func(holder understudy.ServerID, epoch uint64) {
-		r.SetSite(understudy.Site{Seq: 1, Cameras: []understudy.Camera{a.Cameras[0].Camera}, Leases: []understudy.Lease{{Camera: "lobby", Holder: holder, Epoch: epoch}}})
+		r.SetSite(understudy.Site{Seq: 1, Cameras: []understudy.Camera{a.Cameras[0].Camera}, Leases: understudy.Leases{{Camera: "lobby", Holder: holder, Epoch: epoch}}})
 	}
 	expect("nothing is known", false, false)
 	lease("rec-1", 1)

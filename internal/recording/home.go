@@ -488,15 +488,10 @@ func (h *Home) ask(ctx context.Context, c understudy.Claim, ordered bool) outcom
 func (h *Home) learn(leases []understudy.Lease) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.site.Leases = slices.Clone(h.site.Leases)
+	h.site.Leases = h.site.Leases.Learn(understudy.LeasesOf(leases))
 	a := h.config.Server.Assignment()
 	a.Cameras = slices.Clone(a.Cameras)
 	for _, l := range leases {
-		for i, old := range h.site.Leases {
-			if old.Camera == l.Camera && old.Epoch < l.Epoch {
-				h.site.Leases[i] = l
-			}
-		}
 		for i, c := range a.Cameras {
 			if c.Camera.ID == l.Camera && c.Epoch < l.Epoch {
 				a.Cameras[i].Epoch = l.Epoch

@@ -246,7 +246,7 @@ func TestRedirects(t *testing.T) {
 		r.SetSite(understudy.Site{Seq: 1, Cameras: []understudy.Camera{a.Cameras[0].Camera},
 			RecordingServers: []understudy.RecordingServer{{ID: "rec-1", Addresses: understudy.Addresses{Media: "10.0.0.1:7563"}}},
 			FailoverServers:  []understudy.FailoverServer{{ID: "fo-1", Addresses: r.addresses}},
-			Leases:           []understudy.Lease{{Camera: "lobby", Holder: holder, Epoch: epoch}}})
+			Leases:           understudy.Leases{{Camera: "lobby", Holder: holder, Epoch: epoch}}})
 	}
 	expect := func(when string, live bool, to string) {
 		t.Helper()
@@ -306,7 +306,7 @@ func TestStatements(t *testing.T) {
 	expect("another camera", "yard", 0, false)
 	r.SetSite(understudy.Site{Seq: 1, Cameras: []understudy.Camera{a.Cameras[0].Camera},
 		RecordingServers: []understudy.RecordingServer{{ID: "rec-1", Addresses: understudy.Addresses{Media: "10.0.0.1:7563"}}},
-		Leases:           []understudy.Lease{{Camera: "lobby", Holder: "rec-1", Epoch: 3}}})
+		Leases:           understudy.Leases{{Camera: "lobby", Holder: "rec-1", Epoch: 3}}})
 	expect("given back, and still recorded here", "lobby", 2, false)
 }
 

@@ -88,7 +88,7 @@ func apart(t *testing.T) (home, standby, third *running, samples []fmp4.TimedSam
 	home.record(t, 1, tracks, samples[:third1])
 	standby.record(t, 2, tracks, samples[third1:])
 	site := understudy.Site{Seq: 1, Cameras: []understudy.Camera{{ID: "lobby", Home: "rec1"}},
-		Leases:           []understudy.Lease{{Camera: "lobby", Holder: "fo1", Epoch: 2}},
+		Leases:           understudy.Leases{{Camera: "lobby", Holder: "fo1", Epoch: 2}},
 		RecordingServers: []understudy.RecordingServer{{ID: "rec1", Addresses: home.addresses}, {ID: "rec2", Addresses: third.addresses}},
 		FailoverServers:  []understudy.FailoverServer{{ID: "fo1", Addresses: standby.addresses}}}
 	for _, r := range []*running{home, standby, third} {

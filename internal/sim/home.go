@@ -107,12 +107,12 @@ func (h *home) told(site *understudy.Site, _ []understudy.ServerStatus) {
 }
 
 // learn takes in leases ahead of the service channel.
-func (h *home) learn(leases []understudy.Lease) {
+func (h *home) learn(leases understudy.Leases) {
 	if h.site == nil {
 		return
 	}
 	now := *h.site
-	now.Leases = slices.Clone(now.Leases)
+	now.Leases = now.Leases.Learn(leases)
 	for _, l := range leases {
 		c := h.s.camera(l.Camera)
 		if c.home != h {
@@ -121,11 +121,6 @@ func (h *home) learn(leases []understudy.Lease) {
 		h.highest = max(h.highest, l.Epoch)
 		if s := h.rec.sessions[c.index]; s != nil {
 			s.under(max(s.epoch, l.Epoch), false)
-		}
-		for i, old := range now.Leases {
-			if old.Camera == l.Camera && old.Epoch < l.Epoch {
-				now.Leases[i] = l
-			}
 		}
 	}
 	h.site, h.leases = &now, nil
@@ -240,7 +235,7 @@ func (h *home) claim(c understudy.Claim) {
 			for _, r := range answer.Refused {
 				leases = append(leases, r.Lease)
 			}
-			h.learn(leases)
+			h.learn(understudy.LeasesOf(leases))
 		}
 		if err != nil || len(answer.Granted) == 0 {
 			h.wait = min(max(2*h.wait, 2*time.Second), time.Minute)

@@ -46,7 +46,7 @@ func (o *oracle) prepare() {
 }
 
 // leases: an epoch has one holder, and a camera's epochs only grow.
-func (o *oracle) leases(before, after []understudy.Lease) {
+func (o *oracle) leases(before, after understudy.Leases) {
 	o.prepare()
 	if o.renewed { // an old copy is what it is; what is granted from it counts
 		o.renewed = false
@@ -57,7 +57,7 @@ func (o *oracle) leases(before, after []understudy.Lease) {
 		var old understudy.Lease
 		for _, b := range before {
 			if b.Camera == l.Camera {
-				old = b
+				old = *b
 			}
 		}
 		if old.Epoch == l.Epoch && old.Holder == l.Holder {

@@ -27,7 +27,7 @@ func (v *viewer) told(site *understudy.Site, _ []understudy.ServerStatus) {
 	}
 	for _, l := range site.Leases {
 		if old := &v.leases[v.s.camera(l.Camera).index]; l.Epoch >= old.Epoch {
-			*old = l
+			*old = *l
 		}
 	}
 }

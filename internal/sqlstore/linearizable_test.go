@@ -41,7 +41,7 @@ func (s *servers) Claim(c us.Claim) (us.ClaimAnswer, error) {
 	return s.any().Claim(context.Background(), c)
 }
 
-func (s *servers) Leases() ([]us.Lease, error) {
+func (s *servers) Leases() (us.Leases, error) {
 	site, err := s.any().Site(context.Background())
 	return site.Leases, err
 }
@@ -205,7 +205,7 @@ func (a *mortal) Claim(c us.Claim) (answer us.ClaimAnswer, err error) {
 	return answer, a.ask("Served.Claim", c, &answer)
 }
 
-func (a *mortal) Leases() (leases []us.Lease, err error) {
+func (a *mortal) Leases() (leases us.Leases, err error) {
 	return leases, a.ask("Served.Leases", 0, &leases)
 }
 
@@ -265,7 +265,7 @@ func (s *Served) Claim(c us.Claim, answer *us.ClaimAnswer) (err error) {
 }
 
 // Leases is the authority's.
-func (s *Served) Leases(_ int, leases *[]us.Lease) (err error) {
+func (s *Served) Leases(_ int, leases *us.Leases) (err error) {
 	*leases, err = s.servers.Leases()
 	return err
 }

@@ -110,7 +110,7 @@ func (c *counted) Claim(claim us.Claim) (us.ClaimAnswer, error) {
 	return answer, err
 }
 
-func (c *counted) Leases() ([]us.Lease, error) {
+func (c *counted) Leases() (us.Leases, error) {
 	leases, err := c.servers.Leases()
 	c.answered(err)
 	return leases, err
@@ -181,8 +181,8 @@ func (f *follower) judge(t *testing.T) {
 		t.Errorf("%v; the log is %s and was %s, and its event %d was told of %d", f.wrong, f.m.Stream(), f.stream, f.site.Seq, now.Seq)
 	}
 	for i, l := range now.Leases {
-		if f.site.Leases[i] != l {
-			t.Errorf("the lease is %+v, and was told as %+v", l, f.site.Leases[i])
+		if *f.site.Leases[i] != *l {
+			t.Errorf("the lease is %+v, and was told as %+v", *l, *f.site.Leases[i])
 		}
 	}
 }

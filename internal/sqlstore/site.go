@@ -114,7 +114,8 @@ func (r *reader) readTables() (site understudy.Site, err error) {
 	if site.Roles, err = all(r, roleRow.role, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("name") }); err != nil {
 		return site, err
 	}
-	site.Leases, err = all(r, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery { return byCamera(q).Where("holder <> ''") })
+	leases, err := all(r, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery { return byCamera(q).Where("holder <> ''") })
+	site.Leases = understudy.LeasesOf(leases)
 	return site, err
 }
 

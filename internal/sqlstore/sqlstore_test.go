@@ -192,8 +192,8 @@ func TestTwoStoresOnOneDatabase(t *testing.T) {
 		}
 		all.Wait()
 		one, other := site(t, stores[0]), site(t, stores[1])
-		if one.Seq != uint64(won) || other.Seq != one.Seq || one.Leases[0] != other.Leases[0] {
-			t.Errorf("%d grants; one store has event %d and %+v, the other event %d and %+v", won, one.Seq, one.Leases, other.Seq, other.Leases)
+		if one.Seq != uint64(won) || other.Seq != one.Seq || *one.Leases[0] != *other.Leases[0] {
+			t.Errorf("%d grants; one store has event %d and %+v, the other event %d and %+v", won, one.Seq, *one.Leases[0], other.Seq, *other.Leases[0])
 		}
 	})
 }

@@ -99,7 +99,7 @@ func ready(s *site.Site) func(context.Context) bool {
 func heldBy(s *site.Site, server understudy.ServerID) func(context.Context) bool {
 	return func(ctx context.Context) bool {
 		now, err := s.Client.Site(ctx)
-		return err == nil && !slices.ContainsFunc(now.Leases, func(l understudy.Lease) bool { return l.Holder != server })
+		return err == nil && !slices.ContainsFunc(now.Leases, func(l *understudy.Lease) bool { return l.Holder != server })
 	}
 }
 

@@ -70,7 +70,7 @@ func TestACopiedServerIsFound(t *testing.T) {
 	eventually(t, "rec1 to record again", func(ctx context.Context) bool {
 		now, err := s.Client.Site(ctx)
 		return err == nil && bootOf(s, "rec1") != was && recordsAll(s, "rec1") &&
-			!slices.ContainsFunc(now.Leases, func(l understudy.Lease) bool { return l.Holder != "rec1" })
+			!slices.ContainsFunc(now.Leases, func(l *understudy.Lease) bool { return l.Holder != "rec1" })
 	})
 	if after := alarms(t.Context(), t, s); len(after) != len(before) {
 		t.Errorf("a restart was taken for a copy: %+v", after[len(before):])

@@ -28,7 +28,7 @@ func TestAnotherMachineTakesThePlace(t *testing.T) {
 	held := func(by understudy.ServerID) func(context.Context) bool {
 		return func(ctx context.Context) bool {
 			now, err := s.Client.Site(ctx)
-			return err == nil && !slices.ContainsFunc(now.Leases, func(l understudy.Lease) bool { return l.Holder != by })
+			return err == nil && !slices.ContainsFunc(now.Leases, func(l *understudy.Lease) bool { return l.Holder != by })
 		}
 	}
 	eventually(t, "fo1 to stand in", held("fo1"))

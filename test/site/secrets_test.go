@@ -82,7 +82,7 @@ func TestNoSecretIsAnywhere(t *testing.T) {
 	}
 	eventually(t, "rec1 to record again", func(ctx context.Context) bool {
 		now, err := s.Client.Site(ctx)
-		return err == nil && !slices.ContainsFunc(now.Leases, func(l understudy.Lease) bool { return l.Holder != "rec1" })
+		return err == nil && !slices.ContainsFunc(now.Leases, func(l *understudy.Lease) bool { return l.Holder != "rec1" })
 	})
 
 	places := map[string][]byte{"the packets": packets(), "answers of the API": answers(t, s, administrator), "the processes": processes(t, s)}

@@ -20,7 +20,7 @@ import (
 // means that nobody knows whether it was done.
 type Authority interface {
 	Claim(c us.Claim) (us.ClaimAnswer, error)
-	Leases() ([]us.Lease, error)
+	Leases() (us.Leases, error)
 }
 
 var (
@@ -109,7 +109,7 @@ func (h *questions) contend(client int, over <-chan struct{}) {
 }
 
 // look asks once more after each question that was not answered: to look changes nothing.
-func (h *questions) look(client int) []us.Lease {
+func (h *questions) look(client int) us.Leases {
 	for {
 		called := h.now()
 		leases, err := h.a.Leases()
@@ -125,7 +125,7 @@ func (h *questions) claim(client int, c us.Claim) {
 	for {
 		answer, err := h.a.Claim(c)
 		if err == nil {
-			h.add(client, called, &c, heldBy(answer.Granted))
+			h.add(client, called, &c, heldBy(us.LeasesOf(answer.Granted)))
 			return
 		}
 	}
@@ -145,7 +145,7 @@ type held [3]struct {
 	epoch  uint64
 }
 
-func heldBy(leases []us.Lease) (h held) {
+func heldBy(leases us.Leases) (h held) {
 	for _, l := range leases {
 		i := slices.Index(contested, l.Camera)
 		h[i].holder, h[i].epoch = l.Holder, l.Epoch
@@ -154,7 +154,7 @@ func heldBy(leases []us.Lease) (h held) {
 }
 
 // contestOf is an authority in a few lines. Its state is held; epochs are above all others of the site.
-func contestOf(first []us.Lease) porcupine.Model {
+func contestOf(first us.Leases) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return heldBy(first) },
 		Step: func(state, input, output any) (bool, any) {

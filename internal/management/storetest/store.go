@@ -100,7 +100,7 @@ func roundTrip(t *testing.T, s management.Store) {
 		site := must[us.Site](t)(r.Site())
 		changes := wrote.event.Changes
 		same(t, "site", site, us.Site{Seq: 1, Cameras: []us.Camera{*changes[0].Camera}, RecordingServers: []us.RecordingServer{*changes[1].RecordingServer},
-			FailoverServers: []us.FailoverServer{*changes[2].FailoverServer}, Groups: []us.FailoverGroup{*changes[3].Group}, Leases: []us.Lease{*changes[4].Lease}, Locks: []us.Lock{*changes[5].Lock}, Moved: []us.MovedCamera{*changes[6].Moved}, Revoked: []us.Revocation{*changes[7].Revoked},
+			FailoverServers: []us.FailoverServer{*changes[2].FailoverServer}, Groups: []us.FailoverGroup{*changes[3].Group}, Leases: us.Leases{changes[4].Lease}, Locks: []us.Lock{*changes[5].Lock}, Moved: []us.MovedCamera{*changes[6].Moved}, Revoked: []us.Revocation{*changes[7].Revoked},
 			CameraGroups: []us.CameraGroup{*changes[8].CameraGroup}, Roles: []us.SiteRole{*changes[9].Role}})
 		same(t, "events", must[[]us.Event](t)(r.Events(us.EventQuery{Limit: 9})), []us.Event{wrote.event})
 		claim, ok, err := r.Claim("claim-01")
