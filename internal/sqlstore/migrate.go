@@ -42,23 +42,34 @@ func step(name string, w words) (string, error) {
 	return text.String(), nil
 }
 
-// migrateFor is how long another process that migrates is waited for.
-const migrateFor = time.Minute
+// openFor is how long another process that opens or migrates the same database is waited for.
+const openFor = time.Minute
 
-// migrate brings the database to the newest form in one transaction, and returns
-// the form that it had.
-func (s *Store) migrate(ctx context.Context) (was int, err error) {
-	for deadline := time.Now().Add(migrateFor); ; {
-		was, err = s.migrateOnce(ctx)
+// untilFree does what opens a database again for as long as another process keeps it
+// from that. SQLite does not wait by itself there: who turns a new file to its
+// write-ahead log while another does is refused at once.
+func (s *Store) untilFree(ctx context.Context, do func() error) error {
+	for deadline := time.Now().Add(openFor); ; {
+		err := do()
 		if err == nil || !s.engine.busy(err) || !time.Now().Before(deadline) {
-			return was, err
+			return err
 		}
 		select {
 		case <-time.After(retryAfter):
 		case <-ctx.Done():
-			return was, err
+			return err
 		}
 	}
+}
+
+// migrate brings the database to the newest form in one transaction, and returns
+// the form that it had.
+func (s *Store) migrate(ctx context.Context) (was int, err error) {
+	err = s.untilFree(ctx, func() error {
+		was, err = s.migrateOnce(ctx)
+		return err
+	})
+	return was, err
 }
 
 func (s *Store) migrateOnce(ctx context.Context) (was int, err error) {

@@ -100,7 +100,7 @@ func connect(ctx context.Context, dsn string) (*Store, error) {
 	open, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	s.tending.Go(func() { e.tend(open, s.readers) })
-	if err := e.check(ctx, s.writer); err != nil {
+	if err := s.untilFree(ctx, func() error { return e.check(ctx, s.writer) }); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
