@@ -147,12 +147,30 @@ func (p *pull) open() error {
 		UserAgent:       cmp.Or(p.config.Agent, "understudy"),
 		TLSConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
 		DialContext:     p.dial,
+		ListenPacket:    listenUDP,
 		OnResponse:      p.refuseBasic,
 		OnDecodeError:   func(err error) { p.config.Log.Debug("a packet cannot be read", "url", p.config.URL, "error", err) },
 		OnPacketsLost:   func(lost uint64) { p.config.Log.Debug("packets lost", "url", p.config.URL, "lost", lost) },
 		OnServerRequest: func(*base.Request) {},
 	}
 	return p.client.Start()
+}
+
+// udpBuffer is what the kernel may keep of a camera's packets while nobody reads them:
+// a second or more of video, where Linux alone keeps some 90 packets.
+const udpBuffer = 4 << 20 // bytes
+
+// listenUDP opens a socket with a buffer of udpBuffer, or as much of it as the machine
+// allows (net.core.rmem_max). gortsplib's own setting refuses a camera there instead.
+func listenUDP(network, address string) (net.PacketConn, error) {
+	conn, err := new(net.ListenConfig).ListenPacket(context.Background(), network, address) // does not wait
+	if err != nil {
+		return nil, err
+	}
+	if socket, ok := conn.(*net.UDPConn); ok {
+		_ = socket.SetReadBuffer(udpBuffer) // with a smaller one more is lost when the machine is busy, and nothing else
+	}
+	return conn, nil
 }
 
 // dial connects to the camera's own host and no other: whoever answers there

@@ -167,7 +167,7 @@ func TestLiveIsWhatTheCameraSent(t *testing.T) {
 	if common < 100 {
 		t.Errorf("%d of 140 samples are the camera's", common)
 	}
-	checkSamples(t, "lobby", us.TransportTCP, got)
+	checkSamples(t, "lobby", got)
 }
 
 func TestRefusals(t *testing.T) {
@@ -201,7 +201,7 @@ func TestAPlayerIsSentToTheHolder(t *testing.T) {
 	cameras := serve(t, testcam.Camera{Name: "gate"})
 	address := serveLibrary(t, &library{hub: hub, gate: cameras.Address()}, nil)
 	got := pull(t, rtsp.Config{URL: "rtsp://" + address + "/gate?token=all"}).wait(t, 5)
-	checkSamples(t, "gate", us.TransportTCP, got)
+	checkSamples(t, "gate", got)
 }
 
 func TestRecordingsArePlayedFromTheKeyFrameThatShowsTheBeginning(t *testing.T) {
