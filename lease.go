@@ -96,6 +96,19 @@ type ClaimAnswer struct {
 	Assignment Assignment `json:"assignment"`
 }
 
+// Leases returns the leases of all cameras that the answer speaks of: as they were
+// granted, and those that stand in the way of the others.
+func (a ClaimAnswer) Leases() Leases {
+	leases := make(Leases, 0, len(a.Granted)+len(a.Refused))
+	for _, l := range a.Granted {
+		leases = append(leases, &l)
+	}
+	for _, r := range a.Refused {
+		leases = append(leases, &r.Lease)
+	}
+	return leases
+}
+
 // LeaseService grants leases by compare-and-swap on the epoch.
 type LeaseService interface {
 	// Claim decides each camera by itself in one transaction that also writes

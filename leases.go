@@ -7,23 +7,16 @@ import "encoding/json"
 // is among them is never changed in place.
 type Leases []*Lease
 
-// LeasesOf returns leases that are sorted by camera as those of a site; later
-// changes of the list are changes of them.
-func LeasesOf(leases []Lease) Leases {
-	l := make(Leases, len(leases))
-	for i := range leases {
-		l[i] = &leases[i]
-	}
-	return l
-}
-
 // UnmarshalJSON reads an array of leases.
 func (l *Leases) UnmarshalJSON(text []byte) error {
 	var leases []Lease // so that a null in it is a lease, and no pointer to none
 	if err := json.Unmarshal(text, &leases); err != nil {
 		return err
 	}
-	*l = LeasesOf(leases)
+	*l = make(Leases, len(leases))
+	for i := range leases {
+		(*l)[i] = &leases[i]
+	}
 	return nil
 }
 

@@ -48,9 +48,9 @@ func TestSiteApplyIgnoresWhatItHas(t *testing.T) {
 }
 
 func TestSiteApplyLeavesTheOldValueAlone(t *testing.T) {
-	before := us.Site{}.Apply(us.Event{Seq: 1, Changes: []us.Change{{Camera: &us.Camera{ID: "a", Name: "old"}}}})
-	before.Apply(us.Event{Seq: 2, Changes: []us.Change{{Camera: &us.Camera{ID: "a", Name: "new"}}}})
-	if before.Cameras[0].Name != "old" {
+	before := us.Site{}.Apply(us.Event{Seq: 1, Changes: []us.Change{{Camera: &us.Camera{ID: "a", Name: "old"}}, {Lease: &us.Lease{Camera: "a", Epoch: 1}}}})
+	before.Apply(us.Event{Seq: 2, Changes: []us.Change{{Camera: &us.Camera{ID: "a", Name: "new"}}, {Lease: &us.Lease{Camera: "a", Epoch: 2}}}})
+	if before.Cameras[0].Name != "old" || before.Leases[0].Epoch != 1 {
 		t.Error("Apply wrote into the site it was called on")
 	}
 }

@@ -397,7 +397,7 @@ func (s *Server) step(ctx context.Context, o Observation) {
 	s.sendHome(ctx, want.SendHome)
 	replace(s.proofs, want.Prove)
 	if changed {
-		s.kept.Record, s.kept.Site.Leases = want.Record, understudy.LeasesOf(s.state.Leases())
+		s.kept.Record, s.kept.Site.Leases = want.Record, s.state.Leases()
 		replace(s.keeps, s.kept)
 	}
 }

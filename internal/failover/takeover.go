@@ -43,10 +43,11 @@ const (
 )
 
 // Leases are all leases as they were last heard of, by camera: ahead of the site after a claim.
-func (s State) Leases() []understudy.Lease {
-	leases := make([]understudy.Lease, 0, len(s.leases))
+func (s State) Leases() understudy.Leases {
+	leases := make(understudy.Leases, 0, len(s.leases))
 	for _, camera := range sorted(s.leases) {
-		leases = append(leases, s.leases[camera])
+		lease := s.leases[camera]
+		leases = append(leases, &lease)
 	}
 	return leases
 }

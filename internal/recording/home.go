@@ -465,12 +465,10 @@ func (h *Home) ask(ctx context.Context, c understudy.Claim, ordered bool) outcom
 		h.log.Warn("the claim was refused", "error", err)
 		return refused
 	}
-	leases := slices.Clone(answer.Granted)
 	for _, r := range answer.Refused {
 		h.log.Warn("a camera was not given back", "camera", r.Camera, "reason", r.Reason)
-		leases = append(leases, r.Lease)
 	}
-	h.learn(leases)
+	h.learn(answer.Leases())
 	if len(answer.Granted) == 0 {
 		return refused
 	}
@@ -485,10 +483,10 @@ func (h *Home) ask(ctx context.Context, c understudy.Claim, ordered bool) outcom
 }
 
 // learn takes in leases ahead of the service channel.
-func (h *Home) learn(leases []understudy.Lease) {
+func (h *Home) learn(leases understudy.Leases) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.site.Leases = h.site.Leases.Learn(understudy.LeasesOf(leases))
+	h.site.Leases = h.site.Leases.Learn(leases)
 	a := h.config.Server.Assignment()
 	a.Cameras = slices.Clone(a.Cameras)
 	for _, l := range leases {

@@ -231,11 +231,7 @@ func (h *home) claim(c understudy.Claim) {
 			h.next = h.s.now + 500*time.Millisecond
 			return
 		case err == nil:
-			leases := answer.Granted
-			for _, r := range answer.Refused {
-				leases = append(leases, r.Lease)
-			}
-			h.learn(understudy.LeasesOf(leases))
+			h.learn(answer.Leases())
 		}
 		if err != nil || len(answer.Granted) == 0 {
 			h.wait = min(max(2*h.wait, 2*time.Second), time.Minute)

@@ -177,7 +177,7 @@ func (f *standby) step(o failover.Observation) {
 	f.open()
 	f.sendHome()
 	if changed {
-		f.kept.record, f.kept.site.Leases = f.want.Record, understudy.LeasesOf(f.state.Leases())
+		f.kept.record, f.kept.site.Leases = f.want.Record, f.state.Leases()
 	}
 }
 

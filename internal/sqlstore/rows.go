@@ -200,8 +200,8 @@ func leaseToRow(l understudy.Lease) leaseRow {
 	return leaseRow{Camera: l.Camera, Holder: l.Holder, Epoch: l.Epoch, Since: micros(l.Since), Sentence: l.Sentence}
 }
 
-func (r leaseRow) lease() understudy.Lease {
-	return understudy.Lease{Camera: r.Camera, Holder: r.Holder, Epoch: r.Epoch, Since: instant(r.Since), Sentence: r.Sentence}
+func (r leaseRow) lease() *understudy.Lease {
+	return &understudy.Lease{Camera: r.Camera, Holder: r.Holder, Epoch: r.Epoch, Since: instant(r.Since), Sentence: r.Sentence}
 }
 
 type movedCameraRow struct {

@@ -114,8 +114,7 @@ func (r *reader) readTables() (site understudy.Site, err error) {
 	if site.Roles, err = all(r, roleRow.role, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("name") }); err != nil {
 		return site, err
 	}
-	leases, err := all(r, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery { return byCamera(q).Where("holder <> ''") })
-	site.Leases = understudy.LeasesOf(leases)
+	site.Leases, err = all(r, leaseRow.lease, func(q *bun.SelectQuery) *bun.SelectQuery { return byCamera(q).Where("holder <> ''") })
 	return site, err
 }
 

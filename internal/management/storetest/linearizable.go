@@ -125,7 +125,7 @@ func (h *questions) claim(client int, c us.Claim) {
 	for {
 		answer, err := h.a.Claim(c)
 		if err == nil {
-			h.add(client, called, &c, heldBy(us.LeasesOf(answer.Granted)))
+			h.add(client, called, &c, heldBy(us.ClaimAnswer{Granted: answer.Granted}.Leases()))
 			return
 		}
 	}
