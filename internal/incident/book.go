@@ -14,9 +14,9 @@ import (
 const (
 	defaultIncidents = 50
 	maxIncidents     = 200
-	lot              = 1000 // events of one question
-	maxLots          = 50   // that are read for one incident
-	earlier          = 500  // events before an incident in which its first milestones are looked for
+	takeoversEach    = 4   // that are read for an incident
+	maxLots          = 50  // that are read for one incident
+	earlier          = 500 // events before an incident in which its first milestones are looked for
 	lookEvery        = 2 * time.Second
 	looks            = 3 // in a row that must find everything home before an incident is over
 )
@@ -43,6 +43,7 @@ type Config struct {
 type Book struct {
 	config  Config
 	log     *slog.Logger
+	recent  recent
 	footage footage
 }
 
@@ -53,13 +54,17 @@ func NewBook(c Config) *Book {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Book{config: c, log: c.Log, footage: footage{timelines: c.Timelines, looked: map[string]*look{}}}
+	return &Book{config: c, log: c.Log, recent: recent{site: c.Site, most: takeoversEach * defaultIncidents}, footage: footage{timelines: c.Timelines, looked: map[string]*look{}}}
 }
 
 // Incidents implements understudy.IncidentService.
 func (b *Book) Incidents(ctx context.Context, limit int) ([]understudy.Incident, error) {
 	limit = min(cmp.Or(max(limit, 0), defaultIncidents), maxIncidents)
-	all, err := b.newest(ctx, 4*limit)
+	from := &b.recent
+	if limit > defaultIncidents {
+		from = &recent{site: b.config.Site, most: takeoversEach * limit}
+	}
+	all, err := from.newest(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -72,37 +77,6 @@ func (b *Book) Incidents(ctx context.Context, limit int) ([]understudy.Incident,
 	}
 	return seen, nil
 }
-
-// newest derives the incidents of the newest takeovers, the oldest first.
-func (b *Book) newest(ctx context.Context, takeovers int) ([]understudy.Incident, error) {
-	var events []understudy.Event
-	takeovers = min(takeovers, lot)
-	cut := false
-	for _, kind := range []understudy.EventKind{
-		understudy.EventTakeover, understudy.EventFailback, understudy.EventRefused, understudy.EventConfig,
-		understudy.EventServer, understudy.EventMerge, understudy.EventIncident,
-	} {
-		some, err := b.config.Site.Events(ctx, understudy.EventQuery{Kind: kind, Limit: takeovers})
-		if err != nil {
-			return nil, err
-		}
-		cut = cut || kind == understudy.EventTakeover && len(some) == takeovers
-		events = append(events, some...)
-	}
-	slices.SortFunc(events, bySeq)
-	all := Derive(events)
-	if cut { // the first of each home may have begun before what was read
-		first := map[understudy.ServerID]bool{}
-		all = slices.DeleteFunc(all, func(i understudy.Incident) bool {
-			known := first[i.Home]
-			first[i.Home] = true
-			return !known
-		})
-	}
-	return all, nil
-}
-
-func bySeq(a, b understudy.Event) int { return cmp.Compare(a.Seq, b.Seq) }
 
 // as returns an incident as one may see it, with what is under way of it now.
 func (b *Book) as(who understudy.Identity, i understudy.Incident) (understudy.Incident, bool) {
@@ -194,7 +168,7 @@ func (b *Book) Run(ctx context.Context) error {
 
 // look concludes what was found settled often enough.
 func (b *Book) look(ctx context.Context, settled map[string]int) error {
-	all, err := b.newest(ctx, 4*defaultIncidents)
+	all, err := b.recent.newest(ctx)
 	if err != nil {
 		return err
 	}

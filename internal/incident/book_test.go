@@ -19,6 +19,8 @@ type shelf struct {
 	mu sync.Mutex
 	teller
 	missing []understudy.ServerID
+	read    int    // events
+	asked   func() // after a question was answered
 }
 
 func (s *shelf) Site(context.Context) (understudy.Site, error) { return s.site, nil }
@@ -28,9 +30,20 @@ func (s *shelf) Events(_ context.Context, q understudy.EventQuery) ([]understudy
 	defer s.mu.Unlock()
 	var found []understudy.Event
 	for _, e := range s.events {
-		if e.Seq > q.After && (q.Kind == "" || e.Kind == q.Kind) {
+		if e.Seq > q.After && (q.Before == 0 || e.Seq < q.Before) && (q.Kind == "" || e.Kind == q.Kind) {
 			found = append(found, e)
 		}
+	}
+	switch {
+	case len(found) <= q.Limit:
+	case q.After > 0:
+		found = found[:q.Limit]
+	default:
+		found = found[len(found)-q.Limit:]
+	}
+	s.read += len(found)
+	if s.asked != nil {
+		s.asked()
 	}
 	return found, nil
 }

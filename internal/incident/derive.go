@@ -78,6 +78,11 @@ func Derive(events []understudy.Event) []understudy.Incident {
 	return incidents
 }
 
+// tells reports whether incidents are derived from a change.
+func tells(c understudy.Change) bool {
+	return c.Lease != nil || c.RecordingServer != nil || c.GoneCamera != "" || c.Milestone != nil || c.Account != nil
+}
+
 // leases follows who holds what.
 func (r *reading) leases(e understudy.Event) {
 	var taken, back []understudy.Lease

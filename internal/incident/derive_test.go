@@ -18,6 +18,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 type teller struct {
 	events []understudy.Event
 	epochs map[understudy.CameraID]uint64
+	salt   string // of the hashes of what comes
 }
 
 func (l *teller) add(e understudy.Event) understudy.Event {
@@ -26,6 +27,7 @@ func (l *teller) add(e understudy.Event) understudy.Event {
 	if e.Sentence == "" {
 		e.Sentence = fmt.Sprintf("event %d", e.Seq)
 	}
+	e.Hash = fmt.Sprintf("%s%d", l.salt, e.Seq)
 	l.events = append(l.events, e)
 	return e
 }
