@@ -42,7 +42,7 @@ func TestAPasswordIsKnownByItsHash(t *testing.T) {
 func TestNewHashesCostWhatTheyShould(t *testing.T) {
 	p := NewPasswords()
 	hash, err := p.Hash(t.Context(), "correct horse")
-	if err != nil || !strings.HasPrefix(hash, "$argon2id$v=19$m=47104,t=1,p=1$") || !p.Current(hash) {
+	if err != nil || !strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=2,p=1$") || !p.Current(hash) {
 		t.Fatalf("%s, %v", hash, err)
 	}
 	if ok, err := p.Verify(t.Context(), hash, "correct horse"); !ok || err != nil {
