@@ -46,7 +46,7 @@ type Identity struct {
 	// Also are further cameras of an action, for who has several roles. They add to
 	// Actions and Cameras, so that a program which does not know them allows less.
 	Also map[Action][]CameraID `json:"also,omitempty" doc:"Further cameras, by action"`
-	// Grants are what all that follows from, where it follows from grants and nothing is taken.
+	// Grants are what all that follows from, where it follows from grants and no more than changing the site is taken.
 	Grants  []Grant `json:"grants,omitempty"`
 	Address string  `json:"-"` // network address that the request came from, where known
 }
@@ -148,6 +148,9 @@ func (i Identity) Without(taken func(Action) bool) Identity {
 	i.Actions = slices.DeleteFunc(slices.Clone(i.Actions), taken)
 	i.Also = maps.Clone(i.Also)
 	maps.DeleteFunc(i.Also, func(a Action, _ []CameraID) bool { return taken(a) })
+	if slices.ContainsFunc(Actions(), func(a Action) bool { return !a.Changing() && taken(a) }) {
+		i.Grants = nil
+	}
 	if len(i.Also) == 0 {
 		i.Also = nil
 	}

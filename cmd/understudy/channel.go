@@ -48,11 +48,18 @@ func runChannel(ctx context.Context, c config.Channel, token string) error {
 	if err != nil {
 		return err
 	}
+	var hub *channel.Hub
 	identify := api.Identifier{
 		Session: func(context.Context, understudy.Secret) (understudy.Identity, error) {
 			return understudy.Identity{}, understudy.Errorf(understudy.CodeUnauthenticated, "this service channel takes media tokens (POST /api/v1/media-tokens of the management server)")
 		},
-		Peer: identity.PeerIdentity, MediaToken: node.VerifyToken,
+		Peer: identity.PeerIdentity, MediaToken: func(token string) (understudy.Identity, error) {
+			site, known := hub.Site()
+			if !known {
+				return node.VerifyToken(token, nil)
+			}
+			return node.VerifyToken(token, &site)
+		},
 	}
 	listeners, err := listenAll(ctx, c.HTTP, c.HTTPS)
 	if err != nil {
@@ -60,7 +67,7 @@ func runChannel(ctx context.Context, c config.Channel, token string) error {
 	}
 	followed := newTrusting(site, node)
 	node.Hears(site.Heard)
-	hub := channel.NewHub(channel.Config{Feed: followed, History: site, Identify: identify.Identify, Log: log})
+	hub = channel.NewHub(channel.Config{Feed: followed, History: site, Identify: identify.Identify, Log: log})
 	handler := api.NewChannel(identify, hub, channelReady(hub), portOf(listeners[1]), log)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range listeners {

@@ -108,7 +108,7 @@ func (m *managementServer) answers() (bool, string) {
 
 func channelReady(hub *channel.Hub) func() (bool, string) {
 	return func() (bool, string) {
-		if !hub.Known() {
+		if _, known := hub.Site(); !known {
 			return false, "has not heard from a management server yet"
 		}
 		return true, fmt.Sprintf("tells %d clients", hub.Clients())

@@ -159,7 +159,7 @@ func (s *site) askers() map[string]asker {
 	_, err = admin.PutUser(ctx, understudy.User{Name: "gus", Role: "guard", CameraGroups: []understudy.CameraGroupID{"doors"}}, nil)
 	check(t, err)
 	installer, chief := s.user(admin, "carl", "installer", "lobby"), s.user(admin, "conny", "installer", understudy.AllCameras)
-	if _, err := node1.VerifyToken(string(media)); err != nil {
+	if _, err := node1.VerifyToken(string(media), nil); err != nil {
 		t.Fatalf("the media token must be one: %v", err)
 	}
 	stranger, err := identity.OpenAuthority(t.TempDir())

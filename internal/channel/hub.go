@@ -115,11 +115,12 @@ func (h *Hub) Clients() int {
 	return h.clients
 }
 
-// Known reports whether the site is known, so that clients are served.
-func (h *Hub) Known() bool {
+// Site returns the site, which is not to be changed; false while it is not
+// known, so that no clients are served.
+func (h *Hub) Site() (understudy.Site, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.known && !h.ended
+	return h.site, h.known && !h.ended
 }
 
 // Status publishes what was last seen of each server. It moves no cursor: a

@@ -41,7 +41,7 @@ func TestAnAuthorityStaysTheSame(t *testing.T) {
 	if plain, err := second.Open(sealed, []byte("camera lobby")); err != nil || string(plain) != "hunter2" {
 		t.Errorf("opened %q, %v", plain, err)
 	}
-	if who, err := join(t, second, "rec-1", understudy.RoleRecording).VerifyToken(string(token.Token)); err != nil || who.User != "ada" {
+	if who, err := join(t, second, "rec-1", understudy.RoleRecording).VerifyToken(string(token.Token), nil); err != nil || who.User != "ada" {
 		t.Errorf("token of %s, %v", who, err)
 	}
 	node, err := second.Node("site", understudy.RoleManagement, []string{"localhost", "127.0.0.1"})

@@ -71,7 +71,7 @@ func TestTheCAIsExchanged(t *testing.T) {
 		if plain, err := fo1.OpenBundle(before); err != nil || string(plain) != "made before" {
 			t.Errorf("%s: the bundle of before: %v", step, err)
 		}
-		if _, err := rec1.VerifyToken(string(token.Token)); err != nil {
+		if _, err := rec1.VerifyToken(string(token.Token), nil); err != nil {
 			t.Errorf("%s: the media token of before: %v", step, err)
 		}
 		_, said := stated(t, fo1)

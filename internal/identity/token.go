@@ -37,12 +37,15 @@ type claims struct {
 	Rights int `json:"rights,omitempty"`
 	// Also is what a server that does not know it leaves out, to the user's disadvantage.
 	Also map[understudy.Action][]understudy.CameraID `json:"also,omitempty"`
+	// Grants stand in place of all that where it would name too many cameras.
+	Grants []understudy.Grant `json:"grants,omitempty"`
 }
 
 // SignToken makes a media token for a user: a JWT signed with EdDSA that lives
 // for ttl, up to MaxTokenAge. ActionAdminister and ActionConfigure never go into it:
-// who changes things shows a session. CodeInvalid for an identity that is not a user, for a
-// ttl out of range, and for more cameras than a token can name.
+// who changes things shows a session. It names cameras, some thousand at most; rights on more
+// are told as the roles and groups of cameras from which they follow. CodeInvalid for an identity
+// that is not a user, for a ttl out of range, and for more of either than a token can name.
 func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (understudy.MediaToken, error) {
 	switch {
 	case i.User == "" || i.Server != "":
@@ -53,7 +56,7 @@ func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (underst
 	i = i.Without(understudy.Action.Changing)
 	now := time.Now()
 	expires := now.Add(ttl).Truncate(time.Second)
-	text, err := a.signClaims(claims{
+	c := claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    a.id,
 			Subject:   i.User,
@@ -64,13 +67,18 @@ func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (underst
 		Actions: i.Actions,
 		Cameras: i.Cameras,
 		Also:    i.Also,
-	})
+	}
+	text, err := a.signClaims(c)
+	if err == nil && len(text) > maxTokenLength && len(i.Grants) > 0 {
+		c.Actions, c.Cameras, c.Also, c.Grants = nil, nil, nil, i.Grants
+		text, err = a.signClaims(c)
+	}
 	if err != nil {
 		return understudy.MediaToken{}, err
 	}
 	if len(text) > maxTokenLength {
 		return understudy.MediaToken{}, understudy.Errorf(understudy.CodeInvalid,
-			"the rights of %s name too many cameras for a media token (%d bytes of at most %d): give rights on all cameras, or on fewer", i, len(text), maxTokenLength)
+			"the rights of %s name too many cameras for a media token (%d bytes of at most %d): give rights on groups of cameras, or on all", i, len(text), maxTokenLength)
 	}
 	return understudy.MediaToken{Token: understudy.Secret(text), Expires: expires}, nil
 }
@@ -85,11 +93,13 @@ func (a *Authority) signClaims(c claims) (string, error) {
 	return text, nil
 }
 
-// VerifyToken returns the user behind a media token, asking nobody.
+// VerifyToken returns the user behind a media token, asking nobody. site is what the
+// server knows of it, nil for nothing: what roles and groups of cameras are there.
 // CodeUnauthenticated for anything but a token that this installation has
 // signed and that has not expired; the sentence says which, never the token.
-func (n *Node) VerifyToken(token string) (understudy.Identity, error) {
-	return n.VerifyTokenSince(token, time.Now())
+// CodeUnavailable for one that tells its rights by roles and groups, while the site is not known.
+func (n *Node) VerifyToken(token string, site *understudy.Site) (understudy.Identity, error) {
+	return n.VerifyTokenSince(token, site, time.Now())
 }
 
 // VerifyTokenSince is VerifyToken on a server that last heard a management
@@ -97,9 +107,13 @@ func (n *Node) VerifyToken(token string) (understudy.Identity, error) {
 // then stays good while the silence lasts, for half a day at most, since nobody
 // can renew it, nor take a right away. With the first word from a management
 // server all tokens are judged by the clock again.
-func (n *Node) VerifyTokenSince(token string, heard time.Time) (understudy.Identity, error) {
+func (n *Node) VerifyTokenSince(token string, site *understudy.Site, heard time.Time) (understudy.Identity, error) {
 	now := time.Now()
-	return n.current.Load().trust.verifyToken(token, now, judged(now, heard))
+	c, err := n.current.Load().trust.verifyToken(token, now, judged(now, heard))
+	if err != nil {
+		return understudy.Identity{}, err
+	}
+	return c.identity(site)
 }
 
 // judged is the time by which the end of a token is judged.
@@ -113,9 +127,9 @@ func judged(now, heard time.Time) time.Time {
 	return heard
 }
 
-func (t trusted) verifyToken(text string, now, judged time.Time) (understudy.Identity, error) {
-	refuse := func(format string, args ...any) (understudy.Identity, error) {
-		return understudy.Identity{}, understudy.Errorf(understudy.CodeUnauthenticated, format, args...)
+func (t trusted) verifyToken(text string, now, judged time.Time) (claims, error) {
+	refuse := func(format string, args ...any) (claims, error) {
+		return claims{}, understudy.Errorf(understudy.CodeUnauthenticated, format, args...)
 	}
 	if text == "" || len(text) > maxTokenLength {
 		return refuse("expected a media token of up to %d bytes, found %d: ask the management server for one", maxTokenLength, len(text))
@@ -143,8 +157,21 @@ func (t trusted) verifyToken(text string, now, judged time.Time) (understudy.Ide
 		return refuse("the media token was made %s from now: set the clocks of this server and of the management server right",
 			c.IssuedAt.Sub(now).Round(time.Second))
 	}
-	i := understudy.Identity{User: c.Subject, Actions: c.Actions, Cameras: c.Cameras, Also: c.Also}.Without(understudy.Action.Changing)
-	if c.Rights < rightsKnown {
+	return c, nil
+}
+
+// identity is the user of a token that was verified.
+func (c claims) identity(site *understudy.Site) (understudy.Identity, error) {
+	i := understudy.Identity{User: c.Subject, Actions: c.Actions, Cameras: c.Cameras, Also: c.Also}
+	switch {
+	case len(c.Grants) == 0:
+	case site == nil:
+		return understudy.Identity{}, understudy.Errorf(understudy.CodeUnavailable,
+			"this server does not know yet which cameras are in the groups that %s has rights on: try again in a moment", c.Subject)
+	default:
+		i = site.Identity(c.Subject, c.Grants)
+	}
+	if i = i.Without(understudy.Action.Changing); c.Rights < rightsKnown {
 		i = i.Hearing()
 	}
 	return i, nil

@@ -33,7 +33,7 @@ func TestAMediaTokenSaysWhoMaySeeWhat(t *testing.T) {
 	if token.Expires.Before(before.Add(MaxTokenAge-time.Second)) || token.Expires.After(time.Now().Add(MaxTokenAge)) {
 		t.Errorf("expires %s", token.Expires)
 	}
-	who, err := n.VerifyToken(string(token.Token))
+	who, err := n.VerifyToken(string(token.Token), nil)
 	if err != nil || who.User != "ada" || who.Server != "" || !slices.Equal(who.Cameras, ada.Cameras) ||
 		!slices.Equal(who.Actions, []understudy.Action{understudy.ActionLive, understudy.ActionPlayback}) {
 		t.Errorf("%+v, %v; administer must not be in it", who, err)
@@ -48,12 +48,48 @@ func TestAMediaTokenSaysWhoMaySeeWhat(t *testing.T) {
 	if token, err = a.SignToken(several, MaxTokenAge); err != nil {
 		t.Fatal(err)
 	}
-	if who, err = n.VerifyToken(string(token.Token)); err != nil || who.May(understudy.ActionExport, "vault") != nil || who.May(understudy.ActionExport, "lobby") == nil ||
+	if who, err = n.VerifyToken(string(token.Token), nil); err != nil || who.May(understudy.ActionExport, "vault") != nil || who.May(understudy.ActionExport, "lobby") == nil ||
 		who.May(understudy.ActionLive, "lobby") != nil || who.May(understudy.ActionAdminister, "") == nil {
 		t.Errorf("with several roles it is %+v, %v", who, err)
 	}
 	if !slices.Contains(ada.Actions, understudy.ActionAdminister) {
 		t.Error("the caller's identity was changed")
+	}
+}
+
+// TestATokenOfManyCamerasNamesTheirGroups: it holds for the cameras that are in them when it is
+// shown, says nothing where that is not known, and gives back nothing that was taken.
+func TestATokenOfManyCamerasNamesTheirGroups(t *testing.T) {
+	a := newAuthority(t)
+	n := join(t, a, "rec-1", understudy.RoleRecording)
+	wing := understudy.CameraGroup{ID: "wing", Cameras: []understudy.CameraID{"lobby"}}
+	for i := range 10_000 {
+		wing.Cameras = append(wing.Cameras, understudy.CameraID(fmt.Sprintf("camera-%d", i)))
+	}
+	site := understudy.Site{CameraGroups: []understudy.CameraGroup{wing}}
+	rosa := site.Identity("rosa", []understudy.Grant{{Role: understudy.RoleAdministrator, CameraGroups: []understudy.CameraGroupID{"wing"}}})
+	token, err := a.SignToken(rosa, MaxTokenAge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := n.VerifyToken(string(token.Token), &site)
+	if err != nil || who.User != "rosa" || who.May(understudy.ActionExport, "lobby") != nil || who.May(understudy.ActionLive, "camera-9999") != nil || who.May(understudy.ActionLive, "vault") == nil ||
+		who.May(understudy.ActionAdminister, "") == nil || who.May(understudy.ActionConfigure, "") == nil {
+		t.Errorf("it is the token of %s with %v on %d cameras, %v", who, who.Actions, len(who.Cameras), err)
+	}
+	smaller := understudy.Site{CameraGroups: []understudy.CameraGroup{{ID: "wing", Cameras: wing.Cameras[1:]}}}
+	if who, err := n.VerifyToken(string(token.Token), &smaller); err != nil || who.May(understudy.ActionLive, "lobby") == nil || who.May(understudy.ActionLive, "camera-9999") != nil {
+		t.Errorf("a camera that left the group is shown, or the others are not: %v", err)
+	}
+	if who, err := n.VerifyToken(string(token.Token), &understudy.Site{}); err != nil || who.May(understudy.ActionLive, "lobby") == nil {
+		t.Errorf("a group that is gone shows cameras: %v", err)
+	}
+	if _, err := n.VerifyToken(string(token.Token), nil); understudy.CodeOf(err) != understudy.CodeUnavailable {
+		t.Errorf("where the site is not known: %v", err)
+	}
+	taken := rosa.Without(func(a understudy.Action) bool { return a != understudy.ActionStatus })
+	if token, err := a.SignToken(taken, MaxTokenAge); understudy.CodeOf(err) != understudy.CodeInvalid {
+		t.Errorf("of rights of which some were taken there is %v, %v", token, err)
 	}
 }
 
@@ -112,7 +148,7 @@ func TestEveryOtherTokenIsRefused(t *testing.T) {
 		return with(map[string]any{"iss": a.Installation(), "sub": "ada", "iat": now, "exp": now + 60,
 			"actions": []string{"live"}, "cameras": []string{"*"}}, changes...)
 	}
-	if _, err := n.VerifyToken(sign(header(), body(), mine)); err != nil {
+	if _, err := n.VerifyToken(sign(header(), body(), mine), nil); err != nil {
 		t.Fatalf("the token that the others differ from: %v", err)
 	}
 	hmac := func(key any) func(string) []byte {
@@ -160,7 +196,7 @@ func TestEveryOtherTokenIsRefused(t *testing.T) {
 		"an end beyond numbers":             sign(header(), body("exp", 1e300), mine),
 		"actions that are no list":          sign(header(), body("actions", "live"), mine),
 	} {
-		who, err := n.VerifyToken(token)
+		who, err := n.VerifyToken(token, nil)
 		if understudy.CodeOf(err) != understudy.CodeUnauthenticated || who.String() != "nobody" || who.Actions != nil {
 			t.Errorf("%s: %+v, %v", name, who, err)
 		}
@@ -191,7 +227,7 @@ func TestATokenWithAnyBitFlippedIsRefused(t *testing.T) {
 	for bit := range len(token.Token) * 8 {
 		flipped := []byte(token.Token)
 		flipped[bit/8] ^= 1 << (bit % 8)
-		if who, err := n.VerifyToken(string(flipped)); err == nil {
+		if who, err := n.VerifyToken(string(flipped), nil); err == nil {
 			t.Fatalf("accepted with bit %d flipped, as %+v", bit, who)
 		}
 	}
@@ -228,7 +264,7 @@ func TestATokenOfANewKeyIsAcceptedOnceTheKeyIsTrusted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.VerifyToken(string(token.Token)); err == nil {
+	if _, err := n.VerifyToken(string(token.Token), nil); err == nil {
 		t.Fatal("accepted before the key was trusted")
 	}
 	trust := a.Trust()
@@ -236,7 +272,7 @@ func TestATokenOfANewKeyIsAcceptedOnceTheKeyIsTrusted(t *testing.T) {
 	if err := n.UpdateTrust(trust); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.VerifyToken(string(token.Token)); err != nil {
+	if _, err := n.VerifyToken(string(token.Token), nil); err != nil {
 		t.Error(err)
 	}
 }

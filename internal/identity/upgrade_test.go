@@ -158,7 +158,7 @@ func TestAnUpgradeBelievesWhatWasSigned(t *testing.T) {
 				t.Errorf("%s reads %+v: %v", who, said, err)
 			}
 		}
-		who, err := rec1.VerifyToken(string(token.Token))
+		who, err := rec1.VerifyToken(string(token.Token), nil)
 		if err != nil || who.User != "ada" || who.May(understudy.ActionLive, "north") != nil || who.May(understudy.ActionLive, "south") == nil ||
 			who.May(understudy.ActionAudio, "north") != nil || who.May(understudy.ActionAudio, "south") == nil { // of before there was a right to hear
 			t.Errorf("the media token is that of %+v: %v", who, err)
@@ -205,7 +205,7 @@ func TestANewerVersionIsUnderstood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if who, err := fo1.VerifyToken(signed); err != nil || who.May(understudy.ActionLive, "north") != nil || who.May(understudy.ActionPlayback, "north") == nil || who.May(understudy.ActionAudio, "north") == nil {
+	if who, err := fo1.VerifyToken(signed, nil); err != nil || who.May(understudy.ActionLive, "north") != nil || who.May(understudy.ActionPlayback, "north") == nil || who.May(understudy.ActionAudio, "north") == nil {
 		t.Errorf("a newer token is that of %+v: %v", who, err)
 	}
 

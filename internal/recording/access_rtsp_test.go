@@ -25,8 +25,8 @@ type rtspAccess struct {
 
 // RTSP has no certificates: servers come by HTTP.
 var (
-	watchers = []string{vera, olga, gus, ada}
-	players  = []string{olga, gus, ada}
+	watchers = []string{vera, olga, gus, rosa, ada}
+	players  = []string{olga, gus, rosa, ada}
 )
 
 // spoken has a row for each method that the media port says it speaks, and for each

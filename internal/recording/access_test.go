@@ -20,7 +20,7 @@ import (
 )
 
 // The identities that every object of a recording server's ports is tried with. It
-// records lobby and yard; vera, olga and ada are shown by media tokens.
+// records lobby and yard; vera, olga, rosa and ada are shown by media tokens.
 const (
 	stranger     = "nobody"
 	garbage      = "a token that nobody gave out"
@@ -31,6 +31,7 @@ const (
 	vera         = "a viewer of lobby"
 	olga         = "an operator of lobby"
 	gus          = "by a role of the site's own, sees and plays a group that lobby is in, hears nothing and takes nothing away"
+	rosa         = "an operator of a group of five thousand cameras that lobby is in"
 	ada          = "an administrator"
 	rec2         = "recording server rec-2"
 	fo1          = "failover server fo-1"
@@ -40,14 +41,14 @@ const (
 	otherInstall = "rec-2 of another installation"
 )
 
-var everyone = []string{stranger, garbage, forged, expired, foreignToken, yara, vera, olga, gus, ada, rec2, fo1, managing, channelOne, revoked, otherInstall}
+var everyone = []string{stranger, garbage, forged, expired, foreignToken, yara, vera, olga, gus, rosa, ada, rec2, fo1, managing, channelOne, revoked, otherInstall}
 
 // Who may do what to lobby. A channel may see the status, and no camera.
 var (
 	peers       = []string{rec2, fo1, managing}
-	allowedLive = slices.Concat([]string{vera, olga, gus, ada}, peers)
-	allowedPlay = slices.Concat([]string{olga, gus, ada}, peers)
-	allowedAll  = slices.Concat([]string{olga, ada}, peers) // export and events
+	allowedLive = slices.Concat([]string{vera, olga, gus, rosa, ada}, peers)
+	allowedPlay = slices.Concat([]string{olga, gus, rosa, ada}, peers)
+	allowedAll  = slices.Concat([]string{olga, rosa, ada}, peers) // export and events
 	welcome     = slices.DeleteFunc(slices.Clone(everyone), noConnection)
 )
 
@@ -108,11 +109,12 @@ func (i *installation) askers(t *testing.T, at *identity.Node) map[string]asker 
 	admin := sign(i.authority, "ada", understudy.RoleAdministrator, all)
 	body := strings.Split(sign(i.authority, "ada", understudy.RoleAdministrator, "lobby", "yard"), ".")[1]
 	signed := strings.Split(admin, ".")
-	doors := understudy.Site{CameraGroups: []understudy.CameraGroup{{ID: "doors", Cameras: []understudy.CameraID{"lobby"}}},
-		Roles: []understudy.SiteRole{{Name: "guard", Actions: []understudy.Action{understudy.ActionLive, understudy.ActionPlayback}}}}
-	guard, err := i.authority.SignToken(doors.Identity("gus", []understudy.Grant{{Role: "guard", CameraGroups: []understudy.CameraGroupID{"doors"}}}), identity.MaxTokenAge)
-	if err != nil {
-		t.Fatal(err)
+	of := func(user string, role understudy.UserRole, group understudy.CameraGroupID) string {
+		token, err := i.authority.SignToken(groups().Identity(user, []understudy.Grant{{Role: role, CameraGroups: []understudy.CameraGroupID{group}}}), identity.MaxTokenAge)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(token.Token)
 	}
 	var old string
 	synctest.Test(t, func(*testing.T) { // where the year is 2000
@@ -129,9 +131,9 @@ func (i *installation) askers(t *testing.T, at *identity.Node) map[string]asker 
 		yara:         {sign(i.authority, "yara", understudy.RoleOperator, "yard"), plain},
 		vera:         {sign(i.authority, "vera", understudy.RoleViewer, "lobby"), plain},
 		olga:         {sign(i.authority, "olga", understudy.RoleOperator, "lobby"), plain},
-		gus:          {string(guard.Token), plain},
-		ada:          {admin, plain},
-		rec2:         server("rec-2", understudy.RoleRecording), fo1: server("fo-1", understudy.RoleFailover),
+		gus:          {of("gus", "guard", "doors"), plain}, rosa: {of("rosa", understudy.RoleOperator, "wing"), plain},
+		ada:  {admin, plain},
+		rec2: server("rec-2", understudy.RoleRecording), fo1: server("fo-1", understudy.RoleFailover),
 		managing: server("mgmt", understudy.RoleManagement), channelOne: server("ch-1", understudy.RoleChannel),
 		revoked: server("fo-2", understudy.RoleFailover),
 	}
@@ -180,12 +182,24 @@ func (a asker) ask(t *testing.T, address string, object access) (status int, tex
 	return response.StatusCode, string(body)
 }
 
+// groups is a site's role and groups of cameras; of wing a token cannot name all.
+func groups() understudy.Site {
+	wing := []understudy.CameraID{"lobby"}
+	for n := range 5000 {
+		wing = append(wing, understudy.CameraID(fmt.Sprintf("wing-%04d", n)))
+	}
+	return understudy.Site{Seq: 1,
+		CameraGroups: []understudy.CameraGroup{{ID: "doors", Cameras: []understudy.CameraID{"lobby"}}, {ID: "wing", Cameras: wing}},
+		Roles:        []understudy.SiteRole{{Name: "guard", Actions: []understudy.Action{understudy.ActionLive, understudy.ActionPlayback}}}}
+}
+
 // recorder is a recording server with a minute's worth to show of lobby.
 func (i *installation) recorder(t *testing.T) (r *running, lobby understudy.Segment) {
 	t.Helper()
 	r = i.start(i.join("rec-1", understudy.RoleRecording), options{})
 	a := cameras(t, "rec-1", "lobby", "yard")
 	r.Apply(a)
+	r.SetSite(groups())
 	until(t, "a second of lobby is recorded, and yard", func() bool {
 		segments, err := r.store.Segments(t.Context(), "lobby", time.Time{}, time.Now().Add(time.Hour), true)
 		if err != nil {
@@ -233,7 +247,7 @@ func TestAccess(t *testing.T) {
 			}
 			for _, camera := range []string{"/yard", "/nowhere"} { // of which nobody is told whether it is there
 				elsewhere := access{request: strings.Replace(object.request, "/lobby", camera, 1), body: object.body, status: object.status}
-				for _, who := range []string{vera, olga, gus} {
+				for _, who := range []string{vera, olga, gus, rosa} {
 					status, text := askers[who].ask(t, r.addresses.Media, elsewhere)
 					if err := elsewhere.judge(who, askers[who], status, text); err != nil && pattern != "GET /health" {
 						t.Error(err)
@@ -253,7 +267,7 @@ func TestAccess(t *testing.T) {
 // who shows nothing that is known is asked who it is.
 func (a access) judge(who string, as asker, status int, text string) error {
 	refusal := http.StatusForbidden
-	if as.tls.GetClientCertificate == nil && !slices.Contains([]string{yara, vera, olga, gus, ada}, who) {
+	if as.tls.GetClientCertificate == nil && !slices.Contains([]string{yara, vera, olga, gus, rosa, ada}, who) {
 		refusal = http.StatusUnauthorized
 	}
 	switch {

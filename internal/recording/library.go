@@ -30,7 +30,7 @@ func (l library) Authorize(token string, a understudy.Action, c understudy.Camer
 	if token == "" {
 		return understudy.Identity{}.May(a, c)
 	}
-	who, err := l.server.config.Node.VerifyTokenSince(token, l.server.config.Heard())
+	who, err := l.server.config.Node.VerifyTokenSince(token, l.server.site.Load(), l.server.config.Heard())
 	if err != nil {
 		return err
 	}
