@@ -182,6 +182,24 @@ func (i Identity) Visible(e Event) (visible Event, ok bool) {
 	return e, true
 }
 
+// sees returns May of ActionStatus for who looks at all cameras of a site: May would
+// look through all of i's for each.
+func (i Identity) sees() func(CameraID) bool {
+	if i.Server != "" || i.User == "" {
+		return func(c CameraID) bool { return i.May(ActionStatus, c) == nil }
+	}
+	own := map[CameraID]bool{"": i.May(ActionStatus, "") == nil}
+	if slices.Contains(i.Actions, ActionStatus) {
+		for _, c := range i.Cameras {
+			own[c] = true
+		}
+	}
+	for _, c := range i.Also[ActionStatus] {
+		own[c] = true
+	}
+	return func(c CameraID) bool { return own[c] || own[AllCameras] }
+}
+
 // seesAccess reports whether i may know who may do what.
 func (i Identity) seesAccess() bool { return i.Server != "" || i.May(ActionAdminister, "") == nil }
 
@@ -190,22 +208,22 @@ func (i Identity) VisibleSite(s Site) Site {
 	if !i.seesAccess() {
 		s.CameraGroups, s.Roles = nil, nil
 	}
-	return s.Only(func(c CameraID) bool { return i.May(ActionStatus, c) == nil })
+	return s.Only(i.sees())
 }
 
 // VisibleStatus returns statuses as i may see them.
 func (i Identity) VisibleStatus(all []ServerStatus) []ServerStatus {
-	all = slices.Clone(all)
+	all, sees := slices.Clone(all), i.sees()
 	for n, status := range all {
 		if status.State == nil {
 			continue
 		}
 		state := *status.State
-		state.Cameras = slices.DeleteFunc(slices.Clone(state.Cameras), func(c CameraState) bool { return i.May(ActionStatus, c.Camera) != nil })
-		state.Short = slices.DeleteFunc(slices.Clone(state.Short), func(c CameraID) bool { return i.May(ActionStatus, c) != nil })
+		state.Cameras = slices.DeleteFunc(slices.Clone(state.Cameras), func(c CameraState) bool { return !sees(c.Camera) })
+		state.Short = slices.DeleteFunc(slices.Clone(state.Short), func(c CameraID) bool { return !sees(c) })
 		state.Transfers = slices.Clone(state.Transfers)
 		for k, t := range state.Transfers {
-			if t.Camera != "" && i.May(ActionStatus, t.Camera) != nil {
+			if t.Camera != "" && !sees(t.Camera) {
 				state.Transfers[k].Camera = ""
 			}
 		}

@@ -1,6 +1,7 @@
 package understudy_test
 
 import (
+	"slices"
 	"testing"
 
 	us "understudy"
@@ -106,6 +107,46 @@ func TestWithIsTheUnion(t *testing.T) {
 			if want := action == us.ActionStatus && union.May(action, "") == nil; (watching.May(action, "") == nil) != want {
 				t.Errorf("%v: without all but status, %s is %v", roles, action, !want)
 			}
+		}
+	}
+}
+
+// TestWhatIsVisibleIsWhatOneMaySee: of a whole site, and of its servers' status, at once.
+func TestWhatIsVisibleIsWhatOneMaySee(t *testing.T) {
+	cameras := []us.CameraID{"lobby", "yard", "gate"}
+	var site us.Site
+	status := []us.ServerStatus{{Server: "rec-1", State: &us.State{}}}
+	for _, c := range cameras {
+		site.Cameras = append(site.Cameras, us.Camera{ID: c})
+		status[0].State.Cameras = append(status[0].State.Cameras, us.CameraState{Camera: c})
+	}
+	seeing, doors := us.RoleViewer.Actions(), []us.CameraID{"lobby", "gate"}
+	for name, who := range map[string]us.Identity{
+		"nobody":                             {Actions: seeing, Cameras: doors},
+		"a viewer of two":                    {User: "ada", Actions: seeing, Cameras: doors},
+		"a viewer of all":                    {User: "ada", Actions: seeing, Cameras: []us.CameraID{us.AllCameras}},
+		"a viewer of none":                   {User: "ada", Actions: seeing},
+		"one who may only watch":             {User: "ada", Actions: []us.Action{us.ActionLive}, Cameras: doors},
+		"one who sees one and watches two":   {User: "ada", Actions: []us.Action{us.ActionLive}, Cameras: doors, Also: map[us.Action][]us.CameraID{us.ActionStatus: {"yard"}}},
+		"one who sees one and, besides, all": {User: "ada", Actions: seeing, Cameras: doors, Also: map[us.Action][]us.CameraID{us.ActionStatus: {us.AllCameras}}},
+		"a server":                           {Server: "fo-1", Role: us.RoleFailover},
+		"a channel":                          {Server: "ch-1", Role: us.RoleChannel},
+	} {
+		var want []us.CameraID
+		for _, c := range cameras {
+			if who.May(us.ActionStatus, c) == nil {
+				want = append(want, c)
+			}
+		}
+		var ofSite, ofStatus []us.CameraID
+		for _, c := range who.VisibleSite(site).Cameras {
+			ofSite = append(ofSite, c.ID)
+		}
+		for _, c := range who.VisibleStatus(status)[0].State.Cameras {
+			ofStatus = append(ofStatus, c.Camera)
+		}
+		if !slices.Equal(ofSite, want) || !slices.Equal(ofStatus, want) {
+			t.Errorf("%s may see %v, and is shown %v of the site and %v of the status", name, want, ofSite, ofStatus)
 		}
 	}
 }
