@@ -95,9 +95,9 @@ func (o *applyOptions) apply(cmd *cobra.Command, read func(understudy.Site) (dec
 			return err
 		}
 	}
-	bar := progressbar.NewOptions(len(plan), progressbar.OptionSetWriter(cmd.ErrOrStderr()), progressbar.OptionSetDescription("applying"),
-		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
-	if err := plan.Apply(cmd.Context(), site, func(done int) { _ = bar.Set(done) }); err != nil {
+	draw, ended := progress(cmd, "applying", progressbar.OptionShowCount())
+	defer ended()
+	if err := plan.Apply(cmd.Context(), site, func(done int) { draw(int64(done), int64(len(plan))) }); err != nil {
 		return err
 	}
 	if !o.asJSON {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -26,18 +25,13 @@ func checkCommand() *cobra.Command {
 	asJSON := jsonFlag(c)
 	repair := c.Flags().Bool("repair", false, "mend what can be mended")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(cmd.ErrOrStderr()), progressbar.OptionSetDescription("checking"),
-			progressbar.OptionShowBytes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
-		progress := func(done, total int64) {
-			bar.ChangeMax64(total)
-			_ = bar.Set64(done) // a bar that cannot be drawn is no reason to stop
-		}
+		draw, ended := progress(cmd, "checking", progressbar.OptionShowBytes(true))
 		check := storage.Check
 		if *repair {
 			check = storage.Repair
 		}
-		found, err := check(cmd.Context(), args[0], progress)
-		_ = bar.Finish()
+		found, err := check(cmd.Context(), args[0], draw)
+		ended()
 		if err != nil {
 			return err
 		}
@@ -55,7 +49,7 @@ func checkCommand() *cobra.Command {
 }
 
 func printChecked(w io.Writer, found storage.Checked, repaired bool) error {
-	_, err := fmt.Fprintf(w, "%d segments, %d bytes, %d frames, %d with damage that is known, %d faults\n", found.Segments, found.Bytes, found.Samples, found.Damaged, len(found.Faults))
+	_, err := fmt.Fprintf(w, "%d segments, %d bytes, %d frames, %d with damage that is known, faults: %d\n", found.Segments, found.Bytes, found.Samples, found.Damaged, len(found.Faults))
 	for _, fault := range found.Faults {
 		fmt.Fprintln(w, " ", fault)
 	}

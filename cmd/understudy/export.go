@@ -113,19 +113,14 @@ func (e *exporting) file(s span, output string) (client.ExportResult, error) {
 		return client.ExportResult{}, understudy.Errorf(understudy.CodeInvalid, "the export could not be written to %s; name another file with --output, or leave out --resume: %w", part, err)
 	}
 	defer file.Close()
-	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(e.cmd.ErrOrStderr()), progressbar.OptionSetDescription(string(e.camera)),
-		progressbar.OptionShowBytes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
-	progress := func(done, total int64) {
-		bar.ChangeMax64(total)
-		_ = bar.Set64(done) // a bar that cannot be drawn is no reason to stop
-	}
+	draw, ended := progress(e.cmd, string(e.camera), progressbar.OptionShowBytes(true))
 	var result client.ExportResult
 	if e.resume {
-		result, err = e.site.ResumeExport(e.cmd.Context(), e.camera, s.from, s.to, file, progress)
+		result, err = e.site.ResumeExport(e.cmd.Context(), e.camera, s.from, s.to, file, draw)
 	} else {
-		result, err = e.site.Export(e.cmd.Context(), e.camera, s.from, s.to, file, progress)
+		result, err = e.site.Export(e.cmd.Context(), e.camera, s.from, s.to, file, draw)
 	}
-	_ = bar.Finish()
+	ended()
 	changed := understudy.CodeOf(err) == understudy.CodeConflict && result.Frames > 0
 	switch {
 	case err != nil && result.Bytes == 0:

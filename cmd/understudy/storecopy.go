@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -26,13 +25,9 @@ func copyStore(cmd *cobra.Command, from, to string, o sqlstore.CopyOptions) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(cmd.ErrOrStderr()), progressbar.OptionSetDescription("copying rows"),
-		progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
-	o.Progress = func(done, total int64) {
-		bar.ChangeMax64(total)
-		_ = bar.Set64(done) // a bar that cannot be drawn is no reason to stop
-	}
-	defer func() { _ = bar.Finish() }()
+	draw, ended := progress(cmd, "copying rows", progressbar.OptionShowCount())
+	defer ended()
+	o.Progress = draw
 	return sqlstore.Copy(cmd.Context(), source, target, o)
 }
 
