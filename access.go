@@ -169,7 +169,7 @@ func (i Identity) Visible(e Event) (visible Event, ok bool) {
 	kept := slices.DeleteFunc(slices.Clone(e.Changes), func(c Change) bool {
 		return c.Camera != nil && hidden(c.Camera.ID) || c.Lease != nil && hidden(c.Lease.Camera) || hidden(c.GoneCamera) ||
 			c.Trigger != nil && hidden(c.Trigger.Camera) || c.Lock != nil && hidden(c.Lock.Camera) || c.Moved != nil && hidden(c.Moved.Camera) ||
-			!access && (c.CameraGroup != nil || c.GoneCameraGroup != "" || c.Role != nil || c.GoneRole != "") ||
+			!access && (c.CameraGroup != nil || c.GoneCameraGroup != "" || c.Role != nil || c.GoneRole != "" || c.User != nil || c.GoneUser != "") ||
 			c.Milestone != nil && hidden(c.Milestone.Camera) || c.Account != nil && (hidden(c.Account.Camera) || i.May(ActionPlayback, c.Account.Camera) != nil)
 	})
 	if len(kept) == 0 && len(e.Changes) > 0 {

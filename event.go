@@ -88,6 +88,8 @@ type Change struct {
 	GoneCameraGroup CameraGroupID    `json:"gone_camera_group,omitempty"`
 	Role            *SiteRole        `json:"role,omitempty"` // of the site's own
 	GoneRole        UserRole         `json:"gone_role,omitempty"`
+	User            *User            `json:"user,omitempty"` // for the audit; a site has no users
+	GoneUser        string           `json:"gone_user,omitempty"`
 }
 
 // Report is an event as a server tells it; the log adds number, time and actor.

@@ -90,7 +90,7 @@ func TestHearing(t *testing.T) {
 // TestRightsAreForAdministrators: nobody else is told who may do what.
 func TestRightsAreForAdministrators(t *testing.T) {
 	doors, guard := us.CameraGroup{ID: "doors", Cameras: []us.CameraID{"lobby"}}, us.SiteRole{Name: "guard", Actions: []us.Action{us.ActionLive}}
-	e := us.Event{Kind: us.EventConfig, Camera: "lobby", Changes: []us.Change{{CameraGroup: &doors}, {GoneCameraGroup: "old"}, {Role: &guard}, {GoneRole: "old"}, {GoneCamera: "lobby"}}}
+	e := us.Event{Kind: us.EventConfig, Camera: "lobby", Changes: []us.Change{{CameraGroup: &doors}, {GoneCameraGroup: "old"}, {Role: &guard}, {GoneRole: "old"}, {User: &us.User{Name: "vera"}}, {GoneUser: "old"}, {GoneCamera: "lobby"}}}
 	site := us.Site{CameraGroups: []us.CameraGroup{doors}, Roles: []us.SiteRole{guard}}
 	all := []us.CameraID{us.AllCameras}
 	for _, c := range []struct {
@@ -103,7 +103,7 @@ func TestRightsAreForAdministrators(t *testing.T) {
 		{us.Identity{Server: "ch-1", Role: us.RoleChannel}, true},
 	} {
 		seen, ok := c.who.Visible(e)
-		if want := map[bool]int{false: 1, true: 5}[c.all]; !ok || len(seen.Changes) != want {
+		if want := map[bool]int{false: 1, true: 7}[c.all]; !ok || len(seen.Changes) != want {
 			t.Errorf("%v sees %d changes, want %d", c.who, len(seen.Changes), want)
 		}
 		if got := !reflect.DeepEqual(c.who.VisibleSite(site).CameraGroups, us.Site{}.CameraGroups); got != c.all || (len(c.who.VisibleSite(site).Roles) > 0) != c.all {

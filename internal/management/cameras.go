@@ -204,20 +204,21 @@ func (m *Management) DeleteCamera(ctx context.Context, id understudy.CameraID) e
 		if err := tx.PutPassword(id, nil); err != nil {
 			return err
 		}
-		if err := tx.withdrawCamera(id); err != nil {
-			return err
-		}
-		return tx.record(understudy.Event{
+		e := understudy.Event{
 			Kind: understudy.EventConfig, Server: c.Home, Camera: id,
 			Sentence: fmt.Sprintf("Camera %s was deleted; its footage stays until retention takes it.", id),
 			Changes:  append(tx.leaveGroups(id), understudy.Change{GoneCamera: id}),
-		})
+		}
+		if err := tx.withdrawCamera(id, &e); err != nil {
+			return err
+		}
+		return tx.record(e)
 	})
 }
 
 // withdrawCamera takes a camera out of all users' lists, so that another camera
-// that gets its id later is not theirs to see.
-func (tx *change) withdrawCamera(id understudy.CameraID) error {
+// that gets its id later is not theirs to see, and tells the event so.
+func (tx *change) withdrawCamera(id understudy.CameraID, e *understudy.Event) error {
 	accounts, err := tx.Accounts()
 	if err != nil {
 		return err
@@ -226,6 +227,7 @@ func (tx *change) withdrawCamera(id understudy.CameraID) error {
 		if !slices.ContainsFunc(a.User.Grants(), func(g understudy.Grant) bool { return slices.Contains(g.Cameras, id) }) {
 			continue
 		}
+		before := a.User
 		a.User.Cameras, a.User.Also = without(a.User.Cameras, id), slices.Clone(a.User.Also)
 		for i, g := range a.User.Also {
 			a.User.Also[i].Cameras = without(g.Cameras, id)
@@ -233,6 +235,9 @@ func (tx *change) withdrawCamera(id understudy.CameraID) error {
 		if err := tx.PutAccount(a); err != nil {
 			return err
 		}
+		after := a.User
+		before.SecondFactor, after.SecondFactor = a.Second.On, a.Second.On
+		e.Was, e.Changes = append(e.Was, understudy.Change{User: &before}), append(e.Changes, understudy.Change{User: &after})
 	}
 	return nil
 }

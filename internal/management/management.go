@@ -224,7 +224,7 @@ func (c *change) record(e understudy.Event) error {
 	if e.Actor == "" {
 		e.Actor = c.actor
 	}
-	e.From, e.Was = c.from, was(c.site, e.Changes)
+	e.From, e.Was = c.from, append(e.Was, was(c.site, e.Changes)...) // users are not of the site
 	log, err := c.Log()
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package management
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -15,6 +16,7 @@ import (
 const (
 	minPassword = 10  // characters
 	maxGrants   = 100 // of a user, besides the first
+	maxNamed    = 5   // cameras and groups of a role, in a sentence
 )
 
 // The names of users stand in logs and addresses: no spaces, no control characters.
@@ -114,35 +116,45 @@ func (tx *change) putUser(u *understudy.User, hash string) error {
 	if err := tx.keepAdministrator(before.User, *u); err != nil {
 		return err
 	}
-	sentence := fmt.Sprintf("User %s was %s as %s.", u.Name, addedOrChanged(exists), rolesOf(*u))
+	same := exists && reflect.DeepEqual(before.User.Grants(), u.Grants())
+	sentence := fmt.Sprintf("User %s was added as %s.", u.Name, rightsOf(*u))
 	switch {
-	case hash != "" && exists:
-		sentence = fmt.Sprintf("User %s was changed and given a new password.", u.Name)
-		if err := tx.endSessions(u.Name); err != nil {
-			return err
-		}
 	case hash == "" && !exists:
 		return understudy.Errorf(understudy.CodeInvalid, "the new user %s needs a password", u.Name)
-	case hash == "":
+	case hash == "" && same:
+		return nil
+	case same:
+		sentence = fmt.Sprintf("User %s was given a new password.", u.Name)
+	case exists:
+		sentence = fmt.Sprintf("User %s was %s, and is %s now%s.", u.Name, rightsOf(before.User), rightsOf(*u), map[bool]string{true: ", with a new password"}[hash != ""])
+	}
+	e := understudy.Event{Kind: understudy.EventAccess, Sentence: oneSentence(sentence), Changes: []understudy.Change{{User: u}}}
+	if exists {
+		e.Was = []understudy.Change{{User: &before.User}}
+	}
+	if hash == "" {
 		hash = before.Hash
-		if reflect.DeepEqual(before.User.Grants(), u.Grants()) {
-			return nil
-		}
+	} else if err := tx.endSessions(u.Name); err != nil {
+		return err
 	}
 	if err := tx.PutAccount(Account{User: *u, Hash: hash, Second: before.Second}); err != nil {
 		return err
 	}
-	u.SecondFactor = before.Second.On
-	return tx.record(understudy.Event{Kind: understudy.EventAccess, Sentence: sentence})
+	u.SecondFactor, before.User.SecondFactor = before.Second.On, before.Second.On
+	return tx.record(e)
 }
 
-// rolesOf names all roles of a user.
-func rolesOf(u understudy.User) string {
+// rightsOf names all roles of a user, and what each is for.
+func rightsOf(u understudy.User) string {
 	var roles []string
 	for _, g := range u.Grants() {
-		roles = append(roles, string(g.Role))
+		on := strings.Split(strings.Replace(g.On(), string(understudy.AllCameras), "all cameras", 1), ",")
+		if more := len(on) - maxNamed; more > 0 {
+			on = append(on[:maxNamed], fmt.Sprintf("%d more", more))
+		}
+		roles = append(roles, fmt.Sprintf("%s of %s", g.Role, cmp.Or(strings.Join(on, ", "), "no camera")))
 	}
-	return strings.Join(slices.Compact(roles), ", ")
+	return strings.Join(roles, " and ")
 }
 
 func administers(u understudy.User) bool {
@@ -189,7 +201,9 @@ func (m *Management) DeleteUser(ctx context.Context, name string) error {
 		if err := tx.DeleteAccount(name); err != nil {
 			return err
 		}
-		return tx.record(understudy.Event{Kind: understudy.EventAccess, Sentence: fmt.Sprintf("User %s was deleted.", name)})
+		a.User.SecondFactor = a.Second.On
+		return tx.record(understudy.Event{Kind: understudy.EventAccess, Sentence: oneSentence(fmt.Sprintf("User %s was deleted, who was %s.", name, rightsOf(a.User))),
+			Changes: []understudy.Change{{GoneUser: name}}, Was: []understudy.Change{{User: &a.User}}})
 	})
 }
 

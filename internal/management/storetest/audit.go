@@ -26,6 +26,7 @@ func audit(t *testing.T, s management.Store) {
 		t.Errorf("what ada did is told as %+v", events)
 	}
 	searches(t, m, events)
+	auditsUsers(t, m)
 	whole := must[us.Audit](t)(m.VerifyAudit(background))
 	last := must[us.Site](t)(m.Site(background)).Seq
 	if whole.First != 1 || whole.Chained != 1 || whole.Last != last || len(whole.Faults) > 0 {
@@ -64,6 +65,44 @@ func audit(t *testing.T, s management.Store) {
 			t.Errorf("%s: found at %v, want %v: %s", c.name, at, c.faults, forged.Sentence)
 		}
 	}
+}
+
+// auditsUsers: who was given which rights on what, and had which before, in words and as data.
+func auditsUsers(t *testing.T, m *management.Management) {
+	password := us.Secret("correct horse")
+	must[us.User](t)(m.PutUser(background, us.User{Name: "carl", Role: us.RoleAdministrator}, &password)) // the last one stays it
+	vera := us.User{Name: "vera", Role: us.RoleViewer, Cameras: []us.CameraID{"a", "b"}}
+	must[us.User](t)(m.PutUser(background, vera, &password))
+	vera.Role, vera.Cameras = us.RoleAdministrator, []us.CameraID{us.AllCameras}
+	must[us.User](t)(m.PutUser(background, vera, &password))
+	must[us.User](t)(m.PutUser(background, vera, &password))
+	vera.Role, vera.Cameras = us.RoleOperator, []us.CameraID{"b"}
+	must[us.User](t)(m.PutUser(background, vera, nil))
+	must[us.User](t)(m.PutUser(background, vera, nil)) // changes nothing
+	want(t, m.DeleteCamera(background, "b"), "")
+	want(t, m.DeleteUser(background, "vera"), "")
+	events := must[[]us.Event](t)(m.Events(background, us.EventQuery{Limit: 6}))
+	for i, of := range []struct{ told, was, is string }{
+		{"User vera was added as viewer of a, b.", "", "viewer:a,b"},
+		{"User vera was viewer of a, b, and is administrator of all cameras now, with a new password.", "viewer:a,b", "administrator:*"},
+		{"User vera was given a new password.", "administrator:*", "administrator:*"},
+		{"User vera was administrator of all cameras, and is operator of b now.", "administrator:*", "operator:b"},
+		{"Camera b was deleted; its footage stays until retention takes it.", "operator:b", "operator:"},
+		{"User vera was deleted, who was operator of no camera.", "operator:", ""},
+	} {
+		if e := events[i]; e.Sentence != of.told || grantsIn(e.Was) != of.was || grantsIn(e.Changes) != of.is {
+			t.Errorf("%q is told, of %s before and %s after; want %+v", e.Sentence, grantsIn(e.Was), grantsIn(e.Changes), of)
+		}
+	}
+}
+
+func grantsIn(changes []us.Change) (text string) {
+	for _, c := range changes {
+		if c.User != nil {
+			text += c.User.Grants()[0].String()
+		}
+	}
+	return text
 }
 
 // forgery is a store somebody has written to who does not have the key.

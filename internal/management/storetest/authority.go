@@ -458,7 +458,7 @@ func accessEvents(t *testing.T, m *management.Management) {
 		}
 	}
 	log := all.String()
-	for _, line := range []string{"user:bob: bob signed in from 10.0.0.9:1234.", "A sign-in as ada was refused.", "A sign-in as an unknown name was refused.", "bob signed out.", "User ada was deleted."} {
+	for _, line := range []string{"user:bob: bob signed in from 10.0.0.9:1234.", "A sign-in as ada was refused.", "A sign-in as an unknown name was refused.", "bob signed out.", "User ada was deleted, who was administrator of all cameras."} {
 		if !strings.Contains(log, line) {
 			t.Errorf("the log lacks %q:\n%s", line, log)
 		}
