@@ -49,6 +49,8 @@ type Identity struct {
 	// Grants are what all that follows from, where it follows from grants and no more than changing the site is taken.
 	Grants  []Grant `json:"grants,omitempty"`
 	Address string  `json:"-"` // network address that the request came from, where known
+	// Given is when the media token was given by which a user is known; zero for all others.
+	Given time.Time `json:"-"`
 }
 
 // String returns "user:NAME", "server:ID" or "nobody", as the log has it.
@@ -169,7 +171,7 @@ func (i Identity) Visible(e Event) (visible Event, ok bool) {
 	kept := slices.DeleteFunc(slices.Clone(e.Changes), func(c Change) bool {
 		return c.Camera != nil && hidden(c.Camera.ID) || c.Lease != nil && hidden(c.Lease.Camera) || hidden(c.GoneCamera) ||
 			c.Trigger != nil && hidden(c.Trigger.Camera) || c.Lock != nil && hidden(c.Lock.Camera) || c.Moved != nil && hidden(c.Moved.Camera) ||
-			!access && (c.CameraGroup != nil || c.GoneCameraGroup != "" || c.Role != nil || c.GoneRole != "" || c.User != nil || c.GoneUser != "") ||
+			!access && (c.CameraGroup != nil || c.GoneCameraGroup != "" || c.Role != nil || c.GoneRole != "" || c.User != nil || c.GoneUser != "" || c.Recall != nil) ||
 			c.Milestone != nil && hidden(c.Milestone.Camera) || c.Account != nil && (hidden(c.Account.Camera) || i.May(ActionPlayback, c.Account.Camera) != nil)
 	})
 	if len(kept) == 0 && len(e.Changes) > 0 {
@@ -206,7 +208,7 @@ func (i Identity) seesAccess() bool { return i.Server != "" || i.May(ActionAdmin
 // VisibleSite returns s as i may see it: who may do what is for administrators.
 func (i Identity) VisibleSite(s Site) Site {
 	if !i.seesAccess() {
-		s.CameraGroups, s.Roles = nil, nil
+		s.CameraGroups, s.Roles, s.Recalls = nil, nil, nil
 	}
 	return s.Only(i.sees())
 }

@@ -90,6 +90,7 @@ type Change struct {
 	GoneRole        UserRole         `json:"gone_role,omitempty"`
 	User            *User            `json:"user,omitempty"` // for the audit; a site has no users
 	GoneUser        string           `json:"gone_user,omitempty"`
+	Recall          *Recall          `json:"recall,omitempty"`
 }
 
 // Report is an event as a server tells it; the log adds number, time and actor.

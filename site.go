@@ -20,6 +20,7 @@ type Site struct {
 	Locks            []Lock            `json:"locks,omitempty"`
 	Moved            []MovedCamera     `json:"moved,omitempty"`
 	Revoked          []Revocation      `json:"revoked,omitempty"`
+	Recalls          []Recall          `json:"recalls,omitempty" doc:"Of media tokens, in the last day"`
 	CameraGroups     []CameraGroup     `json:"camera_groups,omitempty"`
 	Roles            []SiteRole        `json:"roles,omitempty" doc:"Of the site's own"`
 }
@@ -63,6 +64,8 @@ func (s Site) Apply(e Event) Site {
 			put(&s.Moved, &own.moved, *c.Moved, movedCamera)
 		case c.Revoked != nil:
 			put(&s.Revoked, &own.revoked, *c.Revoked, revokedServer)
+		case c.Recall != nil:
+			s.recall(*c.Recall, &own.recalls)
 		case c.Lock != nil:
 			put(&s.Locks, &own.locks, *c.Lock, lockID)
 		case c.GoneLock != "":
@@ -82,7 +85,7 @@ func (s Site) Apply(e Event) Site {
 
 // copied says which lists Apply has copied already: each is copied once an
 // event, however many leases a claim moves.
-type copied struct{ cameras, recordingServers, failoverServers, groups, leases, locks, moved, revoked, cameraGroups, roles bool }
+type copied struct{ cameras, recordingServers, failoverServers, groups, leases, locks, moved, revoked, recalls, cameraGroups, roles bool }
 
 // Camera returns the camera of that id.
 func (s Site) Camera(id CameraID) (Camera, bool) { return find(s.Cameras, id, cameraID) }

@@ -153,7 +153,7 @@ func (c *connection) run(ctx context.Context) {
 // ofRights reports whether an event may change what clients may see.
 func (e entry) ofRights() bool {
 	return slices.ContainsFunc(e.event.Changes, func(c understudy.Change) bool {
-		return c.CameraGroup != nil || c.GoneCameraGroup != "" || c.Role != nil || c.GoneRole != ""
+		return c.CameraGroup != nil || c.GoneCameraGroup != "" || c.Role != nil || c.GoneRole != "" || c.Recall != nil
 	})
 }
 

@@ -94,7 +94,8 @@ func (a *Authority) signClaims(c claims) (string, error) {
 }
 
 // VerifyToken returns the user behind a media token, asking nobody. site is what the
-// server knows of it, nil for nothing: what roles and groups of cameras are there.
+// server knows of it, nil for nothing: what roles and groups of cameras are there, and whose
+// tokens were recalled.
 // CodeUnauthenticated for anything but a token that this installation has
 // signed and that has not expired; the sentence says which, never the token.
 // CodeUnavailable for one that tells its rights by roles and groups, while the site is not known.
@@ -163,6 +164,12 @@ func (t trusted) verifyToken(text string, now, judged time.Time) (claims, error)
 // identity is the user of a token that was verified.
 func (c claims) identity(site *understudy.Site) (understudy.Identity, error) {
 	i := understudy.Identity{User: c.Subject, Actions: c.Actions, Cameras: c.Cameras, Also: c.Also}
+	if site != nil {
+		if r, ok := site.Recall(c.Subject); ok && c.IssuedAt.Before(r.Before) {
+			return understudy.Identity{}, understudy.Errorf(understudy.CodeUnauthenticated,
+				"the rights of %s were changed after this media token was given: ask the management server for another", c.Subject)
+		}
+	}
 	switch {
 	case len(c.Grants) == 0:
 	case site == nil:
@@ -171,6 +178,7 @@ func (c claims) identity(site *understudy.Site) (understudy.Identity, error) {
 	default:
 		i = site.Identity(c.Subject, c.Grants)
 	}
+	i.Given = c.IssuedAt.Time
 	if i = i.Without(understudy.Action.Changing); c.Rights < rightsKnown {
 		i = i.Hearing()
 	}

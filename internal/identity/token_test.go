@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -91,6 +92,34 @@ func TestATokenOfManyCamerasNamesTheirGroups(t *testing.T) {
 	if token, err := a.SignToken(taken, MaxTokenAge); understudy.CodeOf(err) != understudy.CodeInvalid {
 		t.Errorf("of rights of which some were taken there is %v, %v", token, err)
 	}
+}
+
+// TestARecalledTokenIsNotBelieved: of that user, if it was given before, wherever the news has come.
+func TestARecalledTokenIsNotBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthority(t)
+		n := join(t, a, "rec-1", understudy.RoleRecording)
+		given := time.Now().Truncate(time.Second)
+		token, err := a.SignToken(ada, MaxTokenAge)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			site    *understudy.Site
+			refused bool
+		}{
+			{nil, false},
+			{&understudy.Site{}, false},
+			{&understudy.Site{Recalls: []understudy.Recall{{User: "bob", Before: given.Add(time.Hour)}}}, false},
+			{&understudy.Site{Recalls: []understudy.Recall{{User: "ada", Before: given}}}, false},
+			{&understudy.Site{Recalls: []understudy.Recall{{User: "ada", Before: given.Add(time.Second)}}}, true},
+		} {
+			who, err := n.VerifyToken(string(token.Token), c.site)
+			if (understudy.CodeOf(err) == understudy.CodeUnauthenticated) != c.refused || err == nil && !who.Given.Equal(given) {
+				t.Errorf("at %+v it is that of %+v, %v", c.site, who, err)
+			}
+		}
+	})
 }
 
 func TestOnlyUsersGetTokensAndNotForLong(t *testing.T) {

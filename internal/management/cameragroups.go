@@ -37,11 +37,19 @@ func (m *Management) PutCameraGroup(ctx context.Context, g understudy.CameraGrou
 		if exists && before.Name == g.Name && slices.Equal(before.Cameras, g.Cameras) {
 			return nil
 		}
-		return tx.record(understudy.Event{
+		e := understudy.Event{
 			Kind:     understudy.EventAccess,
 			Sentence: fmt.Sprintf("Camera group %s was %s, of %d now.", g.ID, addedOrChanged(exists), len(g.Cameras)),
 			Changes:  []understudy.Change{{CameraGroup: &g}},
-		})
+		}
+		if lacks(g.Cameras, before.Cameras) {
+			recalls, err := tx.recallWhere(func(of understudy.Grant) bool { return slices.Contains(of.CameraGroups, g.ID) })
+			if err != nil {
+				return err
+			}
+			e.Changes = append(e.Changes, recalls...)
+		}
+		return tx.record(e)
 	})
 }
 

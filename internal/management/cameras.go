@@ -209,6 +209,16 @@ func (m *Management) DeleteCamera(ctx context.Context, id understudy.CameraID) e
 			Sentence: fmt.Sprintf("Camera %s was deleted; its footage stays until retention takes it.", id),
 			Changes:  append(tx.leaveGroups(id), understudy.Change{GoneCamera: id}),
 		}
+		recalls, err := tx.recallWhere(func(g understudy.Grant) bool {
+			return slices.Contains(g.Cameras, id) || slices.ContainsFunc(g.CameraGroups, func(group understudy.CameraGroupID) bool {
+				of, _ := tx.site.CameraGroup(group)
+				return slices.Contains(of.Cameras, id)
+			})
+		})
+		if err != nil {
+			return err
+		}
+		e.Changes = append(e.Changes, recalls...)
 		if err := tx.withdrawCamera(id, &e); err != nil {
 			return err
 		}

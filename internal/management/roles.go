@@ -36,11 +36,19 @@ func (m *Management) PutRole(ctx context.Context, r understudy.SiteRole) (unders
 		if !exists && len(tx.site.Roles) >= maxRoles {
 			return understudy.Errorf(understudy.CodeInvalid, "a site may have %d roles of its own, and has them", maxRoles)
 		}
-		return tx.record(understudy.Event{
+		e := understudy.Event{
 			Kind:     understudy.EventAccess,
 			Sentence: fmt.Sprintf("Role %s was %s: %v.", r.Name, addedOrChanged(exists), r.Actions),
 			Changes:  []understudy.Change{{Role: &r}},
-		})
+		}
+		if lacks(r.Actions, before.Actions) {
+			recalls, err := tx.recallWhere(func(g understudy.Grant) bool { return g.Role == r.Name })
+			if err != nil {
+				return err
+			}
+			e.Changes = append(e.Changes, recalls...)
+		}
+		return tx.record(e)
 	})
 }
 

@@ -388,7 +388,7 @@ func (m *Management) EndSession(ctx context.Context, user, id string) error {
 			if err := tx.DeleteToken(t.Hash); err != nil {
 				return err
 			}
-			return tx.record(understudy.Event{Kind: understudy.EventAccess,
+			return tx.record(understudy.Event{Kind: understudy.EventAccess, Changes: []understudy.Change{recall(t.User, tx.now)},
 				Sentence: oneSentence(fmt.Sprintf("A session of %s%s was ended.", t.User, from(t.Address)))})
 		}
 		return understudy.Errorf(understudy.CodeNotFound, "there is no session %.40q; it may have ended by itself", id)

@@ -130,7 +130,7 @@ func (tx *change) putUser(u *understudy.User, hash string) error {
 	}
 	e := understudy.Event{Kind: understudy.EventAccess, Sentence: oneSentence(sentence), Changes: []understudy.Change{{User: u}}}
 	if exists {
-		e.Was = []understudy.Change{{User: &before.User}}
+		e.Was, e.Changes = []understudy.Change{{User: &before.User}}, append(e.Changes, recall(u.Name, tx.now))
 	}
 	if hash == "" {
 		hash = before.Hash
@@ -203,7 +203,7 @@ func (m *Management) DeleteUser(ctx context.Context, name string) error {
 		}
 		a.User.SecondFactor = a.Second.On
 		return tx.record(understudy.Event{Kind: understudy.EventAccess, Sentence: oneSentence(fmt.Sprintf("User %s was deleted, who was %s.", name, rightsOf(a.User))),
-			Changes: []understudy.Change{{GoneUser: name}}, Was: []understudy.Change{{User: &a.User}}})
+			Changes: []understudy.Change{{GoneUser: name}, recall(name, tx.now)}, Was: []understudy.Change{{User: &a.User}}})
 	})
 }
 

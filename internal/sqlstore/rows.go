@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -265,6 +266,23 @@ type revocationRow struct {
 
 func (r revocationRow) revocation() understudy.Revocation {
 	return understudy.Revocation{Server: r.Server, Before: instant(r.MadeBefore), Reason: r.Reason}
+}
+
+// recallRow is found by a hash: names of users who have no account may be long.
+type recallRow struct {
+	bun.BaseModel `bun:"table:recalls"`
+	Hash          []byte `bun:",pk"`
+	Account       string
+	MadeBefore    int64
+}
+
+func recallToRow(r understudy.Recall) recallRow {
+	hash := sha256.Sum256([]byte(r.User))
+	return recallRow{Hash: hash[:], Account: r.User, MadeBefore: micros(r.Before)}
+}
+
+func (r recallRow) recall() understudy.Recall {
+	return understudy.Recall{User: r.Account, Before: instant(r.MadeBefore)}
 }
 
 type claimRow struct {

@@ -1,6 +1,9 @@
 package sqlstore
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/uptrace/bun"
 
 	"understudy"
@@ -108,6 +111,10 @@ func (r *reader) readTables() (site understudy.Site, err error) {
 	if site.Revoked, err = all(r, revocationRow.revocation, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("server") }); err != nil {
 		return site, err
 	}
+	if site.Recalls, err = all(r, recallRow.recall, byHash); err != nil {
+		return site, err
+	}
+	slices.SortFunc(site.Recalls, func(a, b understudy.Recall) int { return strings.Compare(a.User, b.User) })
 	if site.CameraGroups, err = all(r, cameraGroupRow.group, byID); err != nil {
 		return site, err
 	}
@@ -118,5 +125,6 @@ func (r *reader) readTables() (site understudy.Site, err error) {
 	return site, err
 }
 
+func byHash(q *bun.SelectQuery) *bun.SelectQuery   { return q.Order("hash") }
 func byID(q *bun.SelectQuery) *bun.SelectQuery     { return q.Order("id") }
 func byCamera(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("camera") }

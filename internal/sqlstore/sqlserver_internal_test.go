@@ -95,7 +95,7 @@ func ask(t *testing.T, tx *tx) {
 			{Camera: &us.Camera{ID: "a"}}, {RecordingServer: &us.RecordingServer{ID: "r"}}, {FailoverServer: &us.FailoverServer{ID: "f"}},
 			{Group: &us.FailoverGroup{ID: "g", Members: []us.ServerID{"f"}}}, {Lock: &us.Lock{ID: "l", Camera: "a"}},
 			{Moved: &us.MovedCamera{Camera: "a", From: []us.ServerID{"q"}}}, {Revoked: &us.Revocation{Server: "q", Before: at}},
-			{CameraGroup: &us.CameraGroup{ID: "d"}}, {Role: &us.SiteRole{Name: "o"}},
+			{CameraGroup: &us.CameraGroup{ID: "d"}}, {Role: &us.SiteRole{Name: "o"}}, {Recall: &us.Recall{User: "ada", Before: at}},
 			{Lease: &us.Lease{Camera: "a", Holder: "r", Epoch: n + 1}}, {Lease: &us.Lease{Camera: "b", Holder: "r", Epoch: n + 1}},
 		}})
 		must(err)

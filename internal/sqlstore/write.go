@@ -207,12 +207,32 @@ func (t *tx) applyRights(c understudy.Change) error {
 		return put(t, &cameraGroupRow{ID: c.CameraGroup.ID, Name: c.CameraGroup.Name, Cameras: orEmpty(c.CameraGroup.Cameras)})
 	case c.GoneCameraGroup != "":
 		return gone(t, &cameraGroupRow{ID: c.GoneCameraGroup})
+	case c.Recall != nil:
+		return t.putRecall(*c.Recall)
 	case c.Role != nil:
 		return put(t, &roleRow{Name: c.Role.Name, Actions: orEmpty(c.Role.Actions)})
 	case c.GoneRole != "":
 		return gone(t, &roleRow{Name: c.GoneRole})
 	}
 	return nil
+}
+
+// putRecall keeps it, and none that it outlives.
+func (t *tx) putRecall(r understudy.Recall) error {
+	before, err := all(&t.reader, recallRow.recall, byHash)
+	if err != nil {
+		return err
+	}
+	for _, old := range before {
+		if old.Outlived(r) {
+			row := recallToRow(old)
+			if err := gone(t, &row); err != nil {
+				return err
+			}
+		}
+	}
+	row := recallToRow(r)
+	return put(t, &row)
 }
 
 // putLeases is the compare-and-swap below all others: whatever was read and

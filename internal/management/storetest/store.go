@@ -65,6 +65,7 @@ func fill(tx management.Tx) (everything, error) {
 			{Revoked: &us.Revocation{Server: "rec9", Before: aTime, Reason: "it's stolen"}},
 			{CameraGroup: &us.CameraGroup{ID: "doors", Name: "All doors'", Cameras: []us.CameraID{"a"}}},
 			{Role: &us.SiteRole{Name: "guard", Actions: []us.Action{us.ActionLive, us.ActionEvents}}},
+			{Recall: &us.Recall{User: "ada@EXAMPLE.COM", Before: aTime}},
 		}},
 		trigger: management.TriggerRecord{Told: aTime, Trigger: us.Trigger{ID: "t-1", Camera: "a", Name: "door's open", At: aTime, Until: aTime.Add(time.Second), Data: []byte(`{"a":[1]}`)}},
 		claim: management.ClaimRecord{ID: "claim-01", Digest: [32]byte{1, 2}, At: aTime, Seq: 1, Granted: []us.Lease{l},
@@ -100,7 +101,7 @@ func roundTrip(t *testing.T, s management.Store) {
 		site := must[us.Site](t)(r.Site())
 		changes := wrote.event.Changes
 		same(t, "site", site, us.Site{Seq: 1, Cameras: []us.Camera{*changes[0].Camera}, RecordingServers: []us.RecordingServer{*changes[1].RecordingServer},
-			FailoverServers: []us.FailoverServer{*changes[2].FailoverServer}, Groups: []us.FailoverGroup{*changes[3].Group}, Leases: us.Leases{changes[4].Lease}, Locks: []us.Lock{*changes[5].Lock}, Moved: []us.MovedCamera{*changes[6].Moved}, Revoked: []us.Revocation{*changes[7].Revoked},
+			FailoverServers: []us.FailoverServer{*changes[2].FailoverServer}, Groups: []us.FailoverGroup{*changes[3].Group}, Leases: us.Leases{changes[4].Lease}, Locks: []us.Lock{*changes[5].Lock}, Moved: []us.MovedCamera{*changes[6].Moved}, Revoked: []us.Revocation{*changes[7].Revoked}, Recalls: []us.Recall{*changes[10].Recall},
 			CameraGroups: []us.CameraGroup{*changes[8].CameraGroup}, Roles: []us.SiteRole{*changes[9].Role}})
 		same(t, "events", must[[]us.Event](t)(r.Events(us.EventQuery{Limit: 9})), []us.Event{wrote.event})
 		claim, ok, err := r.Claim("claim-01")
@@ -367,6 +368,9 @@ func sameSite(t testing.TB, got, want us.Site) {
 		}
 		if len(s.Moved) == 0 {
 			s.Moved = nil
+		}
+		if len(s.Recalls) == 0 {
+			s.Recalls = nil
 		}
 		if len(s.Revoked) == 0 {
 			s.Revoked = nil

@@ -58,6 +58,8 @@ func Run(t *testing.T, open Open) {
 		{"the key of passwords is changed", rotation},
 		{"users and sessions", users},
 		{"roles and camera groups", rights},
+		{"media tokens are recalled", recalls},
+		{"old recalls are forgotten", forgetsRecalls},
 		{"setup and joining", joining},
 		{"a password is hashed anew when its cost has changed", rehashing},
 		{"waiting for events", waiting},
