@@ -13,6 +13,9 @@ const (
 	// ratchetLeap is how far above the epoch that was seen a restored database goes
 	// on: who has seen a later one may not answer just now.
 	ratchetLeap = 1000
+	// fromABackup is in the sentence of each event that gives the log a new name, and is
+	// looked for there.
+	fromABackup = "restored from a backup"
 )
 
 // Ratchet tells the authority an epoch that a server has seen granted. Below
@@ -40,7 +43,7 @@ func (m *Management) Ratchet(ctx context.Context, epoch uint64) error {
 			return understudy.Errorf(understudy.CodeInvalid,
 				"the highest epoch known is %d, and one of %d cannot have been granted: it is more than %d beyond", known, epoch, maxRatchet)
 		}
-		return tx.leap(epoch, fmt.Sprintf("A server has seen epoch %d, and the database knew none above %d: it was restored from a backup.", epoch, known))
+		return tx.leap(epoch, fmt.Sprintf("A server has seen epoch %d, and the database knew none above %d: it was %s.", epoch, known, fromABackup))
 	})
 }
 
@@ -56,7 +59,7 @@ func (c *change) fromBackup() error {
 	if known >= maxEpoch-ratchetLeap {
 		return understudy.Errorf(understudy.CodeInvalid, "the highest epoch of the backup is %d, and the site has used up its epochs", known)
 	}
-	return c.leap(known, fmt.Sprintf("The database was restored from a backup whose newest event is %d.", c.site.Seq))
+	return c.leap(known, fmt.Sprintf("The database was %s whose newest event is %d.", fromABackup, c.site.Seq))
 }
 
 // leap lets all leases go on with their holders under an epoch well above the one
@@ -74,6 +77,18 @@ func (c *change) leap(seen uint64, why string) error {
 		e.Changes = append(e.Changes, understudy.Change{Lease: &now})
 	}
 	return c.record(e)
+}
+
+// Renamed returns the number of the event with which the log got the name that it
+// has: events before it are those of the backup. 0 is a log that never got another
+// name, or has forgotten when.
+func (m *Management) Renamed(ctx context.Context) (uint64, error) {
+	// Nobody asked for it, so that no camera that is called so is taken for it.
+	events, err := m.Events(ctx, understudy.EventQuery{Kind: understudy.EventConfig, Actor: understudy.Identity{}.String(), Text: fromABackup, Limit: 1})
+	if err != nil || len(events) == 0 {
+		return 0, err
+	}
+	return events[0].Seq, nil
 }
 
 // highestEpoch is the highest that was ever granted, as far as the store knows.

@@ -216,11 +216,17 @@ func ratchet(t *testing.T, s management.Store) {
 	m := aSite(t, s)
 	stream, site := m.Stream(), must[us.Site](t)(m.Site(background))
 	want(t, m.Ratchet(background, 1), "")
+	if at := must[uint64](t)(m.Renamed(background)); at != 0 {
+		t.Errorf("the log is said to be renamed with event %d before it was", at)
+	}
 	if m.Stream() != stream || must[us.Site](t)(m.Site(background)).Seq != site.Seq {
 		t.Error("an epoch that is known changed something")
 	}
 	want(t, m.Ratchet(background, 41), "")
 	want(t, m.Ratchet(background, 41), "")
+	if at := must[uint64](t)(m.Renamed(background)); at != site.Seq+1 {
+		t.Errorf("the log was renamed with event %d, want %d", at, site.Seq+1)
+	}
 	for _, l := range must[us.Site](t)(m.Site(background)).Leases {
 		if before, _ := site.Lease(l.Camera); l.Epoch != 1042 || l.Holder != before.Holder {
 			t.Errorf("the lease went on as %+v", l)
