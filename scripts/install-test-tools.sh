@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks, and says so. The tests
 # judge our files with ffprobe, our page with Chromium, our camera side with an
-# RTSP server and our MQTT side with a broker that we did not write, our doors
+# RTSP server, our MQTT side with a broker and our syslog with an rsyslogd that we did not write, our doors
 # with a Kerberos realm, an Active Directory domain and curl, keep sites in
 # PostgreSQL, and make machines out of namespaces; nothing here is needed to run Understudy.
 set -euo pipefail
@@ -25,6 +25,9 @@ need ip iproute2
 need nft nftables
 need nsenter util-linux
 need /usr/sbin/mosquitto mosquitto
+need /usr/sbin/rsyslogd rsyslog
+compgen -G '/usr/lib/*/rsyslog/lmnsd_gtls.so' >/dev/null || missing+=(rsyslog-gnutls)
+compgen -G '/usr/lib/*/rsyslog/lmnsd_ossl.so' >/dev/null || missing+=(rsyslog-openssl)
 need promtool prometheus
 need systemd-analyze systemd
 need man man-db

@@ -89,5 +89,5 @@ func notifySettings(c config.Management) config.Notify {
 }
 
 func (m *managementServer) notifications() (*notify.Notifier, error) {
-	return notify.New(notifySettings(m.config), channel.Tail(m.service), m.config.Data, m.log)
+	return notify.New(notifySettings(m.config), notify.Feeds{News: channel.Tail(m.service), Whole: channel.Whole(m.service)}, m.config.Data, m.log)
 }

@@ -3,11 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,8 +54,15 @@ func require(t *testing.T, messages chan string, want string) {
 func TestWhatHappensIsTold(t *testing.T) {
 	address, messages := told(t)
 	m := signedInAt(t, fmt.Sprintf("hosts: [vms.example.com]\nnotify: {targets: [{name: pager, webhook: '%s/x', kinds: [config]}]}\n", address))
-	// What happened before the log is followed nobody is told; where it is
-	// followed from is kept.
+	m.followsItsLog(t)
+	m.joined(t, []understudy.ServerID{"rec1"}, nil)
+	require(t, messages, "vms.example.com test=false config: Recording server rec1 was added.")
+}
+
+// followsItsLog waits until it is told of what happens: of what happened before nobody is. Where
+// the log is followed from is kept.
+func (m *managementServer) followsItsLog(t *testing.T) {
+	t.Helper()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for deadline := time.Now().Add(time.Minute); ; <-ticker.C {
@@ -63,8 +73,64 @@ func TestWhatHappensIsTold(t *testing.T) {
 			t.Fatal("the log is not followed")
 		}
 	}
+}
+
+// collects is a syslog server that keeps what it is sent.
+func collects(t *testing.T) (address string, messages chan string) {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages = make(chan string, 100)
+	var conns sync.WaitGroup
+	conns.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns.Go(func() {
+				defer conn.Close()
+				text, err := io.ReadAll(conn)
+				if err != nil {
+					t.Errorf("%v", err)
+				}
+				if len(text) > 0 {
+					messages <- string(text)
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); conns.Wait() })
+	return l.Addr().String(), messages
+}
+
+// TestTheAuditLogIsSent by the management server to a syslog server: what only administrators see, too.
+func TestTheAuditLogIsSent(t *testing.T) {
+	address, messages := collects(t)
+	m := signedInAt(t, fmt.Sprintf("hosts: [vms.example.com]\nnotify: {targets: [{name: siem, syslog: 'tcp://%s'}]}\n", address))
+	m.followsItsLog(t)
 	m.joined(t, []understudy.ServerID{"rec1"}, nil)
-	require(t, messages, "vms.example.com test=false config: Recording server rec1 was added.")
+	got := ""
+	for !strings.Contains(got, "rec1 was added.") {
+		got += <-messages
+	}
+	for _, want := range []string{"<110>1 ", `access [understudy@32473 site="vms.example.com" seq="2"`, "ada signed in.", ` - config [understudy@32473 site="vms.example.com" seq="`, ` actor="user:`, ` hash="`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("sent was %s, without %s", got, want)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "management.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "notify: {targets: [{name: siem, syslog: 'tcp://%s'}]}\n", address), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := does(t, "", "notify", "test", "--config", file); !strings.Contains(out, "siem    was told") {
+		t.Errorf("%s", out)
+	}
+	if got := <-messages; !strings.Contains(got, ` test="true"] This is a test`) {
+		t.Errorf("sent was %s", got)
+	}
 }
 
 func TestNotifyTest(t *testing.T) {

@@ -19,10 +19,10 @@ type Notifications struct {
 // NewNotifications returns the collector of notifications.
 func NewNotifications(counts func() []Notification) *Notifications {
 	n := &Notifications{gauges: gauges{}, counts: counts}
-	n.add("notifications_sent_total", "Messages that a target of notify took.", "target")
+	n.add("notifications_sent_total", "Messages that a target of notify took; to syslog, lots of events.", "target")
 	n.add("notifications_failed_total", "Attempts at which it did not.", "target")
 	n.add("notifications_dropped_events_total", "Events that no message told of one by one: too many at once, or too long ago.", "target")
-	n.add("notifications_waiting_events", "Events that wait to be told.", "target")
+	n.add("notifications_waiting_events", "Events that wait to be told, 500 at most; for syslog, the rest waits in the log.", "target")
 	return n
 }
 

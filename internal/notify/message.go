@@ -26,7 +26,8 @@ type message struct {
 	Dropped uint64 `json:"dropped,omitempty"`
 }
 
-// item is an event without what it changed: that may be large, and tells addresses.
+// item is an event without what it changed: that may be large. Who asked from where, and the
+// hash, are for an audit: a syslog server gets them, and JSON does not have them.
 type item struct {
 	Seq      uint64               `json:"seq"`
 	At       time.Time            `json:"at"`
@@ -36,6 +37,8 @@ type item struct {
 	Camera   understudy.CameraID  `json:"camera,omitempty"`
 	Actor    string               `json:"actor,omitempty"`
 	Sentence string               `json:"sentence"`
+	from     string
+	hash     string
 }
 
 func newMessage(site string, events []understudy.Event, dropped uint64) message {
@@ -45,7 +48,7 @@ func newMessage(site string, events []understudy.Event, dropped uint64) message 
 		if slices.Index(severities, s) > slices.Index(severities, m.Severity) {
 			m.Severity = s
 		}
-		m.Events = append(m.Events, item{e.Seq, e.At, e.Kind, s, e.Server, e.Camera, e.Actor, e.Sentence})
+		m.Events = append(m.Events, item{e.Seq, e.At, e.Kind, s, e.Server, e.Camera, e.Actor, e.Sentence, e.From, e.Hash})
 	}
 	return m
 }
@@ -63,11 +66,7 @@ func (m message) subject() string {
 	if others := uint64(len(m.Events)-1) + m.Dropped; others > 0 {
 		more = fmt.Sprintf(" (and %d more)", others)
 	}
-	text := oneLine(fmt.Sprintf("%s: %s", name, first.Sentence))
-	if room := maxSubject - len(more); len(text) > room {
-		text = strings.ToValidUTF8(text[:room-len("…")], "") + "…"
-	}
-	return text + more
+	return cut(oneLine(fmt.Sprintf("%s: %s", name, first.Sentence)), maxSubject-len(more)) + more
 }
 
 // text is for people: a line an event.
@@ -84,6 +83,14 @@ func (m message) text() string {
 		fmt.Fprintf(&b, "\n%d more events happened than can be told here; the log has them: `understudy events`, `understudy incidents`\n", m.Dropped)
 	}
 	return b.String()
+}
+
+// cut shortens a text to so many bytes, and shows that it did.
+func cut(text string, room int) string {
+	if len(text) <= room {
+		return text
+	}
+	return strings.ToValidUTF8(text[:room-len("…")], "") + "…"
 }
 
 // oneLine keeps a sentence from being more than one: it ends up in headers.

@@ -1,12 +1,14 @@
 // Package notify tells people and systems of events: by webhook, by e-mail, by
-// MQTT. It follows the event log like any client of the site, and remembers how
+// MQTT, by syslog. It follows the event log like any client of the site, and remembers how
 // far each target has been told, so that a restart neither loses nor repeats.
-// One message tells of all that happened since the last one.
+// One message tells of all that happened since the last one; syslog is sent each event.
 package notify
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -25,19 +27,30 @@ const (
 	file        = "notified.json"
 )
 
+// Feeds are the event log, for targets that want to know what is new, and for those that
+// want each event of it.
+type Feeds struct{ News, Whole understudy.Feed }
+
+func (f Feeds) of(t *target) understudy.Feed {
+	if t.patient {
+		return f.Whole
+	}
+	return f.News
+}
+
 // Notifier tells all targets.
 type Notifier struct {
-	feed    understudy.Feed
+	feeds   Feeds
 	path    string // of what was told
 	log     *slog.Logger
 	targets []*target
 	kept    string // what lies in the file
 }
 
-// New returns a notifier of what feed tells, which remembers in a file of folder
+// New returns a notifier of what feeds tell, which remembers in a file of folder
 // how far it has come; or says what is wrong with the configuration.
-func New(c config.Notify, feed understudy.Feed, folder string, log *slog.Logger) (*Notifier, error) {
-	n := &Notifier{feed: feed, path: filepath.Join(folder, file), log: log}
+func New(c config.Notify, feeds Feeds, folder string, log *slog.Logger) (*Notifier, error) {
+	n := &Notifier{feeds: feeds, path: filepath.Join(folder, file), log: log}
 	names := map[string]bool{}
 	for _, one := range c.Targets {
 		if err := understudy.ValidateID("target of notify", one.Name); err != nil {
@@ -83,12 +96,12 @@ func (n *Notifier) Run(ctx context.Context) error {
 
 func (n *Notifier) follow(ctx context.Context, t *target) error {
 	for {
-		err := n.feed.Follow(ctx, t.place(), func(u understudy.Update) error {
+		err := n.feeds.of(t).Follow(ctx, t.place(), func(u understudy.Update) error {
 			switch {
 			case u.Site != nil:
 				t.begin(u.Cursor)
 			case u.Event != nil:
-				t.take(*u.Event, u.Cursor)
+				return t.take(ctx, u)
 			}
 			return nil
 		})
@@ -108,7 +121,13 @@ func (n *Notifier) follow(ctx context.Context, t *target) error {
 func (n *Notifier) recall() {
 	text, err := os.ReadFile(n.path)
 	var told map[string]string
-	if err != nil || json.Unmarshal(text, &told) != nil {
+	if err == nil {
+		err = json.Unmarshal(text, &told)
+	}
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			n.log.Error("how far each target of notify was told cannot be read; each is told of what happens from now on", "error", err)
+		}
 		return
 	}
 	n.kept = string(text)
@@ -131,14 +150,25 @@ func (n *Notifier) keep() {
 	if err != nil || string(text) == n.kept {
 		return
 	}
-	if err = os.WriteFile(n.path+".new", text, 0o600); err == nil {
-		err = os.Rename(n.path+".new", n.path)
-	}
-	if err != nil {
+	if err := replaceFile(n.path, text); err != nil {
 		n.log.Error("how far notifications have come could not be kept; after a restart some may come twice", "error", err)
 		return
 	}
 	n.kept = string(text)
+}
+
+// replaceFile replaces a file whole or not at all, also when the power fails: an empty one
+// would make all targets begin anew.
+func replaceFile(path string, text []byte) error {
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // Count is what became of the messages to one target since the start.
@@ -167,7 +197,7 @@ type Result struct {
 
 // Try sends one message to each target, at once, and says what became of it.
 func Try(ctx context.Context, c config.Notify, now time.Time) ([]Result, error) {
-	n, err := New(c, nil, "", slog.New(slog.DiscardHandler))
+	n, err := New(c, Feeds{}, "", slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

@@ -31,20 +31,37 @@ type eventLog struct {
 func newLog() *eventLog { return &eventLog{more: make(chan struct{})} }
 
 func (l *eventLog) add(kind understudy.EventKind, sentence string) {
+	l.append(understudy.Event{Kind: kind, Sentence: sentence, Actor: "server:fo1"})
+}
+
+func (l *eventLog) append(e understudy.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.events = append(l.events, understudy.Event{Seq: uint64(len(l.events)) + 1, At: time.Now(), Kind: kind, Sentence: sentence, Actor: "server:fo1"})
+	e.Seq, e.At = uint64(len(l.events))+1, time.Now()
+	l.events = append(l.events, e)
 	close(l.more)
 	l.more = make(chan struct{})
 }
 
-func (l *eventLog) Follow(ctx context.Context, after understudy.Cursor, f func(understudy.Update) error) error {
+// feeds are the log as the package channel gives it: to whom the log has forgotten their place
+// as it is now, or whole.
+func (l *eventLog) feeds() Feeds { return Feeds{News: follower{l, false}, Whole: follower{l, true}} }
+
+type follower struct {
+	*eventLog
+	whole bool
+}
+
+func (l follower) Follow(ctx context.Context, after understudy.Cursor, f func(understudy.Update) error) error {
 	l.mu.Lock()
-	head := uint64(len(l.events))
+	head, forgot := uint64(len(l.events)), l.forgot
 	l.mu.Unlock()
 	at := func(seq uint64) understudy.Cursor { return understudy.Cursor{Stream: "log-1", Seq: seq} }
 	seq := after.Seq
-	if after.Stream != "log-1" || seq < l.forgot {
+	switch {
+	case after.Stream == "log-1" && l.whole:
+		seq = max(seq, forgot)
+	case after.Stream != "log-1" || seq < forgot:
 		seq = head
 		if err := f(understudy.Update{Cursor: at(seq), Site: &understudy.Site{Seq: seq}}); err != nil {
 			return err
@@ -100,8 +117,10 @@ func (i *inbox) setAway(away bool) {
 // start runs a notifier that tells the inbox; stop ends it, as a restart does.
 func start(t *testing.T, c config.Target, log *eventLog, folder string, in *inbox) (n *Notifier, stop func()) {
 	t.Helper()
-	c.Name, c.Webhook = "operators", "https://hooks.example.com/x"
-	n, err := New(config.Notify{Site: "Linz", Targets: []config.Target{c}}, log, folder, slog.New(slog.DiscardHandler))
+	if c.Name = "operators"; c.Syslog == "" {
+		c.Webhook = "https://hooks.example.com/x"
+	}
+	n, err := New(config.Notify{Site: "Linz", Targets: []config.Target{c}}, log.feeds(), folder, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,27 +245,32 @@ func TestMistakesAreSentences(t *testing.T) {
 	mail := config.Target{Name: "m", Mail: "smtp.example.com", From: "u@example.com", To: []string{"o@example.com"}}
 	with := func(c config.Target, change func(*config.Target)) config.Target { change(&c); return c }
 	for want, target := range map[string]config.Target{
-		"the id of a target of notify":               {Webhook: "https://x/"},
-		"exactly one of webhook, mail and mqtt":      {Name: "x"},
-		"exactly one of":                             {Name: "x", Webhook: "https://x/", MQTT: "mqtt://x"},
-		"webhook is https://HOST/PATH":               {Name: "x", Webhook: "http://hooks.example.com/"},
-		"without credentials":                        {Name: "x", Webhook: "https://me:secret@hooks.example.com/"},
-		"there is no kind of event \"takover\"":      {Name: "x", Webhook: "https://x/", Kinds: []string{"takover"}},
-		"severity is info, warning, critical, found": {Name: "x", Webhook: "https://x/", Severity: "urgent"},
-		"needs `from` and `to`":                      with(mail, func(c *config.Target) { c.From = "" }),
-		"needs `from` and `to`, e-mail addresses":    with(mail, func(c *config.Target) { c.To = []string{"nobody"} }),
-		"mail is an SMTP server":                     with(mail, func(c *config.Target) { c.Mail = "smtp.example.com:smtp" }),
-		"needs the `topic`":                          {Name: "x", MQTT: "mqtt://x"},
-		"a topic to publish on has no +":             {Name: "x", MQTT: "mqtt://x", Topic: "a/+"},
-		"mqtt.url is mqtt://host:1883":               {Name: "x", MQTT: "http://x", Topic: "a"},
-		"ca_file of notify cannot be read":           {Name: "x", Webhook: "https://x/", CAFile: "/none"},
+		"the id of a target of notify":                  {Webhook: "https://x/"},
+		"exactly one of webhook, mail, mqtt and syslog": {Name: "x"},
+		"exactly one of":                                {Name: "x", Webhook: "https://x/", MQTT: "mqtt://x"},
+		"webhook is https://HOST/PATH":                  {Name: "x", Webhook: "http://hooks.example.com/"},
+		"without credentials":                           {Name: "x", Webhook: "https://me:secret@hooks.example.com/"},
+		"there is no kind of event \"takover\"":         {Name: "x", Webhook: "https://x/", Kinds: []string{"takover"}},
+		"severity is info, warning, critical, found":    {Name: "x", Webhook: "https://x/", Severity: "urgent"},
+		"needs `from` and `to`":                         with(mail, func(c *config.Target) { c.From = "" }),
+		"needs `from` and `to`, e-mail addresses":       with(mail, func(c *config.Target) { c.To = []string{"nobody"} }),
+		"mail is an SMTP server":                        with(mail, func(c *config.Target) { c.Mail = "smtp.example.com:smtp" }),
+		"needs the `topic`":                             {Name: "x", MQTT: "mqtt://x"},
+		"a topic to publish on has no +":                {Name: "x", MQTT: "mqtt://x", Topic: "a/+"},
+		"mqtt.url is mqtt://host:1883":                  {Name: "x", MQTT: "http://x", Topic: "a"},
+		"syslog is tls://HOST:6514":                     {Name: "x", Syslog: "siem.example.com:6514"},
+		"udp://HOST:514, found \"udp://x\"":             {Name: "x", Syslog: "udp://x"},
+		"found \"tls://x:6514/audit\"":                  {Name: "x", Syslog: "tls://x:6514/audit"},
+		"tcp://x:514 would send in the clear":           {Name: "x", Syslog: "tcp://x:514", CAFile: "/ca.pem"},
+		"are a certificate and its key in PEM":          {Name: "x", Syslog: "tls://x:6514", KeyFile: "/none"},
+		"ca_file of notify cannot be read":              {Name: "x", Webhook: "https://x/", CAFile: "/none"},
 	} {
-		if _, err := New(config.Notify{Targets: []config.Target{target}}, nil, t.TempDir(), slog.New(slog.DiscardHandler)); understudy.CodeOf(err) != understudy.CodeInvalid || !strings.Contains(err.Error(), want) {
+		if _, err := New(config.Notify{Targets: []config.Target{target}}, Feeds{}, t.TempDir(), slog.New(slog.DiscardHandler)); understudy.CodeOf(err) != understudy.CodeInvalid || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", target, err, want)
 		}
 	}
 	two := config.Notify{Targets: []config.Target{mail, mail}}
-	if _, err := New(two, nil, t.TempDir(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "two targets") {
+	if _, err := New(two, Feeds{}, t.TempDir(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "two targets") {
 		t.Errorf("%v", err)
 	}
 }
