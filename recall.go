@@ -26,6 +26,15 @@ func (s *Site) recall(r Recall, own *bool) {
 // Outlived reports whether r need not be remembered any more, once there is a later one.
 func (r Recall) Outlived(later Recall) bool { return later.Before.Sub(r.Before) > recallsKept }
 
+// Recalled is CodeUnauthenticated when the media token was recalled by which a user is known.
+func (s Site) Recalled(who Identity) error {
+	r, ok := s.Recall(who.User)
+	if !ok || who.Given.IsZero() || !who.Given.Before(r.Before) {
+		return nil
+	}
+	return Errorf(CodeUnauthenticated, "the rights of %s were changed after this media token was given: ask the management server for another", who.User)
+}
+
 // Recall returns the latest one of a user's media tokens.
 func (s Site) Recall(user string) (Recall, bool) { return find(s.Recalls, user, recalledUser) }
 

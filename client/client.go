@@ -214,6 +214,30 @@ const (
 	tokenPause    = 3 * time.Second
 )
 
+// anew replaces a media token that a server refused: it may have been recalled since it was
+// given (understudy.Recall). The second other one is of another second than the recall. It is
+// false when there is none, or no use in trying once more.
+func (c *Client) anew(ctx context.Context, token *understudy.Secret, tries int) bool {
+	if *token == "" || tries >= 2 {
+		return false
+	}
+	if tries > 0 {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(time.Second):
+		}
+	}
+	c.mu.Lock()
+	if c.shown.Token == *token {
+		c.shownFresh, c.away = time.Time{}, time.Time{}
+	}
+	c.mu.Unlock()
+	next, err := c.MediaToken(ctx)
+	*token = next
+	return err == nil
+}
+
 // MediaToken returns what to show recording and failover servers. It asks for
 // another when half of the last one's life is over. While management servers are
 // away it goes on with the last one, past its end: the servers decide for how

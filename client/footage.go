@@ -287,6 +287,15 @@ func list[T any](ctx context.Context, f *footage, server understudy.ServerID, pa
 
 // media asks a recording or failover server for path, from offset on.
 func (c *Client) media(ctx context.Context, server understudy.ServerID, address, path string, token understudy.Secret, offset int64) (*http.Response, error) {
+	for tries := 0; ; tries++ {
+		response, err := c.mediaBy(ctx, token, server, address, path, offset)
+		if err == nil || understudy.CodeOf(err) != understudy.CodeUnauthenticated || !c.anew(ctx, &token, tries) {
+			return response, err
+		}
+	}
+}
+
+func (c *Client) mediaBy(ctx context.Context, token understudy.Secret, server understudy.ServerID, address, path string, offset int64) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+path, nil)
 	if err != nil {
 		return nil, understudy.Errorf(understudy.CodeInternal, "a request to server %s could not be made: %w", server, err)

@@ -321,7 +321,16 @@ func (c *Client) dialLive(ctx context.Context, server understudy.ServerID, addre
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel = context.WithTimeout(ctx, liveDial)
+	for tries := 0; ; tries++ {
+		conn, err := c.dialLiveBy(ctx, token, server, address, camera)
+		if err == nil || understudy.CodeOf(err) != understudy.CodeUnauthenticated || !c.anew(ctx, &token, tries) {
+			return conn, err
+		}
+	}
+}
+
+func (c *Client) dialLiveBy(ctx context.Context, token understudy.Secret, server understudy.ServerID, address string, camera understudy.CameraID) (*websocket.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, liveDial)
 	defer cancel()
 	header := http.Header{}
 	if token != "" {

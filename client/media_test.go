@@ -39,7 +39,12 @@ type holder struct {
 	before atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
 
-func (h *holder) Authorize(string, understudy.Action, understudy.CameraID) error { return nil }
+func (h *holder) Authorize(string, understudy.Action, understudy.CameraID) (understudy.Identity, error) {
+	return understudy.Identity{}, nil
+}
+func (h *holder) WhileGood(ctx context.Context, _ understudy.Identity) (context.Context, context.CancelFunc) {
+	return context.WithCancel(ctx)
+}
 func (h *holder) Live(understudy.CameraID) (*stream.Hub, bool) {
 	hub := h.hub.Load()
 	return hub, hub != nil

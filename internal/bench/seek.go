@@ -139,10 +139,15 @@ func firstByte(ctx context.Context, client *http.Client, address string) (time.D
 // shelf shows a store to whoever asks.
 type shelf struct{ *storage.Store }
 
-func (shelf) Authorize(string, understudy.Action, understudy.CameraID) error { return nil }
-func (shelf) Live(understudy.CameraID) (*stream.Hub, bool)                   { return nil, false }
-func (shelf) Redirect(understudy.CameraID) (string, bool)                    { return "", false }
-func (shelf) Trigger(understudy.Trigger) (bool, error)                       { return false, nil }
-func (shelf) Home(understudy.CameraID) understudy.ServerID                   { return benchServer }
-func (shelf) Epoch(understudy.CameraID) uint64                               { return 0 }
-func (s shelf) Here() media.Shelf                                            { return s.Store }
+func (shelf) Authorize(string, understudy.Action, understudy.CameraID) (understudy.Identity, error) {
+	return understudy.Identity{}, nil
+}
+func (shelf) WhileGood(ctx context.Context, _ understudy.Identity) (context.Context, context.CancelFunc) {
+	return context.WithCancel(ctx)
+}
+func (shelf) Live(understudy.CameraID) (*stream.Hub, bool) { return nil, false }
+func (shelf) Redirect(understudy.CameraID) (string, bool)  { return "", false }
+func (shelf) Trigger(understudy.Trigger) (bool, error)     { return false, nil }
+func (shelf) Home(understudy.CameraID) understudy.ServerID { return benchServer }
+func (shelf) Epoch(understudy.CameraID) uint64             { return 0 }
+func (s shelf) Here() media.Shelf                          { return s.Store }

@@ -163,11 +163,10 @@ func (t trusted) verifyToken(text string, now, judged time.Time) (claims, error)
 
 // identity is the user of a token that was verified.
 func (c claims) identity(site *understudy.Site) (understudy.Identity, error) {
-	i := understudy.Identity{User: c.Subject, Actions: c.Actions, Cameras: c.Cameras, Also: c.Also}
+	i := understudy.Identity{User: c.Subject, Actions: c.Actions, Cameras: c.Cameras, Also: c.Also, Given: c.IssuedAt.Time}
 	if site != nil {
-		if r, ok := site.Recall(c.Subject); ok && c.IssuedAt.Before(r.Before) {
-			return understudy.Identity{}, understudy.Errorf(understudy.CodeUnauthenticated,
-				"the rights of %s were changed after this media token was given: ask the management server for another", c.Subject)
+		if err := site.Recalled(i); err != nil {
+			return understudy.Identity{}, err
 		}
 	}
 	switch {
@@ -177,8 +176,8 @@ func (c claims) identity(site *understudy.Site) (understudy.Identity, error) {
 			"this server does not know yet which cameras are in the groups that %s has rights on: try again in a moment", c.Subject)
 	default:
 		i = site.Identity(c.Subject, c.Grants)
+		i.Given = c.IssuedAt.Time
 	}
-	i.Given = c.IssuedAt.Time
 	if i = i.Without(understudy.Action.Changing); c.Rights < rightsKnown {
 		i = i.Hearing()
 	}

@@ -136,9 +136,15 @@ func open(next http.Handler) http.Handler {
 func (h *handler) guard(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		camera := understudy.CameraID(r.PathValue("camera"))
-		err := h.authorize(r, route.action(r), camera)
+		who, err := h.authorize(r, route.action(r), camera)
 		if err == nil {
 			err = understudy.ValidateID("camera", camera)
+		}
+		good, end := h.Library.WhileGood(understudy.WithAsker(r.Context(), who), who)
+		defer end()
+		r = r.WithContext(good)
+		if err == nil && good.Err() != nil { // a ticket of a token that was recalled
+			err = context.Cause(good)
 		}
 		response := &started{ResponseWriter: w, control: http.NewResponseController(w), patience: h.Patience}
 		if err == nil {
@@ -161,14 +167,14 @@ func (h *handler) guard(route route) http.Handler {
 
 // authorize knows a server by its certificate and everybody else by a token,
 // or, for what a playlist leads to, by the ticket in its address.
-func (h *handler) authorize(r *http.Request, action understudy.Action, camera understudy.CameraID) error {
+func (h *handler) authorize(r *http.Request, action understudy.Action, camera understudy.CameraID) (understudy.Identity, error) {
 	token, ok := bearer(r)
 	if shownTicket(r, camera) {
 		return h.admit(r, action, camera)
 	}
 	if !ok && r.TLS != nil && h.Peer != nil {
 		if peer, ok := h.Peer(r.TLS); ok {
-			return peer.May(action, camera)
+			return peer, peer.May(action, camera)
 		}
 	}
 	return h.Library.Authorize(token, action, camera)
@@ -181,7 +187,8 @@ func (h *handler) hears(r *http.Request, camera understudy.CameraID) bool {
 		t, err := h.redeem(r.URL.Query().Get("ticket"))
 		return err == nil && !t.Mute
 	}
-	return h.authorize(r, understudy.ActionAudio, camera) == nil
+	_, err := h.authorize(r, understudy.ActionAudio, camera)
+	return err == nil
 }
 
 // shownTicket reports whether a ticket is all that a request shows.

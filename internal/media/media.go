@@ -5,6 +5,7 @@
 package media
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
 	"net/http"
@@ -22,8 +23,11 @@ type Library interface {
 	// it together with what they hear elsewhere.
 	Here() Shelf
 	// Authorize decides whether the bearer of a media token may do a to c:
-	// nil, CodeUnauthenticated or CodeForbidden. An empty token is nobody's.
-	Authorize(token string, a understudy.Action, c understudy.CameraID) error
+	// who it is, CodeUnauthenticated or CodeForbidden. An empty token is nobody's.
+	Authorize(token string, a understudy.Action, c understudy.CameraID) (understudy.Identity, error)
+	// WhileGood returns a context that ends when the media token of who Authorize let in
+	// is recalled, with why as its cause.
+	WhileGood(ctx context.Context, who understudy.Identity) (context.Context, context.CancelFunc)
 	// Live returns the hub of a camera that is received here.
 	Live(c understudy.CameraID) (*stream.Hub, bool)
 	// Redirect returns the media address (host:port) of the server that holds c; not ok

@@ -45,8 +45,12 @@ type library struct {
 	elsewhere map[understudy.CameraID]string
 }
 
-func (l *library) Authorize(token string, a understudy.Action, c understudy.CameraID) error {
-	return tokens[token].May(a, c)
+func (l *library) Authorize(token string, a understudy.Action, c understudy.CameraID) (understudy.Identity, error) {
+	return tokens[token], tokens[token].May(a, c)
+}
+
+func (l *library) WhileGood(ctx context.Context, _ understudy.Identity) (context.Context, context.CancelFunc) {
+	return context.WithCancel(ctx)
 }
 func (l *library) Live(c understudy.CameraID) (*stream.Hub, bool) { h, ok := l.hubs[c]; return h, ok }
 func (l *library) Redirect(c understudy.CameraID) (string, bool) {

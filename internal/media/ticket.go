@@ -26,6 +26,8 @@ const (
 // the token that it was asked for with. Only the server that made it takes it.
 type ticket struct {
 	Camera  understudy.CameraID `json:"camera"`
+	User    string              `json:"user"`
+	Given   time.Time           `json:"given"`         // the token that it is for
 	From    time.Time           `json:"from,omitzero"` // zero: live
 	To      time.Time           `json:"to,omitzero"`
 	Expires time.Time           `json:"expires"`
@@ -53,7 +55,8 @@ func (h *handler) pass(r *http.Request, camera understudy.CameraID, from, to tim
 	if !from.IsZero() {
 		life = to.Sub(from) + ticketGrace
 	}
-	content, err := json.Marshal(ticket{camera, from, to, time.Now().Add(life).UTC().Truncate(time.Second), !h.hears(r, camera)})
+	who := understudy.Asker(r.Context())
+	content, err := json.Marshal(ticket{camera, who.User, who.Given, from, to, time.Now().Add(life).UTC().Truncate(time.Second), !h.hears(r, camera)})
 	if err != nil {
 		return url.Values{} // there is nothing in it that JSON cannot say
 	}
@@ -83,13 +86,19 @@ func (h *handler) redeem(text string) (ticket, error) {
 	return t, nil
 }
 
-// admit decides whether the bearer of a ticket gets what a request names.
-func (h *handler) admit(r *http.Request, action understudy.Action, camera understudy.CameraID) error {
-	query := r.URL.Query()
-	t, err := h.redeem(query.Get("ticket"))
-	if err != nil {
-		return err
+// admit decides whether the bearer of a ticket gets what a request names, as the user
+// whose token it is for.
+func (h *handler) admit(r *http.Request, action understudy.Action, camera understudy.CameraID) (understudy.Identity, error) {
+	t, err := h.redeem(r.URL.Query().Get("ticket"))
+	if err == nil {
+		err = h.opens(t, r, action, camera)
 	}
+	return understudy.Identity{User: t.User, Given: t.Given}, err
+}
+
+// opens decides whether a ticket is for what a request names.
+func (h *handler) opens(t ticket, r *http.Request, action understudy.Action, camera understudy.CameraID) error {
+	query := r.URL.Query()
 	beyond := understudy.Errorf(understudy.CodeForbidden, "the ticket is for something else: ask for the playlist with a media token")
 	if t.Camera != camera || t.From.IsZero() != (action == understudy.ActionLive) {
 		return beyond

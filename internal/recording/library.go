@@ -26,15 +26,15 @@ type library struct {
 
 // Authorize asks nobody: the token is signed. While no management server is
 // heard, tokens that were good before last longer.
-func (l library) Authorize(token string, a understudy.Action, c understudy.CameraID) error {
+func (l library) Authorize(token string, a understudy.Action, c understudy.CameraID) (understudy.Identity, error) {
 	if token == "" {
-		return understudy.Identity{}.May(a, c)
+		return understudy.Identity{}, understudy.Identity{}.May(a, c)
 	}
 	who, err := l.server.config.Node.VerifyTokenSince(token, l.server.site.Load(), l.server.config.Heard())
 	if err != nil {
-		return err
+		return who, err
 	}
-	return who.May(a, c)
+	return who, who.May(a, c)
 }
 
 // Live returns the stream of a camera, unless the site says that another server holds it.

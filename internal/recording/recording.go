@@ -79,6 +79,7 @@ type Server struct {
 	homed   sync.Once // the store knows where cameras belong
 
 	expected  expected
+	admitted  admitted
 	arrivals  merge.Receiver // footage that comes home
 	played    watched
 	transfers atomic.Pointer[func() []understudy.Transfer] // of footage that leaves
@@ -222,6 +223,7 @@ func (s *Server) SetSite(site understudy.Site) {
 		s.saw(l.Epoch)
 	}
 	s.site.Store(&site)
+	s.admitted.recall(site)
 	s.expected.changed()
 	if site.Seq > 0 {
 		s.setLocks(site.Locks)

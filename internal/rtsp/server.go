@@ -18,9 +18,12 @@ import (
 
 // Library is what a media server needs to know of the server around it.
 type Library interface {
-	// Authorize verifies a media token and returns why its bearer may not do
+	// Authorize verifies a media token and returns its bearer, or why he may not do
 	// that: CodeUnauthenticated or CodeForbidden.
-	Authorize(token string, action understudy.Action, camera understudy.CameraID) error
+	Authorize(token string, action understudy.Action, camera understudy.CameraID) (understudy.Identity, error)
+	// WhileGood returns a context that ends when the media token of who Authorize let in
+	// is recalled, with why as its cause.
+	WhileGood(ctx context.Context, who understudy.Identity) (context.Context, context.CancelFunc)
 	// Live returns the stream of a camera that is held here.
 	Live(camera understudy.CameraID) (*stream.Hub, bool)
 	// Redirect returns the media address (host:port) of the holder of a camera

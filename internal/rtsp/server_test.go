@@ -36,16 +36,20 @@ type library struct {
 	files    map[us.SegmentID][]byte
 }
 
-func (l *library) Authorize(token string, action us.Action, _ us.CameraID) error {
+func (l *library) Authorize(token string, action us.Action, _ us.CameraID) (us.Identity, error) {
 	switch {
 	case token == "all", token == "live" && action == us.ActionLive, token == "deaf" && action != us.ActionAudio:
-		return nil
+		return us.Identity{}, nil
 	case token == "deaf":
-		return us.Errorf(us.CodeForbidden, "no sound")
+		return us.Identity{}, us.Errorf(us.CodeForbidden, "no sound")
 	case token == "live":
-		return us.Errorf(us.CodeForbidden, "live only")
+		return us.Identity{}, us.Errorf(us.CodeForbidden, "live only")
 	}
-	return us.Errorf(us.CodeUnauthenticated, "no such token")
+	return us.Identity{}, us.Errorf(us.CodeUnauthenticated, "no such token")
+}
+
+func (l *library) WhileGood(ctx context.Context, _ us.Identity) (context.Context, context.CancelFunc) {
+	return context.WithCancel(ctx)
 }
 
 func (l *library) Live(camera us.CameraID) (*stream.Hub, bool) {

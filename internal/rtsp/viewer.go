@@ -38,6 +38,7 @@ type viewer struct {
 
 	path    string
 	token   string
+	who     understudy.Identity
 	camera  understudy.CameraID
 	span    span // of the URL, or of the last PLAY that named one
 	stream  *gortsplib.ServerStream
@@ -79,17 +80,18 @@ func (v *viewer) describe(request *base.Request, path, query string) error {
 		action = understudy.ActionPlayback
 	}
 	token := tokenOf(request, values, v.secure())
-	if err := v.library().Authorize(token, action, camera); err != nil {
+	who, err := v.library().Authorize(token, action, camera)
+	if err != nil {
 		return err
 	}
 	tracks, err := v.tracks(request, camera, asked)
 	if err != nil {
 		return err
 	}
-	if v.library().Authorize(token, understudy.ActionAudio, camera) != nil { // the picture comes without
+	if _, err := v.library().Authorize(token, understudy.ActionAudio, camera); err != nil { // the picture comes without
 		tracks = slices.DeleteFunc(slices.Clone(tracks), func(t understudy.Track) bool { return !t.Codec.Video() })
 	}
-	v.path, v.token, v.camera, v.span = path, token, camera, asked
+	v.path, v.token, v.who, v.camera, v.span = path, token, who, camera, asked
 	return v.open(tracks)
 }
 
@@ -181,7 +183,7 @@ func (v *viewer) play(session *gortsplib.ServerSession, request *base.Request) (
 		v.start(session, func(ctx context.Context, out *sending) error { return out.live(ctx, hub) })
 		return response, nil
 	}
-	if err := v.library().Authorize(v.token, understudy.ActionPlayback, v.camera); err != nil {
+	if _, err := v.library().Authorize(v.token, understudy.ActionPlayback, v.camera); err != nil {
 		return nil, err
 	}
 	response.Header["Range"] = asked.header()
@@ -192,7 +194,7 @@ func (v *viewer) play(session *gortsplib.ServerSession, request *base.Request) (
 
 // start runs send until it ends or is stopped, and says goodbye if it ended by itself.
 func (v *viewer) start(session *gortsplib.ServerSession, send func(context.Context, *sending) error) {
-	ctx, cancel := context.WithCancel(v.handler.ctx)
+	ctx, cancel := v.library().WhileGood(v.handler.ctx, v.who)
 	done := make(chan struct{})
 	v.mu.Lock()
 	v.session, v.cancel, v.done = session, cancel, done
@@ -207,7 +209,11 @@ func (v *viewer) start(session *gortsplib.ServerSession, send func(context.Conte
 	go func() {
 		defer close(done)
 		err := send(ctx, out)
-		if ctx.Err() != nil {
+		recalled := understudy.CodeOf(context.Cause(ctx)) == understudy.CodeUnauthenticated
+		switch {
+		case recalled:
+			err = context.Cause(ctx)
+		case ctx.Err() != nil:
 			return
 		}
 		v.log.Info("stream ended", "camera", v.camera, "why", err)

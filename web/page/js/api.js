@@ -64,6 +64,11 @@ export class Tokens {
     return this.#token;
   }
 
+  /** doubt has another asked for: servers refuse one that was given before its user's rights were changed. */
+  doubt() {
+    this.#renewAt = 0;
+  }
+
   #ask() {
     this.#asking ??= call("POST", "/media-tokens")
       .then((answer) => {

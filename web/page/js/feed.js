@@ -70,7 +70,7 @@ export class Feed extends EventTarget {
       this.status = new Map((all ?? []).map((s) => [s.server, s]));
       this.#tell("status");
     });
-    on("reset", () => {});
+    on("reset", () => this.#tell("rights"));
     source.onerror = () => {
       this.#connected(false);
       if (source.readyState === EventSource.CLOSED && source === this.#source) this.#later();

@@ -155,6 +155,7 @@ export class Live {
     else this.#next = null;
     if (!c.opened) this.#reach.ask(c.server);
     this.#tries++;
+    if (!c.opened && this.#tries % 3 === 0) this.#tokens.doubt(); // a browser does not say why it was refused
     this.#tryAt = Date.now() + pauseAfter(this.#tries);
     if (c.opened && this.#tries === 1) this.#tick();
   }

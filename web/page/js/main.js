@@ -69,6 +69,7 @@ async function run() {
   if (may("administer")) views.setup = setupView(context);
   app.replaceChildren(bar(context, views), trustBanner(context), ...Object.values(views));
   window.understudy = { tiles: () => grid.tiles() };
+  feed.addEventListener("rights", () => context.tokens.doubt());
   feed.addEventListener("signed-out", () => location.reload());
   feed.start(site);
 }
