@@ -24,7 +24,8 @@ func applyCommand() *cobra.Command {
 		Long: "Reads failover servers, groups, recording servers, cameras, camera groups, roles and what users may do from a YAML\n" +
 			"file (- is standard input), as `understudy export-config` writes it and docs/site-200.yaml shows it; prints what must\n" +
 			"be done, asks, and does it. Applied again, the same file changes nothing. What the file does not have stays, unless\n" +
-			"--prune removes it. New users are added by `understudy user add`, which asks for the password.",
+			"--prune removes it. New users are added by `understudy user add NAME --cameras ''`, which asks for the\n" +
+			"password, and are given their rights by the file.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.apply(cmd, func(understudy.Site) (declare.Document, error) {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"understudy"
@@ -42,21 +44,40 @@ func cameraGroupPutCommand() *cobra.Command {
 		Use:     "put ID [CAMERA...]",
 		Aliases: []string{"add", "edit"},
 		Short:   "Make a camera group, or give it other cameras; who has a right on it has it on these at once",
-		Args:    cobra.MinimumNArgs(1),
+		Long: "Cameras take the place of those that the group has had, '' is none, and what is not given stays as it is:\n" +
+			"camera-group edit doors --name \"All doors\" changes the name and no camera.",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			site, err := signedIn()
 			if err != nil {
 				return err
 			}
-			group := understudy.CameraGroup{ID: understudy.CameraGroupID(args[0]), Name: name, Cameras: []understudy.CameraID{}}
-			for _, camera := range args[1:] {
-				group.Cameras = append(group.Cameras, understudy.CameraID(camera))
+			groups, err := site.CameraGroups(cmd.Context())
+			if err != nil {
+				return err
 			}
-			_, err = site.PutCameraGroup(cmd.Context(), group)
-			return err
+			group, given := understudy.CameraGroup{ID: understudy.CameraGroupID(args[0])}, cmd.Flags().Changed("name")
+			if i := slices.IndexFunc(groups, func(g understudy.CameraGroup) bool { return g.ID == group.ID }); i >= 0 {
+				group = groups[i]
+				if len(args) == 1 && !given {
+					return understudy.Errorf(understudy.CodeInvalid, "camera group %s is there; say its cameras, or '' for none, or --name", group.ID)
+				}
+			}
+			take(given, &group.Name, name)
+			if len(args) > 1 || group.Cameras == nil {
+				group.Cameras = []understudy.CameraID{}
+			}
+			for _, camera := range args[1:] {
+				if camera != "" || len(args) > 2 {
+					group.Cameras = append(group.Cameras, understudy.CameraID(camera))
+				}
+			}
+			group, err = site.PutCameraGroup(cmd.Context(), group)
+			return changed(cmd, group, err)
 		},
 	}
-	c.Flags().StringVar(&name, "name", "", "for people; the id unless given")
+	jsonFlag(c)
+	c.Flags().StringVar(&name, "name", "", "for people; that of a new group is its id unless given")
 	return c
 }
 

@@ -42,6 +42,23 @@ func jsonFlag(c *cobra.Command) *bool {
 	return c.Flags().Bool("json", false, "print JSON, for scripts")
 }
 
+// changed prints what a command has changed, as it is now, for scripts that ask for it by --json.
+func changed(cmd *cobra.Command, now any, err error) error {
+	if asked, _ := cmd.Flags().GetBool("json"); err != nil || !asked {
+		return err
+	}
+	return printJSON(cmd.OutOrStdout(), now)
+}
+
+// changedOr is changed for a command that tells people something else.
+func changedOr(cmd *cobra.Command, now any, text string, err error) error {
+	if asked, _ := cmd.Flags().GetBool("json"); err != nil || asked {
+		return changed(cmd, now, err)
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
+	return err
+}
+
 // sizeFlag reads a number of bytes such as 200GB.
 type sizeFlag int64
 

@@ -45,7 +45,7 @@ func TestRightsByCommand(t *testing.T) {
 	if err != nil || !strings.Contains(string(exported), "role: guard, camera_groups: [doors]") {
 		t.Errorf("%v\n%s", err, exported)
 	}
-	does(t, "", "user", "edit", "bob", "--role", "viewer", "--cameras", "lobby", "--keep-password")
+	does(t, "", "user", "edit", "bob", "--role", "viewer", "--cameras", "lobby", "--also", "", "--keep-password")
 	does(t, "", "camera-group", "remove", "doors")
 	does(t, "", "role", "remove", "guard")
 	if got := does(t, "", "user", "list"); strings.Contains(got, "guard") {

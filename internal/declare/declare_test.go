@@ -205,7 +205,7 @@ func TestMistakesAreSentences(t *testing.T) {
 		"cameras: [{id: a, password: x, password_file: y}]":             "one of them is enough",
 		"cameras: [{id: a, password_file: no-such}]":                    "password_file of camera a cannot be read",
 		"cameras: [":                                                    "the file is not YAML",
-		"users: [{name: bob, role: viewer}]":                            `there is no user "bob" yet, and a file gives nobody a password; run ` + "`understudy user add bob`",
+		"users: [{name: bob, role: viewer}]":                            `there is no user "bob" yet, and a file gives nobody a password; run ` + "`understudy user add bob --cameras ''`",
 		"users: [{name: bob, password: x}]":                             `there is no key "password"; the keys are name, role, cameras, camera_groups, also`,
 		"roles: [{name: a, built_in: true}]":                            `there is no key "built_in"`,
 		"cameras: [{id: a, url: 'rtsp://h'}, {id: a, url: 'rtsp://h'}]": "camera a is there twice",

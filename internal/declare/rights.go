@@ -27,7 +27,7 @@ func rightsSteps(now Now, d Document) (Plan, error) {
 	for _, u := range d.Users {
 		n := slices.IndexFunc(now.Users, func(o understudy.User) bool { return o.Name == u.Name })
 		if n < 0 {
-			return nil, understudy.Errorf(understudy.CodeInvalid, "there is no user %.80q yet, and a file gives nobody a password; run `understudy user add %s`, then apply again, which sets the roles", u.Name, u.Name)
+			return nil, understudy.Errorf(understudy.CodeInvalid, "there is no user %.80q yet, and a file gives nobody a password; run `understudy user add %s --cameras ''`, then apply again, which sets the roles", u.Name, u.Name)
 		}
 		plan = append(plan, step("user", u.Name, true, listed(now.Users[n]), listed(u), func(ctx context.Context, s Service) error {
 			_, err := s.PutUser(ctx, u, nil) // who keeps the password
