@@ -75,6 +75,9 @@ func caStepCommand(step understudy.CAStep, short, then string) *cobra.Command {
 			if err := s.believe(cmd.Context(), site); err != nil {
 				return err
 			}
+			if asked, _ := cmd.Flags().GetBool("json"); asked {
+				return changed(cmd, ca, nil)
+			}
 			if err := printCA(cmd, ca); err != nil {
 				return err
 			}
@@ -82,6 +85,7 @@ func caStepCommand(step understudy.CAStep, short, then string) *cobra.Command {
 			return err
 		},
 	}
+	jsonFlag(c)
 	if step != understudy.CANew {
 		c.Flags().BoolVar(&force, "force", false, "also where servers are not ready, which have to join again then")
 	}

@@ -83,10 +83,11 @@ func cameraPutCommand() *cobra.Command {
 				}
 				password = &secret
 			}
-			_, err = site.PutCamera(cmd.Context(), now, password)
-			return err
+			now, err = site.PutCamera(cmd.Context(), now, password)
+			return changed(cmd, now, err)
 		},
 	}
+	jsonFlag(c)
 	takeRule = ruleFlags(c)
 	f := c.Flags()
 	f.StringVar(&camera.Name, "name", "", "name for people")

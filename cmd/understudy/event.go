@@ -44,12 +44,10 @@ func eventTriggerCommand() *cobra.Command {
 				trigger.Data = json.RawMessage(data)
 			}
 			told, err := site.Trigger(cmd.Context(), trigger)
-			if err == nil {
-				fmt.Fprintln(cmd.OutOrStdout(), told.ID)
-			}
-			return err
+			return changedOr(cmd, told, told.ID, err)
 		},
 	}
+	jsonFlag(c)
 	f := c.Flags()
 	f.StringVar(&trigger.ID, "id", "", "name of the event: told twice, it happened once; made unless given")
 	f.Var((*timeFlag)(&at), "at", "when: 2026-11-23T14:05:00Z, 14:05 (today) or 10s (ago); now unless given")

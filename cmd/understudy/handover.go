@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,10 +37,13 @@ func handOverCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is %s\n", server.ID, server.HandOver)
-			return waitServed(cmd.Context(), site, cmd.OutOrStdout(), wait, server.ID, server.HandOver.To)
+			if err := changedOr(cmd, server, fmt.Sprintf("%s is %s", server.ID, server.HandOver), nil); err != nil {
+				return err
+			}
+			return waitServed(cmd, site, wait, server.ID, server.HandOver.To)
 		},
 	}
+	jsonFlag(c)
 	c.Flags().StringVar(&to, "to", "", "failover server; empty is the first of its standbys that can")
 	c.Flags().StringVar(&reason, "reason", "", "why, for the log and the page")
 	c.Flags().DurationVar(&last, "for", 0, "then the part goes home by itself; 0 is not before it is ordered back")
@@ -64,12 +65,13 @@ func failBackCommand() *cobra.Command {
 				return err
 			}
 			server, err := site.FailBack(cmd.Context(), understudy.ServerID(args[0]))
-			if err != nil {
+			if err := changed(cmd, server, err); err != nil {
 				return err
 			}
-			return waitServed(cmd.Context(), site, cmd.OutOrStdout(), wait, server.ID, server.ID)
+			return waitServed(cmd, site, wait, server.ID, server.ID)
 		},
 	}
+	jsonFlag(c)
 	c.Flags().BoolVar(&wait, "wait", false, "return when all its cameras are served at home")
 	return c
 }
@@ -82,8 +84,13 @@ func after(last time.Duration) time.Time {
 	return time.Now().Add(last).UTC()
 }
 
-// waitServed returns when holder serves all cameras of home that may move, and says how many it does.
-func waitServed(ctx context.Context, site *client.Client, w io.Writer, wait bool, home, holder understudy.ServerID) error {
+// waitServed returns when holder serves all cameras of home that may move, and says
+// how many it does, beside the JSON that was asked for.
+func waitServed(cmd *cobra.Command, site *client.Client, wait bool, home, holder understudy.ServerID) error {
+	ctx, w := cmd.Context(), cmd.OutOrStdout()
+	if asked, _ := cmd.Flags().GetBool("json"); asked {
+		w = cmd.ErrOrStderr()
+	}
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
 	for said := -1; wait; {

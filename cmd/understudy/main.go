@@ -47,7 +47,7 @@ func commands() *cobra.Command {
 	}
 	add("roles", managementCommand(), channelCommand(), recordingCommand(), failoverCommand())
 	add("video", watchCommand(), playCommand(), exportCommand(), stillCommand(), timelineCommand(), gapsCommand())
-	add("site", signInCommand(), statusCommand(), eventsCommand(), auditCommand(), secretsCommand(), caCommand(), incidentsCommand(), eventCommand(), lockCommand(), cameraCommand(), serverCommand(), handOverCommand(), failBackCommand(), maintenanceCommand(), mergeCommand(), groupCommand(), preflightCommand(), notifyCommand(), applyCommand(), exportConfigCommand(), userCommand(), roleCommand(), cameraGroupCommand(), storeCommand())
+	add("site", signInCommand(), signOutCommand(), statusCommand(), eventsCommand(), auditCommand(), secretsCommand(), caCommand(), incidentsCommand(), eventCommand(), lockCommand(), cameraCommand(), serverCommand(), handOverCommand(), failBackCommand(), maintenanceCommand(), mergeCommand(), groupCommand(), preflightCommand(), notifyCommand(), applyCommand(), exportConfigCommand(), userCommand(), roleCommand(), cameraGroupCommand(), storeCommand())
 	root.AddCommand(manCommand())
 	add("proof", demoCommand(), drillCommand(), checkCommand(), benchCommand(), testcamCommand())
 	return root

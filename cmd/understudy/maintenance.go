@@ -37,17 +37,18 @@ func maintenanceCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := waitServed(cmd.Context(), site, cmd.OutOrStdout(), true, id, server.HandOver.To); err != nil {
+				if err := waitServed(cmd, site, true, id, server.HandOver.To); err != nil {
 					return err
 				}
 			}
 			server, err := site.Maintain(cmd.Context(), id, order)
-			if err == nil && args[1] == "on" {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s is %s\n", id, server.Maintenance)
+			if args[1] == "off" {
+				return changed(cmd, server, err)
 			}
-			return err
+			return changedOr(cmd, server, fmt.Sprintf("%s is %s", id, server.Maintenance), err)
 		},
 	}
+	jsonFlag(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, for the log and the page")
 	c.Flags().DurationVar(&last, "for", 4*time.Hour, "then it ends by itself")
 	c.Flags().BoolVar(&handOver, "handover", false, "hand its part over first, and wait for it")
@@ -69,12 +70,20 @@ func serverFailbackCommand() *cobra.Command {
 		Example: "  understudy server failback rec1 --mode window --windows \"sun-thu 02:00-04:00\" --zone Europe/Berlin",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return changeRecordingServer(cmd, understudy.ServerID(args[0]), func(server *understudy.RecordingServer) error {
-				server.Failback = understudy.FailbackPolicy{Mode: understudy.FailbackMode(mode), Windows: windows, Zone: zone}
+			given := cmd.Flags().Changed
+			return changeServer(cmd, understudy.ServerID(args[0]), func(server *understudy.RecordingServer) error {
+				p := &server.Failback
+				if given("mode") && understudy.FailbackMode(mode) != understudy.FailbackWindow {
+					p.Windows, p.Zone = "", "" // which are of that mode only
+				}
+				take(given("mode"), &p.Mode, understudy.FailbackMode(mode))
+				take(given("windows"), &p.Windows, windows)
+				take(given("zone"), &p.Zone, zone)
 				return nil
-			})
+			}, nil)
 		},
 	}
+	jsonFlag(c)
 	c.Flags().StringVar(&mode, "mode", string(understudy.FailbackAutomatic), "automatic, manual or window")
 	c.Flags().StringVar(&windows, "windows", "", "of mode window: when it may go home")
 	c.Flags().StringVar(&zone, "zone", "", "time zone of the windows, such as Europe/Berlin; empty is UTC")

@@ -27,7 +27,7 @@ func serverMergeCommand() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := cmd.Flags().Changed
-			return changeRecordingServer(cmd, understudy.ServerID(args[0]), func(server *understudy.RecordingServer) error {
+			return changeServer(cmd, understudy.ServerID(args[0]), func(server *understudy.RecordingServer) error {
 				if given("rate") {
 					n, err := humanize.ParseBytes(strings.TrimSuffix(rate, "/s"))
 					if err != nil || n > 1<<50 {
@@ -38,9 +38,10 @@ func serverMergeCommand() *cobra.Command {
 				take(given("windows"), &server.Merge.Windows, windows)
 				take(given("grace"), &server.Merge.Grace, grace)
 				return nil
-			})
+			}, nil)
 		},
 	}
+	jsonFlag(c)
 	c.Flags().StringVar(&rate, "rate", "0", "bytes a second at most, such as 50MB/s; 0 is half of what is free")
 	c.Flags().StringVar(&windows, "windows", "", "when footage may come home, such as \"mon-fri 20:00-06:00\"; empty is always")
 	c.Flags().DurationVar(&grace, "grace", 0, "from home's receipt to the confirmation after which a copy is deleted; 0 is "+understudy.DefaultGrace.String())

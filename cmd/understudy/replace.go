@@ -32,19 +32,16 @@ func serverReplaceCommand() *cobra.Command {
 			if _, ok := now.FailoverServer(id); ok {
 				role = understudy.RoleFailover
 			} else if _, ok := now.RecordingServer(id); !ok {
-				return understudy.Errorf(understudy.CodeNotFound, "there is no server %s; `understudy status` lists them", id)
+				return understudy.Errorf(understudy.CodeNotFound, "there is no server %s; `understudy server list` lists them", id)
 			}
 			if _, err := site.RevokeServer(cmd.Context(), id, "another machine takes its place"); err != nil {
 				return err
 			}
 			token, err := site.CreateJoinToken(cmd.Context(), role, id, ttl)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), string(token))
-			return nil
+			return changedOr(cmd, joinToken{id, role, token}, string(token), err)
 		},
 	}
+	jsonFlag(c)
 	c.Flags().DurationVar(&ttl, "valid", time.Hour, "how long the token can be used, once")
 	return c
 }
@@ -63,13 +60,10 @@ func serverRevokeCommand() *cobra.Command {
 				return err
 			}
 			revoked, err := site.RevokeServer(cmd.Context(), understudy.ServerID(args[0]), reason)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "certificates of %s from before %s are believed no more\n", revoked.Server, revoked.Before.Local().Format(time.DateTime))
-			return nil
+			return changedOr(cmd, revoked, fmt.Sprintf("certificates of %s from before %s are believed no more", revoked.Server, revoked.Before.Local().Format(time.DateTime)), err)
 		},
 	}
+	jsonFlag(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, for the log")
 	return c
 }

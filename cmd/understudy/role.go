@@ -61,10 +61,11 @@ func rolePutCommand() *cobra.Command {
 			for _, a := range actions {
 				role.Actions = append(role.Actions, understudy.Action(a))
 			}
-			_, err = site.PutRole(cmd.Context(), role)
-			return err
+			role, err = site.PutRole(cmd.Context(), role)
+			return changed(cmd, role, err)
 		},
 	}
+	jsonFlag(c)
 	c.Flags().StringSliceVar(&actions, "actions", nil, "what it allows, with commas between")
 	_ = c.MarkFlagRequired("actions") // it has just been made
 	return c
