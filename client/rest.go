@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -29,6 +30,7 @@ type call struct {
 	method, path string
 	in, out      any                // out may be a *[]byte: a document that is no JSON
 	token        *understudy.Secret // instead of the client's own
+	ticket       []byte             // shown by Negotiate, instead of a token
 	again        bool               // a POST that does twice what it does once
 }
 
@@ -90,6 +92,9 @@ func (c *Client) once(ctx context.Context, base *url.URL, q call, body []byte) (
 		token = *q.token
 	}
 	c.authorize(request, token)
+	if q.ticket != nil {
+		request.Header.Set("Authorization", "Negotiate "+base64.StdEncoding.EncodeToString(q.ticket))
+	}
 	harmless := q.method != http.MethodPost || q.again
 	response, err := c.HTTP("").Do(request)
 	if err != nil {

@@ -297,8 +297,19 @@ func (c *Client) SignInWithCode(ctx context.Context, name string, password, code
 		Password understudy.Secret `json:"password"`
 		Code     understudy.Secret `json:"code,omitempty"`
 	}{name, password, code}
-	var session understudy.Session
-	if err := c.send(ctx, call{method: http.MethodPost, path: "/sign-in", in: body, out: &session, token: new(understudy.Secret)}); err != nil {
+	return c.begin(ctx, call{method: http.MethodPost, path: "/sign-in", in: body, token: new(understudy.Secret)})
+}
+
+// SignInWithTicket is SignIn for a user of a Kerberos realm, by a Negotiate token for
+// the host that the client asks. The session ends with the ticket.
+func (c *Client) SignInWithTicket(ctx context.Context, negotiate []byte) (understudy.Session, error) {
+	return c.begin(ctx, call{method: http.MethodPost, path: "/sign-in/ticket", in: struct{}{}, ticket: negotiate})
+}
+
+// begin signs in, and uses the session from then on.
+func (c *Client) begin(ctx context.Context, q call) (understudy.Session, error) {
+	session, err := ask[understudy.Session](ctx, c, q)
+	if err != nil {
 		return understudy.Session{}, err
 	}
 	c.mu.Lock()

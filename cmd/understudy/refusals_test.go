@@ -52,6 +52,7 @@ func TestBadInputIsAnsweredByOneSentence(t *testing.T) {
 		return path
 	}
 	t.Setenv("UNDERSTUDY_SESSION", filepath.Join(dir, "session.json"))
+	t.Setenv("KRB5CCNAME", filepath.Join(dir, "tickets"))
 	authority, err := identity.OpenAuthority(filepath.Join(dir, "authority"))
 	if err != nil {
 		t.Fatal(err)
@@ -89,6 +90,9 @@ func TestBadInputIsAnsweredByOneSentence(t *testing.T) {
 		"nobody there":                {[]string{"sign-in", "https://127.0.0.1:1", "--user", "u", "--ca", ca}, "127.0.0.1:1"},
 		"somebody else there":         {[]string{"sign-in", other.URL, "--user", "u", "--ca", ca}, "not of this installation"},
 		"a CA that is none":           {[]string{"sign-in", "https://127.0.0.1:1", "--user", "u", "--ca", unknown}, unknown},
+		"nobody signs in":             {[]string{"sign-in", "https://127.0.0.1:1", "--ca", ca}, "--user NAME"},
+		"two sign in":                 {[]string{"sign-in", "https://127.0.0.1:1", "--ca", ca, "--user", "u", "--ticket"}, "--ticket"},
+		"no ticket":                   {[]string{"sign-in", "https://127.0.0.1:1", "--ca", ca, "--ticket"}, "kinit"},
 		"a moment that is none":       {[]string{"export", "north", "--from", "10x"}, `"10x"`},
 		"a fault that is none":        {[]string{"drill", "--fault", "x", "--cameras", "1"}, `"x"`},
 		"no cameras":                  {[]string{"testcam", "--cameras", "-3"}, "-3"},

@@ -2,42 +2,38 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/tls"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"os"
+	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"understudy"
 	"understudy/client"
 	"understudy/internal/identity"
+	"understudy/internal/kerberos"
 )
 
 func signInCommand() *cobra.Command {
-	var user, ca, fingerprint, code string
+	var p proof
+	var ca, fingerprint string
 	c := &cobra.Command{
 		Use:   "sign-in https://ADDRESS",
 		Short: "Sign in at a site; the commands that follow use it",
-		Long: "Signs in as a basic user. The first time, the installation's certificate authority is shown by its\n" +
-			"fingerprint to be compared with what the management server printed at its start; --ca or --fingerprint\n" +
-			"answer that beforehand. The password is asked for, or read from standard input where that is no terminal.",
+		Long: "Signs in as a basic user, whose password is asked for, or read from standard input where that is no terminal; or\n" +
+			"with --ticket as a user of the domain, by the Kerberos ticket that kinit keeps in a file (KRB5CCNAME). The first\n" +
+			"time, the installation's certificate authority is shown by its fingerprint to be compared with what the management\n" +
+			"server printed at its start; --ca or --fingerprint answer that beforehand.",
+		Example: `  understudy sign-in https://vms.example.com --user ada
+  kinit && understudy sign-in https://vms.example.com --ticket`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			address := strings.TrimSuffix(args[0], "/")
-			authority, err := trustedCA(cmd, address, ca, fingerprint)
-			if err != nil {
+			if err := p.validate(); err != nil {
 				return err
 			}
-			password, err := readPassword(cmd, "Password of "+user+": ")
+			address := strings.TrimSuffix(args[0], "/")
+			authority, err := trustedCA(cmd, address, ca, fingerprint)
 			if err != nil {
 				return err
 			}
@@ -46,7 +42,7 @@ func signInCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			signed, err := site.SignInWithCode(cmd.Context(), user, password, understudy.Secret(code))
+			signed, err := p.signIn(cmd, site, address)
 			if err != nil {
 				return err
 			}
@@ -61,11 +57,11 @@ func signInCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&user, "user", "", "name of the user")
-	c.Flags().StringVar(&code, "code", "", "code of the second factor, for who has one")
+	c.Flags().StringVar(&p.user, "user", "", "name of the user")
+	c.Flags().StringVar(&p.code, "code", "", "code of the second factor, for who has one")
+	c.Flags().BoolVar(&p.ticket, "ticket", false, "sign in by the Kerberos ticket that kinit keeps (KRB5CCNAME), instead of name and password")
 	c.Flags().StringVar(&ca, "ca", "", "file with the installation's CA certificate (PEM)")
 	c.Flags().StringVar(&fingerprint, "fingerprint", "", "SHA-256 of the CA certificate, as the management server prints it")
-	_ = c.MarkFlagRequired("user") // fails only for a flag that does not exist
 	return c
 }
 
@@ -88,60 +84,37 @@ func withPeers(ctx context.Context, site *client.Client, address string) ([]stri
 	return all, nil
 }
 
-// trustedCA returns the CA certificate (PEM) that the user vouches for.
-func trustedCA(cmd *cobra.Command, address, file, fingerprint string) (string, error) {
-	if file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return "", understudy.Errorf(understudy.CodeInvalid, "the CA certificate could not be read: %w", err)
-		}
-		if _, err := identity.UserTLS(text); err != nil {
-			return "", understudy.Errorf(understudy.CodeInvalid, "%s is not the installation's CA certificate; take the management server's ca.pem: %w", file, err)
-		}
-		return string(text), nil
-	}
-	text, err := fetchCA(cmd.Context(), address)
-	if err != nil {
-		return "", err
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return "", understudy.Errorf(understudy.CodeInvalid, "%s sent no CA certificate; is it a management server?", address)
-	}
-	text = pem.EncodeToMemory(block) // the one that is vouched for, and none that stands behind it
-	found := fmt.Sprintf("%x", sha256.Sum256(block.Bytes))
-	if fingerprint != "" {
-		if !strings.EqualFold(strings.ReplaceAll(fingerprint, ":", ""), found) {
-			return "", understudy.Errorf(understudy.CodeForbidden, "the CA of %s has fingerprint %s, not the one given; somebody else may answer there", address, found)
-		}
-		return string(text), nil
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "The installation at %s has the CA certificate with SHA-256\n  %s\nIs it the one that the management server printed? [y/N] ", address, found)
-	answer, err := readLine(cmd.InOrStdin())
-	if err != nil || !strings.HasPrefix(strings.ToLower(answer), "y") {
-		return "", understudy.Errorf(understudy.CodeForbidden, "not signed in: the CA was not confirmed; give --fingerprint or --ca")
-	}
-	return string(text), nil
+// proof is how somebody proves who is signing in.
+type proof struct {
+	user, code string
+	ticket     bool
 }
 
-// fetchPatience bounds how long an address is given to answer.
-const fetchPatience = 10 * time.Second
+func (p proof) validate() error {
+	switch {
+	case !p.ticket && p.user == "":
+		return understudy.Errorf(understudy.CodeInvalid, "say who signs in: --user NAME, or --ticket for the owner of the Kerberos ticket")
+	case p.ticket && (p.user != "" || p.code != ""):
+		return understudy.Errorf(understudy.CodeInvalid, "a Kerberos ticket says itself who signs in; leave out --user and --code, or --ticket")
+	}
+	return nil
+}
 
-// fetchCA reads the public certificate before anything can be verified: it is
-// what the user is about to verify. Nothing else is ever sent this way.
-func fetchCA(ctx context.Context, address string) ([]byte, error) {
-	unverified := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}}, Timeout: fetchPatience}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/api/v1/ca.pem", nil)
-	if err != nil {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "an address is https://host or https://host:port, found %q", address)
-	}
-	response, err := unverified.Do(request)
-	if err != nil {
-		if cause, ok := errors.AsType[*net.OpError](err); ok {
-			err = cause.Err // without the address, which is told already
+func (p proof) signIn(cmd *cobra.Command, site *client.Client, address string) (understudy.Session, error) {
+	if !p.ticket {
+		password, err := readPassword(cmd, "Password of "+p.user+": ")
+		if err != nil {
+			return understudy.Session{}, err
 		}
-		return nil, understudy.Errorf(understudy.CodeUnavailable, "no management server answers at %s; check the address, and whether it runs: %w", address, err)
+		return site.SignInWithCode(cmd.Context(), p.user, password, understudy.Secret(p.code))
 	}
-	defer response.Body.Close()
-	return io.ReadAll(io.LimitReader(response.Body, 1<<16))
+	at, err := url.Parse(address)
+	if err != nil {
+		return understudy.Session{}, understudy.Errorf(understudy.CodeInvalid, "an address is https://host or https://host:port, found %.200q", address)
+	}
+	token, err := kerberos.Offer(at.Hostname())
+	if err != nil {
+		return understudy.Session{}, err
+	}
+	return site.SignInWithTicket(cmd.Context(), token)
 }

@@ -1,6 +1,7 @@
 // Package kerberos accepts the tickets of a Kerberos realm, an Active Directory
 // domain among them, as browsers and curl send them with HTTP Negotiate
 // (RFC 4559), against the keys of a keytab. No server of the realm is asked.
+// For people at a command line it also shows one.
 package kerberos
 
 import (

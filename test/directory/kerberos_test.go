@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -217,6 +218,45 @@ func TestTickets(t *testing.T) {
 		events.require(t, "the log", 200, `"actor":"user:ada@`+realmName+`"`, "ada@"+realmName+" signed in from 127.0.0.1", "User bob was deleted")
 		ada.curl(t, with("http://"+local(closed.plain)+"/api/v1/site")...).require(t, "a ticket on the port without TLS, where that was not allowed", 403, "without TLS")
 	})
+}
+
+// TestCommandsWithATicket: who has run kinit signs in with --ticket, and the session does what any other does.
+func TestCommandsWithATicket(t *testing.T) {
+	k := newKDC(t, []string{"ada", "eve"}, []string{"HTTP/localhost", "HTTP/other.test"})
+	s := serve(t, map[string]any{"kerberos": map[string]any{"keytab": k.keytab()}, "grants": []any{grant("ada", understudy.RoleAdministrator)}})
+	program, err := binary()
+	check(t, err)
+	as := func(p person) person {
+		p.env = append([]string{"UNDERSTUDY_SESSION=" + filepath.Join(t.TempDir(), "session.json")}, p.env...)
+		return p
+	}
+	signIn := func(address string) []string {
+		return []string{program, "sign-in", address, "--ca", s.ca, "--ticket"}
+	}
+	refused := func(p person, words string, command ...string) {
+		t.Helper()
+		c := exec.CommandContext(t.Context(), command[0], command[1:]...)
+		c.Env = append(os.Environ(), p.env...)
+		if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), words) || strings.Count(string(out), "\n") != 1 {
+			t.Errorf("%v must be refused in a sentence with %q, and said %q, %v", command[1:], words, out, err)
+		}
+	}
+	ada, eve := as(k.signsIn(t, "ada", "ada-password")), as(k.signsIn(t, "eve", "eve-password"))
+	if said := run(t, ada.env, "", signIn("https://"+local(s.secure))...); !strings.Contains(said, "signed in as ada@"+realmName+" (administrator)") {
+		t.Errorf("ada: %s", said)
+	}
+	if said := run(t, ada.env, "", program, "user", "list"); !strings.Contains(said, "root") {
+		t.Errorf("the users: %s", said)
+	}
+	run(t, ada.env, "", program, "sign-out")
+	refused(ada, "nobody is signed in", program, "user", "list")
+	if said := run(t, ada.env, "", signIn("https://"+local(s.secure))...); !strings.Contains(said, "signed in as ada@") {
+		t.Errorf("again, with the same tickets: %s", said)
+	}
+	refused(eve, "grants", signIn("https://"+local(s.secure))...)
+	refused(ada, "HTTP/127.0.0.1", signIn("https://127.0.0.1:"+port(s.secure))...)
+	run(t, ada.env, "", "kdestroy")
+	refused(ada, "kinit", signIn("https://"+local(s.secure))...)
 }
 
 func local(address string) string { return "localhost:" + port(address) }
