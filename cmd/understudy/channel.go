@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ func runChannel(ctx context.Context, c config.Channel, token string) error {
 		return err
 	}
 	defer lock.Close()
-	node, site, err := membership{Data: c.Data, Role: understudy.RoleChannel, Hosts: c.Hosts, Token: token}.member(ctx, log)
+	node, site, err := membership{Data: c.Data, Role: understudy.RoleChannel, Hosts: c.Hosts, Token: token, Boot: rand.Text()}.member(ctx, log)
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,7 @@ type managementServer struct {
 	self      *client.Client // looks at all servers for timelines
 	channel   *channel.Hub
 	incidents *incident.Book
+	identify  api.Identifier // who asks the API, and the channel
 	tickets   *api.Tickets   // nil without a realm
 	openID    *api.OpenID    // nil without an identity provider
 	listeners []net.Listener // http, https
@@ -119,12 +120,9 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 	if err != nil {
 		return nil, err
 	}
-	m.channel = channel.NewHub(channel.Config{Feed: channel.Tail(m.service), History: m.service, Identify: m.identifier().Identify, Log: m.log})
+	m.identify = api.Identifier{Session: m.service.Identify, Peer: identity.PeerIdentity, Tickets: m.tickets, Sole: m.sole()}
+	m.channel = channel.NewHub(channel.Config{Feed: channel.Tail(m.service), History: m.service, Identify: m.identify.Identify, Log: m.log})
 	m.incidents = incident.NewBook(incident.Config{Site: m.service, Timelines: m.self, Status: m.self.LastStatus, Log: m.log})
 	m.outward, err = m.openOutward()
 	return m, err
-}
-
-func (m *managementServer) identifier() api.Identifier {
-	return api.Identifier{Session: m.service.Identify, Peer: identity.PeerIdentity, Tickets: m.tickets, Sole: m.sole}
 }

@@ -18,7 +18,7 @@ func (m *managementServer) handler() http.Handler {
 		demo = demoControl(m.config.DemoControl)
 	}
 	return api.NewManagement(api.Config{
-		Services: m.service, Authority: m.authority, Identify: m.identifier(), Channel: m.channel,
+		Services: m.service, Authority: m.authority, Identify: m.identify, Channel: m.channel,
 		Trust:     m.trust,
 		JoinToken: m.joinToken, Status: m.self.LastStatus, Timelines: m.self, TLS: m.node.ClientTLS,
 		OpenID: m.openID, Incidents: m.incidents, Report: incident.Report,

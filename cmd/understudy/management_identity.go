@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"understudy"
+	"understudy/internal/api"
 	"understudy/internal/identity"
 )
 
@@ -25,18 +26,17 @@ func (e exchange) step(take func() error) error {
 	return e.m.obey(e.m.node.Trust().Revoked)
 }
 
-// sole refuses a process that comes as a server of which another process answers where the
-// site has it, and tells of it: one of them is a copy. The one at the address of the site is
-// whom the others ask and send clients to, so that it stays.
-func (m *managementServer) sole(ctx context.Context, server understudy.Identity, boot, from string) error {
-	address, found := m.watcher.Double(ctx, server.Server, boot)
-	if !found {
-		return nil
+// sole refuses the copies of servers, and tells the log of them.
+func (m *managementServer) sole() *api.Sole {
+	return &api.Sole{
+		Double: m.watcher.Double,
+		Copied: func(server understudy.Identity, from, at string) {
+			m.alarm(func(ctx context.Context) error { return m.service.CopyFound(ctx, server, from, at) })
+		},
+		Nameless: func(server understudy.ServerID, from string) {
+			m.alarm(func(ctx context.Context) error { return m.service.NamelessCame(ctx, server, from) })
+		},
 	}
-	m.alarm(func(ctx context.Context) error { return m.service.CopyFound(ctx, server.Server, from, address) })
-	return understudy.Errorf(understudy.CodeForbidden,
-		"another machine answers as %s at %s: one of the two is a copy of the other. This one records what it was told last, and gets nothing more; stop the copy, or `understudy server replace %s`",
-		server.Server, address, server.Server)
 }
 
 // alarm tells the log of an identity in wrong hands, without waiting for it: whoever has it
@@ -48,7 +48,7 @@ func (m *managementServer) alarm(tell func(context.Context) error) {
 	}
 }
 
-// tellAlarms tells of revoked certificates that are shown and of copied servers, until ctx ends.
+// tellAlarms tells of revoked certificates that are shown, of copied servers and of those that name no process, until ctx ends.
 func (m *managementServer) tellAlarms(ctx context.Context) error {
 	m.node.OnRevoked(func(id understudy.ServerID, from net.Addr) {
 		host, _, err := net.SplitHostPort(from.String())

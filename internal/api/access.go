@@ -22,9 +22,8 @@ type Identifier struct {
 	Session func(ctx context.Context, token understudy.Secret) (understudy.Identity, error)
 	// Peer returns the server behind a verified certificate (identity.PeerIdentity); nil lets no server in.
 	Peer func(*tls.ConnectionState) (understudy.Identity, bool)
-	// Sole refuses a process that names itself by boot (State.Boot) as a server of which another
-	// process answers where the site has it; from is its address. Nil refuses none.
-	Sole func(ctx context.Context, server understudy.Identity, boot, from string) error
+	// Sole refuses the copies of servers; nil refuses none.
+	Sole *Sole
 	// MediaToken, when not nil, accepts media tokens, too (identity.Node.VerifyToken).
 	MediaToken func(token string) (understudy.Identity, error)
 	// Tickets lets the users of a Kerberos realm in; nil where there is none.
@@ -65,11 +64,10 @@ func (d Identifier) identify(r *http.Request) (understudy.Identity, error) {
 }
 
 func (d Identifier) sole(r *http.Request, server understudy.Identity) (understudy.Identity, error) {
-	boot := r.Header.Get(understudy.BootHeader)
-	if d.Sole == nil || boot == "" { // of an older version
+	if d.Sole == nil {
 		return server, nil
 	}
-	if err := d.Sole(r.Context(), server, boot, address(r)); err != nil {
+	if err := d.Sole.Admit(r.Context(), server, r.Header.Get(understudy.BootHeader), address(r)); err != nil {
 		return understudy.Identity{}, err
 	}
 	return server, nil

@@ -173,14 +173,14 @@ func (s *site) askers() map[string]asker {
 	bearer := func(token understudy.Secret) http.Header {
 		return http.Header{"Authorization": {"Bearer " + string(token)}}
 	}
-	plain := admin.HTTP("")
+	plain, process := admin.HTTP(""), http.Header{understudy.BootHeader: {"one"}}
 	return map[string]asker{
 		nobody: {plain, nil}, garbage: {plain, bearer("garbage")}, mediaToken: {plain, bearer(media)},
 		vera:       {plain, bearer(viewer.Token())},
 		veraCookie: {plain, http.Header{"Cookie": {sessionCookie + "=" + string(viewer.Token())}}},
 		gus:        {plain, bearer(guard.Token())}, carl: {plain, bearer(installer.Token())}, conny: {plain, bearer(chief.Token())},
 		olga: {plain, bearer(operator.Token())}, ada: {plain, bearer(admin.Token())},
-		rec1: {c1.HTTP(""), nil}, rec2: {c2.HTTP(""), nil}, fo1: {c3.HTTP(""), nil}, channelOne: {c4.HTTP(""), nil},
+		rec1: {c1.HTTP(""), process}, rec2: {c2.HTTP(""), process}, fo1: {c3.HTTP(""), process}, channelOne: {c4.HTTP(""), process},
 		otherInstall: {s.client(func(understudy.ServerID) *tls.Config { return otherTLS }).HTTP(""), nil},
 	}
 }

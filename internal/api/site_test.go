@@ -46,7 +46,7 @@ func newSite(t *testing.T) *site {
 	m, err := management.New(t.Context(), management.NewMemory(), management.Options{Sealer: authority, Bundles: authority, Hasher: identity.NewPasswords(), Issuer: authority, Witness: nobodyAnswers{}})
 	check(t, err)
 	s := &site{t: t, authority: authority, node: node, management: m}
-	identify := Identifier{Session: m.Identify, Peer: identity.PeerIdentity}
+	identify := Identifier{Session: m.Identify, Peer: identity.PeerIdentity, Sole: &Sole{}}
 	s.hub = channel.NewHub(channel.Config{Feed: channel.Tail(m), History: m, Identify: identify.Identify})
 	s.config = Config{
 		Services: m, Authority: authority, Identify: identify, Channel: s.hub, TLS: node.ClientTLS, Version: "test",
@@ -122,7 +122,7 @@ func (s *site) userClient() *client.Client {
 }
 
 func (s *site) client(config func(understudy.ServerID) *tls.Config) *client.Client {
-	c, err := client.New(client.Config{Addresses: []string{"https://" + s.address}, TLS: config})
+	c, err := client.New(client.Config{Addresses: []string{"https://" + s.address}, TLS: config, Boot: "one"})
 	check(s.t, err)
 	s.t.Cleanup(c.Close)
 	return c

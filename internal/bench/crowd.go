@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -150,5 +151,5 @@ func (c *crowd) asServer(id understudy.ServerID, role understudy.Role) (*client.
 	if err != nil {
 		return nil, err
 	}
-	return client.New(client.Config{Addresses: []string{"https://" + c.site.HTTP}, TLS: node.ClientTLS})
+	return client.New(client.Config{Addresses: []string{"https://" + c.site.HTTP}, TLS: node.ClientTLS, Boot: rand.Text()})
 }

@@ -47,10 +47,22 @@ func (m *Management) RevokedShown(ctx context.Context, id understudy.ServerID, f
 }
 
 // CopyFound notes that somebody came as a server of which another process answers where the
-// site has it, and was refused. The same is told once a while.
-func (m *Management) CopyFound(ctx context.Context, id understudy.ServerID, from, at string) error {
+// site has it, or as a service channel of which another is connected, and was refused. The same is told once a while.
+func (m *Management) CopyFound(ctx context.Context, server understudy.Identity, from, at string) error {
+	id := server.Server
+	if server.Role == understudy.RoleChannel {
+		return m.alarm(ctx, id, fmt.Sprintf("A machine at %s came as the service channel %s, of which another process is connected from %s: one is a copy of the other. "+
+			"The one that came later was refused. Stop the copy; if nobody of yours has made it, `understudy server revoke %s`, and let it join again.", from, id, at, id))
+	}
 	return m.alarm(ctx, id, fmt.Sprintf("A machine at %s came as %s, and another answers as %s at %s: one is a copy of the other. "+
 		"The one at %s was refused. Stop the copy; if nobody of yours has made it, `understudy server replace %s`.", from, id, id, at, from, id))
+}
+
+// NamelessCame notes that somebody came as a server without saying which process it is, and was
+// refused. The same is told once a while.
+func (m *Management) NamelessCame(ctx context.Context, id understudy.ServerID, from string) error {
+	return m.alarm(ctx, id, fmt.Sprintf("Somebody at %s came as %s without saying which process it is, and was refused: it is no program of ours, "+
+		"or one from before 29 November 2026. Upgrade %s; if it runs a newer one, somebody has its key: `understudy server replace %s`.", from, id, id, id))
 }
 
 // TwoAnswer notes that two machines answer as one server at its address. Neither can be told

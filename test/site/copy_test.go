@@ -23,7 +23,7 @@ import (
 // The copy records, for who is wrongly taken for one must not lose a picture. A restart is no copy.
 func TestACopiedServerIsFound(t *testing.T) {
 	s := up(t, false)
-	copied, process := startCopy(t, s, "rec1")
+	copied, process := startCopy(t, s, "recording", "rec1")
 	eventually(t, "the log to tell of the copy", func(ctx context.Context) bool { return len(alarms(ctx, t, s)) > 0 })
 	told := alarms(t.Context(), t, s)[0]
 	if at := s.Layout.Recording[0].Addresses.State; told.Server != "rec1" || !strings.Contains(told.Sentence, at) || !strings.Contains(told.Sentence, "understudy server replace rec1") {
@@ -79,7 +79,7 @@ func TestACopiedServerIsFound(t *testing.T) {
 
 // startCopy starts a copy of all that proves to be a server, on other ports and with another
 // folder for footage, as on another machine.
-func startCopy(t *testing.T, s *site.Site, id understudy.ServerID) (folder string, process *site.Process) {
+func startCopy(t *testing.T, s *site.Site, command string, id understudy.ServerID) (folder string, process *site.Process) {
 	t.Helper()
 	real := s.Folder(string(id))
 	folder = filepath.Join(t.TempDir(), "copy")
@@ -110,12 +110,18 @@ func startCopy(t *testing.T, s *site.Site, id understudy.ServerID) (folder strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	running, _ := s.Process(string(id))
+	return folder, start(t, s, "copy of "+string(id), folder, command, "--config", file)
+}
+
+// start starts a process of the program that the site runs, until the test ends.
+func start(t *testing.T, s *site.Site, name, folder string, args ...string) *site.Process {
+	t.Helper()
+	running, _ := s.Process("rec1")
 	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", running.PID()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	process = site.NewProcess("copy", filepath.Join(folder, "log"), program, "recording", "--config", file)
+	process := site.NewProcess(name, filepath.Join(folder, "log"), append([]string{program}, args...)...)
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +129,7 @@ func startCopy(t *testing.T, s *site.Site, id understudy.ServerID) (folder strin
 		_ = process.Signal(os.Kill) // it may be gone already
 		<-process.Gone()
 	})
-	return folder, process
+	return process
 }
 
 // copyIdentity copies what proves to be a server, readable by its owner only.

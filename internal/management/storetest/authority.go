@@ -96,12 +96,14 @@ func revocations(t *testing.T, s management.Store) {
 	}
 	for range 2 {
 		want(t, m.RevokedShown(background, "rec1", "10.1.2.3"), "")
-		want(t, m.CopyFound(background, "rec1", "10.1.2.4", "10.0.0.1:11000"), "")
+		want(t, m.CopyFound(background, us.Identity{Server: "rec1", Role: us.RoleRecording}, "10.1.2.4", "10.0.0.1:11000"), "")
+		want(t, m.CopyFound(background, us.Identity{Server: "rec1", Role: us.RoleChannel}, "10.1.2.5", "10.0.0.1"), "")
+		want(t, m.NamelessCame(background, "rec1", "10.1.2.6"), "")
 		want(t, m.TwoAnswer(background, "rec1", "10.0.0.2:11000"), "")
 	}
 	events := must[[]us.Event](t)(m.Events(background, us.EventQuery{Kind: us.EventIdentity, Limit: 100}))
-	for i, told := range []string{"10.1.2.3", "10.1.2.4", "10.0.0.2:11000"} {
-		if len(events) != 3 || events[i].Server != "rec1" || !strings.Contains(events[i].Sentence, told) {
+	for i, told := range []string{"10.1.2.3", "10.1.2.4", "10.1.2.5", "10.1.2.6", "10.0.0.2:11000"} {
+		if len(events) != 5 || events[i].Server != "rec1" || !strings.Contains(events[i].Sentence, told) {
 			t.Fatalf("each is told once, and the log has %+v", events)
 		}
 	}
