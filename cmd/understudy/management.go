@@ -120,7 +120,7 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 	if err != nil {
 		return nil, err
 	}
-	m.identify = api.Identifier{Session: m.service.Identify, Peer: identity.PeerIdentity, Tickets: m.tickets, Sole: m.sole()}
+	m.identify = api.Identifier{Session: m.service.Identify, Peer: m.node.Member, Renews: true, Tickets: m.tickets, Sole: m.sole()}
 	m.channel = channel.NewHub(channel.Config{Feed: channel.Tail(m.service), History: m.service, Identify: m.identify.Identify, Log: m.log})
 	m.incidents = incident.NewBook(incident.Config{Site: m.service, Timelines: m.self, Status: m.self.LastStatus, Log: m.log})
 	m.outward, err = m.openOutward()

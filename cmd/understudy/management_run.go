@@ -13,7 +13,7 @@ func (m *managementServer) run(ctx context.Context) error {
 	for i, l := range m.listeners {
 		// Plain HTTP is let in to be redirected, or to be told to use TLS.
 		g.Go(func() error {
-			return serveHTTP(ctx, l, m.node.ServerTLS(), handler, m.log.With("port", []string{"http", "https"}[i]))
+			return serveHTTP(ctx, l, m.node.ManagementTLS(), handler, m.log.With("port", []string{"http", "https"}[i]))
 		})
 	}
 	g.Go(func() error { return m.authority.KeepRenewed(ctx, m.node, m.log) })

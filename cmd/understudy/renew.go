@@ -37,6 +37,9 @@ func keepMembership(ctx context.Context, site trusting, log *slog.Logger) error 
 			failed = 0
 		} else {
 			failed = min(max(2*failed, refreshAgain), membershipCheck)
+			if site.node.Ended() { // which is all that keeps the server from the management server, once that is back
+				failed = refreshAgain
+			}
 			pause = failed
 			log.Warn("the membership could not be refreshed; it will be tried again", "error", err, "in", pause, "certificate expires after", site.node.RenewAt())
 		}
@@ -46,20 +49,12 @@ func keepMembership(ctx context.Context, site trusting, log *slog.Logger) error 
 
 // refresh brings trust and certificate up to date.
 func refresh(ctx context.Context, node *identity.Node, site *client.Client) error {
-	text, err := site.Trust(ctx)
-	if err != nil {
-		return err
-	}
-	var trust identity.Trust
-	if err := json.Unmarshal(text, &trust); err != nil {
-		return understudy.Errorf(understudy.CodeInvalid, "whom to trust could not be read: %w", err)
-	}
-	before := node.Trust().Management
-	if err := node.UpdateTrust(trust); err != nil {
-		return err
-	}
-	if told := trust.Management; len(told) > 0 && !slices.Equal(told, before) {
-		if err := site.SetAddresses(told); err != nil {
+	if !node.Ended() { // else the next certificate is all that is given
+		text, err := site.Trust(ctx)
+		if err != nil {
+			return err
+		}
+		if err := trust(node, site, text); err != nil {
 			return err
 		}
 	}
@@ -74,5 +69,24 @@ func refresh(ctx context.Context, node *identity.Node, site *client.Client) erro
 	if err != nil {
 		return err
 	}
+	if err := trust(node, site, answer.Trust); err != nil { // it may be of a CA that came meanwhile
+		return err
+	}
 	return node.Renew([]byte(answer.Certificate))
+}
+
+// trust goes by what a management server says of whom to trust, and where the management servers are.
+func trust(node *identity.Node, site *client.Client, text json.RawMessage) error {
+	var told identity.Trust
+	if err := json.Unmarshal(text, &told); err != nil {
+		return understudy.Errorf(understudy.CodeInvalid, "whom to trust could not be read: %w", err)
+	}
+	before := node.Trust().Management
+	if err := node.UpdateTrust(told); err != nil {
+		return err
+	}
+	if len(told.Management) > 0 && !slices.Equal(told.Management, before) {
+		return site.SetAddresses(told.Management)
+	}
+	return nil
 }

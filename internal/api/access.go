@@ -20,8 +20,10 @@ const sessionCookie = "__Host-understudy"
 type Identifier struct {
 	// Session returns who has that session (UserService.Identify).
 	Session func(ctx context.Context, token understudy.Secret) (understudy.Identity, error)
-	// Peer returns the server behind a verified certificate (identity.PeerIdentity); nil lets no server in.
+	// Peer returns the server behind a verified certificate (identity.PeerIdentity, Node.Member); nil lets no server in.
 	Peer func(*tls.ConnectionState) (understudy.Identity, bool)
+	// Renews: Peer also knows servers whose certificate has ended, which are to get another and nothing else.
+	Renews bool
 	// Sole refuses the copies of servers; nil refuses none.
 	Sole *Sole
 	// MediaToken, when not nil, accepts media tokens, too (identity.Node.VerifyToken).
@@ -31,11 +33,29 @@ type Identifier struct {
 }
 
 // Identify returns who asks; the zero Identity with CodeUnauthenticated for
-// nobody, another code when that cannot be found out now.
+// nobody, another code when that cannot be found out now. A server whose certificate has ended is
+// nobody, and is told so.
 func (d Identifier) Identify(r *http.Request) (understudy.Identity, error) {
+	identity, err := d.identifyLate(r)
+	if err == nil && identity.Server != "" && d.ended(r) {
+		err = understudy.Errorf(understudy.CodeForbidden, "the certificate of %s ended %s: it has to be renewed first (POST %s/servers/%s/certificate), which the server does by itself, and nothing else is given until then",
+			identity.Server, r.TLS.PeerCertificates[0].NotAfter.UTC().Format(time.RFC3339), base, identity.Server)
+		identity = understudy.Identity{}
+	}
+	identity.Address = address(r)
+	return identity, err
+}
+
+// identifyLate also knows a server whose certificate has ended, and that Peer still knows.
+func (d Identifier) identifyLate(r *http.Request) (understudy.Identity, error) {
 	identity, err := d.identify(r)
 	identity.Address = address(r)
 	return identity, err
+}
+
+// ended reports whether the certificate that a server showed when it connected has ended.
+func (d Identifier) ended(r *http.Request) bool {
+	return d.Renews && r.TLS != nil && len(r.TLS.PeerCertificates) > 0 && time.Now().After(r.TLS.PeerCertificates[0].NotAfter)
 }
 
 func (d Identifier) identify(r *http.Request) (understudy.Identity, error) {
@@ -98,17 +118,18 @@ func address(r *http.Request) string {
 type access struct {
 	text  string // for the description
 	allow func(i understudy.Identity, id string) error
+	late  bool // also servers whose certificate has ended
 }
 
 var (
 	anyone   = access{text: "Anyone."}
-	signedIn = access{"Whoever is signed in, and servers.", func(i understudy.Identity, _ string) error {
+	signedIn = access{text: "Whoever is signed in, and servers.", allow: func(i understudy.Identity, _ string) error {
 		if i.User == "" && i.Server == "" {
 			return understudy.Errorf(understudy.CodeUnauthenticated, "sign in first: nobody proved who is asking")
 		}
 		return nil
 	}}
-	anyUser = access{"Users who are signed in.", func(i understudy.Identity, _ string) error {
+	anyUser = access{text: "Users who are signed in.", allow: func(i understudy.Identity, _ string) error {
 		switch {
 		case i.User != "":
 			return nil
@@ -121,12 +142,12 @@ var (
 
 // may is for those who may do a, to some camera at least.
 func may(a understudy.Action) access {
-	return access{"Those who may: " + string(a) + ".", func(i understudy.Identity, _ string) error { return i.May(a, "") }}
+	return access{text: "Those who may: " + string(a) + ".", allow: func(i understudy.Identity, _ string) error { return i.May(a, "") }}
 }
 
 // mayCamera is for those who may do a to the camera {id}.
 func mayCamera(a understudy.Action) access {
-	return access{"Those who may, for this camera: " + string(a) + ".", func(i understudy.Identity, id string) error {
+	return access{text: "Those who may, for this camera: " + string(a) + ".", allow: func(i understudy.Identity, id string) error {
 		if err := i.May(a, ""); err != nil { // before the id is looked at, so that nobody is told of ids
 			return err
 		}
@@ -139,21 +160,28 @@ func mayCamera(a understudy.Action) access {
 
 // mayEverywhere is for those who may do a to every camera.
 func mayEverywhere(a understudy.Action) access {
-	return access{"Those who may, for every camera: " + string(a) + ".", func(i understudy.Identity, _ string) error {
+	return access{text: "Those who may, for every camera: " + string(a) + ".", allow: func(i understudy.Identity, _ string) error {
 		return i.May(a, understudy.AllCameras)
 	}}
 }
 
 // actsAs is for the server {id} itself, in one of roles.
 func actsAs(roles ...understudy.Role) access {
-	return access{"The server itself, by its certificate.", func(i understudy.Identity, id string) error {
+	return access{text: "The server itself, by its certificate.", allow: func(i understudy.Identity, id string) error {
 		return i.MayActAs(understudy.ServerID(id), roles...)
 	}}
 }
 
+// renews is actsAs for what a server does to get its next certificate.
+func renews(roles ...understudy.Role) access {
+	a := actsAs(roles...)
+	a.text, a.late = "The server itself, by its certificate, which may have ended within a week.", true
+	return a
+}
+
 // anyServer is for servers in one of roles; which one, the route looks at.
 func anyServer(roles ...understudy.Role) access {
-	return access{"Servers, by their certificate.", func(i understudy.Identity, _ string) error {
+	return access{text: "Servers, by their certificate.", allow: func(i understudy.Identity, _ string) error {
 		return i.MayActAs(i.Server, roles...)
 	}}
 }
@@ -193,7 +221,14 @@ func (g *gate) HandleFunc(pattern string, handler func(http.ResponseWriter, *htt
 			defer func() { g.answered(pattern, seen.status, time.Since(begun)) }()
 			w = seen
 		}
-		identity, err := g.identify.Identify(r)
+		identify := g.identify.Identify
+		if a.late {
+			identify = g.identify.identifyLate
+		}
+		if g.identify.ended(r) { // the next request is to come with the next certificate
+			w.Header().Set("Connection", "close")
+		}
+		identity, err := identify(r)
 		if a.allow != nil {
 			if err == nil {
 				err = a.allow(identity, r.PathValue("id"))

@@ -175,7 +175,7 @@ func (s *server) joinRoutes() {
 		})
 	operation(s, route{method: "POST", path: "/join", access: anyone, tag: "joining", summary: "Join, with the secret of a join token"}, s.join)
 	operation(s, route{method: "POST", path: "/servers/{id}/certificate", tag: "joining", summary: "Get the next certificate",
-		access: actsAs(understudy.RoleRecording, understudy.RoleFailover, understudy.RoleChannel)}, s.renew)
+		access: renews(understudy.RoleRecording, understudy.RoleFailover, understudy.RoleChannel)}, s.renew)
 	operation(s, route{method: "POST", path: "/servers/{id}/revoke", access: may(understudy.ActionAdminister), tag: "joining", summary: "Believe no certificate that the server has had so far"},
 		func(ctx context.Context, in *struct {
 			ID   understudy.ServerID `path:"id"`

@@ -26,6 +26,7 @@ const password = understudy.Secret("correct horse battery")
 // authority, real identity, real sockets.
 type site struct {
 	t          *testing.T
+	dir        string // of the authority
 	authority  *identity.Authority
 	node       *identity.Node
 	management *management.Management
@@ -38,15 +39,20 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	dir := t.TempDir()
+	return siteOf(t, t.TempDir())
+}
+
+// siteOf is a site whose authority lies in dir.
+func siteOf(t *testing.T, dir string) *site {
+	t.Helper()
 	authority, err := identity.OpenAuthority(dir)
 	check(t, err)
 	node, err := authority.Node("management", understudy.RoleManagement, []string{"127.0.0.1", "localhost"})
 	check(t, err)
 	m, err := management.New(t.Context(), management.NewMemory(), management.Options{Sealer: authority, Bundles: authority, Hasher: identity.NewPasswords(), Issuer: authority, Witness: nobodyAnswers{}})
 	check(t, err)
-	s := &site{t: t, authority: authority, node: node, management: m}
-	identify := Identifier{Session: m.Identify, Peer: identity.PeerIdentity, Sole: &Sole{}}
+	s := &site{t: t, dir: dir, authority: authority, node: node, management: m}
+	identify := Identifier{Session: m.Identify, Peer: node.Member, Renews: true, Sole: &Sole{}}
 	s.hub = channel.NewHub(channel.Config{Feed: channel.Tail(m), History: m, Identify: identify.Identify})
 	s.config = Config{
 		Services: m, Authority: authority, Identify: identify, Channel: s.hub, TLS: node.ClientTLS, Version: "test",
@@ -98,7 +104,7 @@ func (s *site) run(f func(context.Context) error) {
 func (s *site) listen(handler http.Handler, node *identity.Node) string {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	check(s.t, err)
-	mux := listen.New(ln, node.ServerTLS(), listen.Options{AllowPlain: true})
+	mux := listen.New(ln, node.ManagementTLS(), listen.Options{AllowPlain: true})
 	requests := mux.HTTP()
 	s.run(func(ctx context.Context) error {
 		return listen.Serve(ctx, requests, Server(handler, slog.New(slog.DiscardHandler)), 0)

@@ -68,7 +68,7 @@ type meeting struct {
 	clientErr, serverErr error
 	peer                 understudy.Identity // that the server saw
 	known                bool
-	state                tls.ConnectionState // of the client
+	state, served        tls.ConnectionState // of the client and of the server
 }
 
 // meet connects client to server over loopback, and has the server send a byte:
@@ -92,8 +92,8 @@ func meet(t testing.TB, server, client *tls.Config) meeting {
 		conn := tls.Server(raw, server)
 		defer conn.Close()
 		if m.serverErr = conn.HandshakeContext(t.Context()); m.serverErr == nil {
-			state := conn.ConnectionState()
-			m.peer, m.known = PeerIdentity(&state)
+			m.served = conn.ConnectionState()
+			m.peer, m.known = PeerIdentity(&m.served)
 			_, m.serverErr = conn.Write([]byte{1})
 		}
 	}()

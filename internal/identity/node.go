@@ -214,6 +214,9 @@ func (n *Node) RenewAt() time.Time {
 	return issued(leaf).Add(leaf.NotAfter.Sub(issued(leaf)) * 2 / 3)
 }
 
+// Ended reports whether the node's certificate has ended: a management server gives it another, for a week, and nothing else.
+func (n *Node) Ended() bool { return time.Now().After(n.current.Load().certificate.Leaf.NotAfter) }
+
 // RenewalRequest returns a certificate request (PEM) for the node's key.
 func (n *Node) RenewalRequest() ([]byte, error) { return newRequest(n.key) }
 

@@ -25,6 +25,57 @@ func (n *Node) ServerTLS() *tls.Config {
 	return config
 }
 
+// ManagementTLS is ServerTLS for a management server, which alone gives certificates: whoever comes with one
+// that ended within the grace is let in, to be given another. Member tells who that is, and the
+// certificate whether it has ended.
+func (n *Node) ManagementTLS() *tls.Config {
+	config := n.ServerTLS()
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if !strings.HasSuffix(hello.ServerName, "."+serverDomain) {
+			return n.serverTLS(tls.NoClientCert, nil), nil
+		}
+		lenient := n.serverTLS(tls.RequestClientCert, hello.Conn) // which verifies no chain by itself
+		verify := lenient.VerifyConnection
+		lenient.VerifyConnection = func(state tls.ConnectionState) error {
+			if len(state.PeerCertificates) > 0 {
+				if err := n.verifyLate(state.PeerCertificates[0]); err != nil {
+					return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
+				}
+			}
+			return verify(state)
+		}
+		return lenient, nil
+	}
+	return config
+}
+
+// verifyLate checks that the installation's CA has signed a certificate, and that it ended no
+// longer ago than the grace, if it has.
+func (n *Node) verifyLate(leaf *x509.Certificate) error {
+	at := n.now()
+	if late := at.Sub(leaf.NotAfter); late > 0 && late <= grace {
+		at = leaf.NotAfter
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{
+		Roots: n.current.Load().trust.roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err
+}
+
+// Member returns the server that has connected to a port of ManagementTLS; false if it showed no
+// certificate, or one that is not believed any more.
+func (n *Node) Member(state *tls.ConnectionState) (understudy.Identity, bool) {
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return understudy.Identity{}, false
+	}
+	leaf := state.PeerCertificates[0]
+	if n.verifyLate(leaf) != nil { // again, since no chain was left of the handshake to go by
+		return understudy.Identity{}, false
+	}
+	peer, err := n.verifyPeer(leaf)
+	return understudy.Identity{Server: peer.id, Role: peer.role}, err == nil
+}
+
 // PeerTLS serves servers of the installation and nobody else.
 func (n *Node) PeerTLS() *tls.Config {
 	config := n.serverTLS(tls.RequireAndVerifyClientCert, nil)
@@ -112,7 +163,7 @@ func (n *Node) verifyPeer(leaf *x509.Certificate) (subject, error) {
 }
 
 // grace is how long a certificate is believed beyond its end while no management
-// server is heard, which alone could give its owner another.
+// server is heard, which alone could give its owner another, and how long one does so once it is back.
 const grace = 7 * 24 * time.Hour
 
 // now is the time by which certificates of peers are judged. It stands still while
