@@ -17,7 +17,7 @@ demo: build ## a whole site on this machine: cameras, servers, page; kill a serv
 build: ## the one binary, bin/understudy
 	@$(GO) build -trimpath -o bin/understudy ./cmd/understudy
 
-test: tools lint race stories script browser drills sample ## everything: vet, lint, race-enabled tests, 10,000 simulated stories, the page in a browser, three drills, a handful of faults
+test: tools lint race stories script browser drills sample ## everything: vet, lint, race-enabled tests, 10,000 simulated stories, the page in a browser, four drills, a handful of faults
 
 tools: ## install or build what the tests need and this machine lacks
 	@scripts/install-test-tools.sh && scripts/build-versitygw.sh
@@ -57,7 +57,7 @@ script: ## the pure modules of the page
 browser: build ## kill a recording server under a signed-in page, in Chromium
 	UNDERSTUDY_BROWSER=1 $(GO) test -count=1 -timeout 5m -run TestPage ./test/browser
 
-drills: build ## rehearse three failures with real processes and account for each frame
+drills: build ## rehearse four failures with real processes, one on PostgreSQL with two management servers, and account for each frame
 	scripts/drills.sh
 
 sample: ## a handful of the campaign's kinds of fault (half a minute; needs root)
