@@ -16,23 +16,15 @@ import (
 // is back it gets another by itself, is believed by the others with it, and does what it is told.
 func TestACertificateThatEndedWhileManagementWasAway(t *testing.T) {
 	s := up(t, false)
-	kill := func(name string) {
-		t.Helper()
-		if err := s.Do(site.FaultKill, name); err != nil {
-			t.Fatal(err)
-		}
-		process, _ := s.Process(name)
-		<-process.Gone()
-	}
 	start := func(name string) {
 		t.Helper()
 		if err := s.Do(site.CureStart, name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	kill(site.Management)
-	kill("fo1") // which would take over while rec1 is started again
-	kill("rec1")
+	kill(t, s, site.Management)
+	kill(t, s, "fo1") // which would take over while rec1 is started again
+	kill(t, s, "rec1")
 	shorten(t, s, "rec1", 5*time.Second)
 	start("rec1")
 	eventually(t, "the certificate to end", func(context.Context) bool { return nodeOf(t, s, "rec1").Ended() })

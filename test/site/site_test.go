@@ -26,6 +26,12 @@ func up(t *testing.T, plain bool) *site.Site {
 // upWith brings up a site of rec1 with the cameras north and south.
 func upWith(t *testing.T, plain bool, layout site.Layout) *site.Site {
 	t.Helper()
+	return upOn(t, "", plain, layout)
+}
+
+// upOn is upWith on a database; without a DSN it is the file of the management server.
+func upOn(t *testing.T, store string, plain bool, layout site.Layout) *site.Site {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("a whole site of real processes takes half a minute; skipped with -short")
 	}
@@ -48,7 +54,7 @@ func upWith(t *testing.T, plain bool, layout site.Layout) *site.Site {
 	t.Cleanup(release)
 	s, err := site.Up(ctx, site.Options{
 		Dir: filepath.Join(dir, "site"), Binary: binary, Network: network, Ports: [2]int{8080, 8443}, Plain: plain, Metrics: metricsPort,
-		Layout: layout,
+		Layout: layout, Store: store,
 	})
 	if err != nil {
 		t.Fatal(err)
