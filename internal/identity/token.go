@@ -37,6 +37,8 @@ type claims struct {
 	Rights int `json:"rights,omitempty"`
 	// Also is what a server that does not know it leaves out, to the user's disadvantage.
 	Also map[understudy.Action][]understudy.CameraID `json:"also,omitempty"`
+	// Address is to where it was given out, for the audit. It may be used from elsewhere.
+	Address string `json:"address,omitempty"`
 	// Grants stand in place of all that where it would name too many cameras.
 	Grants []understudy.Grant `json:"grants,omitempty"`
 }
@@ -67,6 +69,7 @@ func (a *Authority) SignToken(i understudy.Identity, ttl time.Duration) (underst
 		Actions: i.Actions,
 		Cameras: i.Cameras,
 		Also:    i.Also,
+		Address: i.Address,
 	}
 	text, err := a.signClaims(c)
 	if err == nil && len(text) > maxTokenLength && len(i.Grants) > 0 {
@@ -93,7 +96,8 @@ func (a *Authority) signClaims(c claims) (string, error) {
 	return text, nil
 }
 
-// VerifyToken returns the user behind a media token, asking nobody. site is what the
+// VerifyToken returns the user behind a media token, asking nobody; as its address, to where
+// the token was given out. site is what the
 // server knows of it, nil for nothing: what roles and groups of cameras are there, and whose
 // tokens were recalled.
 // CodeUnauthenticated for anything but a token that this installation has
@@ -181,5 +185,6 @@ func (c claims) identity(site *understudy.Site) (understudy.Identity, error) {
 	if i = i.Without(understudy.Action.Changing); c.Rights < rightsKnown {
 		i = i.Hearing()
 	}
+	i.Address = c.Address
 	return i, nil
 }

@@ -27,7 +27,9 @@ func TestAMediaTokenSaysWhoMaySeeWhat(t *testing.T) {
 	a := newAuthority(t)
 	n := join(t, a, "rec-1", understudy.RoleRecording)
 	before := time.Now()
-	token, err := a.SignToken(ada, MaxTokenAge)
+	from := ada
+	from.Address = "192.0.2.7"
+	token, err := a.SignToken(from, MaxTokenAge)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +37,7 @@ func TestAMediaTokenSaysWhoMaySeeWhat(t *testing.T) {
 		t.Errorf("expires %s", token.Expires)
 	}
 	who, err := n.VerifyToken(string(token.Token), nil)
-	if err != nil || who.User != "ada" || who.Server != "" || !slices.Equal(who.Cameras, ada.Cameras) ||
+	if err != nil || who.User != "ada" || who.Server != "" || who.Address != from.Address || !slices.Equal(who.Cameras, ada.Cameras) ||
 		!slices.Equal(who.Actions, []understudy.Action{understudy.ActionLive, understudy.ActionPlayback}) {
 		t.Errorf("%+v, %v; administer must not be in it", who, err)
 	}
