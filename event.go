@@ -95,9 +95,11 @@ type Change struct {
 
 // Report is an event as a server tells it; the log adds number, time and actor.
 type Report struct {
-	Kind     EventKind `json:"kind" enum:"server,camera,storage,merge,refused"`
+	Kind     EventKind `json:"kind" enum:"server,camera,storage,merge,refused,access"`
 	Camera   CameraID  `json:"camera,omitempty"`
 	Sentence string    `json:"sentence" maxLength:"2000"`
+	// Use is told with the kind access, and with no other. The log makes the sentence of it.
+	Use *Use `json:"use,omitempty" doc:"What a user did with footage, or was refused; of kind access, whose sentence is made of it"`
 	// Milestones of failovers that it tells of.
 	Milestones []Milestone `json:"milestones,omitempty" maxItems:"500" doc:"Moments of failovers that it tells of"`
 }

@@ -63,6 +63,9 @@ func (m *Management) Report(ctx context.Context, server understudy.ServerID, r u
 		return err
 	}
 	return m.update(ctx, func(tx *change) error {
+		if r.Use != nil {
+			return tx.recordUse(server, r.Camera, *r.Use)
+		}
 		return tx.record(understudy.Event{
 			Kind: r.Kind, Server: server, Camera: r.Camera, Sentence: oneSentence(r.Sentence),
 			Actor: understudy.Identity{Server: server}.String(), Changes: changes,
@@ -73,8 +76,15 @@ func (m *Management) Report(ctx context.Context, server understudy.ServerID, r u
 func validateReport(server understudy.ServerID, r understudy.Report) error {
 	switch r.Kind {
 	case understudy.EventServer, understudy.EventCamera, understudy.EventStorage, understudy.EventMerge, understudy.EventRefused:
+		if r.Use != nil {
+			return understudy.Errorf(understudy.CodeInvalid, "what somebody did with footage is of kind access, not %s", r.Kind)
+		}
+	case understudy.EventAccess: // of which a server tells nothing else
+		if err := validateUse(r); err != nil {
+			return err
+		}
 	default:
-		return understudy.Errorf(understudy.CodeInvalid, "a report is of kind server, camera, storage, merge or refused, not %.40q", string(r.Kind))
+		return understudy.Errorf(understudy.CodeInvalid, "a report is of kind server, camera, storage, merge, refused or access, not %.40q", string(r.Kind))
 	}
 	if err := understudy.ValidateID("server", server); err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	most      = 1000             // reports that wait; what does not fit is in the server's own log only
+	most      = 1000             // reports that wait, and as many of what users did, which so cannot crowd them out; what does not fit is in the server's own log only
 	patience  = 10 * time.Second // for one answer
 	minPause  = 250 * time.Millisecond
 	maxPause  = 2 * time.Second
@@ -65,7 +65,7 @@ func New(server understudy.ServerID, report func(context.Context, understudy.Ser
 // Report lets r be told, and never waits.
 func (o *Outbox) Report(r understudy.Report) {
 	o.mu.Lock()
-	full := len(o.waiting) >= most
+	full := o.like(r) >= most
 	if !full {
 		o.waiting = append(o.waiting, r)
 	}
@@ -78,6 +78,16 @@ func (o *Outbox) Report(r understudy.Report) {
 	case o.more <- struct{}{}:
 	default:
 	}
+}
+
+// like counts what waits of r's sort; o.mu is held.
+func (o *Outbox) like(r understudy.Report) (n int) {
+	for _, w := range o.waiting {
+		if (w.Use == nil) == (r.Use == nil) {
+			n++
+		}
+	}
+	return n
 }
 
 // Waiting is how many reports the log has not taken yet.

@@ -165,3 +165,29 @@ func TestBeginsAnewAfterDamage(t *testing.T) {
 		}
 	})
 }
+
+// What users did cannot crowd out what servers saw, nor the other way round, and what a log
+// of an older version refuses holds up nothing.
+func TestUsesCrowdNothingOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l eventLog
+		l.away.Store(true)
+		o, stop := run(t, &l, &vault{})
+		for range most + 10 {
+			o.Report(understudy.Report{Kind: understudy.EventAccess, Sentence: "bad", Use: &understudy.Use{User: "ada"}})
+		}
+		for i := range most + 10 {
+			o.Report(understudy.Report{Sentence: fmt.Sprint(i)})
+		}
+		if o.Waiting() != 2*most {
+			t.Errorf("%d wait", o.Waiting())
+		}
+		time.Sleep(time.Minute)
+		l.away.Store(false)
+		time.Sleep(time.Minute)
+		stop()
+		if got := l.arrived(); len(got) != most || got[0] != "rec-1 0" {
+			t.Errorf("%d arrived, beginning with %v", len(got), got[:min(1, len(got))])
+		}
+	})
+}

@@ -67,6 +67,7 @@ func Run(t *testing.T, open Open) {
 		{"an event is told once", triggers},
 		{"locks are their owner's", locks},
 		{"an incident is told and concluded once", incidents},
+		{"what users did with footage is told in their name", uses},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}
