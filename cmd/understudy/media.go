@@ -17,6 +17,7 @@ import (
 	"understudy/internal/outbox"
 	"understudy/internal/recording"
 	"understudy/internal/storage"
+	"understudy/internal/usage"
 )
 
 // mediaServer is what a recording and a failover server have in common: an
@@ -30,6 +31,7 @@ type mediaServer struct {
 	followed trusting // site, for those that follow it
 	store    *storage.Store
 	outbox   *outbox.Outbox
+	uses     *usage.Book
 	recorder *recording.Server
 	events   *mqtt.Subscription // nil without a broker
 }
@@ -60,6 +62,7 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	m.node.Hears(m.site.Heard)
 	m.log = m.log.With("server", m.node.ID())
 	m.outbox = outbox.New(m.node.ID(), m.site.Report, m.node, m.log)
+	m.uses = usage.New(m.node.ID(), m.outbox.Report, m.node, m.log)
 	if m.store, err = openStore(ctx, c.Storage, storage.Config{Server: m.node.ID(), Log: m.log, Events: m.outbox.Report}); err != nil {
 		return nil, err
 	}
@@ -73,7 +76,7 @@ func openMediaServer(ctx context.Context, role understudy.Role, file, token stri
 	}
 	recorder := recording.Config{
 		ID: m.node.ID(), Role: role, Node: m.node, Boot: boot, Store: m.store, Media: listeners[0], State: listeners[1],
-		PlainMedia: c.PlainMedia, Heard: m.site.Heard, Report: m.outbox.Report, Log: m.log,
+		PlainMedia: c.PlainMedia, Heard: m.site.Heard, Report: m.outbox.Report, Uses: m.uses, Log: m.log,
 		Elsewhere: func(site func() (understudy.Site, bool)) understudy.RecordingService {
 			return m.site.Elsewhere(m.node.ID(), site)
 		},
@@ -105,6 +108,7 @@ func (m *mediaServer) run(ctx context.Context, role func(context.Context) error,
 	defer forget() // a role that failed leaves nothing to hand over
 	g.Go(func() error { return role(running) })
 	g.Go(func() error { return m.outbox.Run(running) })
+	g.Go(func() error { return m.uses.Run(running) })
 	if m.events != nil {
 		g.Go(func() error { return m.events.Run(running) })
 	}
@@ -115,6 +119,7 @@ func (m *mediaServer) run(ctx context.Context, role func(context.Context) error,
 		err = nil
 	}
 	err = errors.Join(err, m.store.Close())
+	m.uses.Close()
 	m.outbox.Keep() // what the store said last, too
 	return errors.Join(err, m.lock.Close())
 }

@@ -26,7 +26,9 @@ const contiguous = 500 * time.Millisecond
 // whatever the two holders' clocks said.
 type Composer struct {
 	w     io.Writer
-	whole bool // a file of its own, whose header is still to be written
+	whole bool      // a file of its own, whose header is still to be written
+	from  time.Time // of what was written, by capture times
+	to    time.Time
 	course
 }
 
@@ -239,6 +241,9 @@ func (c *course) begin(tracks []understudy.Track) error {
 	return nil
 }
 
+// Span returns the capture times from which to which was written; zero while nothing is.
+func (c *Composer) Span() (from, to time.Time) { return c.from, c.to }
+
 // head writes the header of a whole file, once.
 func (c *Composer) head(first understudy.SegmentID) error {
 	if !c.whole {
@@ -443,6 +448,10 @@ func (c *course) keep(samples []TimedSample) []TimedSample {
 func (c *course) start() time.Time { return c.base.Add(-c.shift) }
 
 func (c *Composer) write(samples []TimedSample) error {
+	if c.from.IsZero() {
+		c.from = samples[0].At
+	}
+	c.to = samples[len(samples)-1].End()
 	b, err := MarshalFragment(c.tracks, c.sequence, c.start(), samples)
 	if err != nil {
 		return err

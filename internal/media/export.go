@@ -15,6 +15,7 @@ import (
 
 	"understudy"
 	"understudy/internal/fmp4"
+	"understudy/internal/usage"
 )
 
 // Bounds of one file whose length is told before: all of its fragments' headers
@@ -58,6 +59,8 @@ func (h *handler) serveWhole(w http.ResponseWriter, r *http.Request, camera unde
 	if to.Sub(from) > maxFragmented {
 		return understudy.Errorf(understudy.CodeInvalid, "a part can be asked for of a range of at most %s, and this one has %s: ask for a shorter range, or for all of it", maxFragmented, to.Sub(from))
 	}
+	use := h.use(r, takes(r), camera)
+	defer use.End()
 	var pieces []understudy.Piece
 	for run, err := range h.footage(r.Context(), camera, from, to) {
 		if err != nil {
@@ -68,7 +71,7 @@ func (h *handler) serveWhole(w http.ResponseWriter, r *http.Request, camera unde
 	if len(pieces) == 0 {
 		return nothing(camera, from, to)
 	}
-	return h.serveFile(w, r, file{format, pieces, !h.hears(r, camera)})
+	return h.serveFile(w, r, file{format, pieces, !h.hears(r, camera)}, use)
 }
 
 // file is one of pieces.
@@ -78,12 +81,15 @@ type file struct {
 	mute   bool
 }
 
-// serveFile answers with a file, whole or a part.
-func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, f file) error {
+// serveFile answers with a file, whole or a part, and notes what is in it.
+func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, f file, use *usage.Using) error {
 	tag := f.tag()
 	e, err := h.layOut(r.Context(), tag, f)
 	if err != nil {
 		return err
+	}
+	for _, p := range f.pieces {
+		use.Gave(p.From, p.To)
 	}
 	w.Header().Set("Content-Type", "video/mp4")
 	w.Header().Set("ETag", tag)
@@ -98,7 +104,7 @@ func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, f file) erro
 
 // nameFile gives a file that is to be kept its name.
 func nameFile(w http.ResponseWriter, r *http.Request, camera understudy.CameraID, from time.Time) {
-	if playbackOrExport(r) == understudy.ActionExport || r.Pattern == "GET /v1/cameras/{camera}/export.mp4" {
+	if takes(r) == understudy.ActionExport {
 		w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-%s.mp4"`, camera, from.UTC().Format("20060102-150405")))
 	}
 }

@@ -137,6 +137,9 @@ func (h *handler) guard(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		camera := understudy.CameraID(r.PathValue("camera"))
 		who, err := h.authorize(r, route.action(r), camera)
+		if understudy.CodeOf(err) == understudy.CodeForbidden {
+			h.refused(r, who, route.action(r), camera)
+		}
 		if err == nil {
 			err = understudy.ValidateID("camera", camera)
 		}
@@ -166,7 +169,8 @@ func (h *handler) guard(route route) http.Handler {
 }
 
 // authorize knows a server by its certificate and everybody else by a token,
-// or, for what a playlist leads to, by the ticket in its address.
+// or, for what a playlist leads to, by the ticket in its address. Who is refused
+// for want of rights is known, too.
 func (h *handler) authorize(r *http.Request, action understudy.Action, camera understudy.CameraID) (understudy.Identity, error) {
 	token, ok := bearer(r)
 	if shownTicket(r, camera) {

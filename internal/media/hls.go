@@ -263,7 +263,13 @@ func (h *handler) servePart(w http.ResponseWriter, r *http.Request, camera under
 	if h.muted(r, camera) {
 		composer.Mute()
 	}
-	return h.compose(r.Context(), composer, understudy.Piece{Segment: id, First: first, Count: count})
+	use := h.use(r, understudy.ActionPlayback, camera)
+	defer use.End()
+	err = h.compose(r.Context(), composer, understudy.Piece{Segment: id, First: first, Count: count})
+	if from, to := composer.Span(); !from.IsZero() {
+		use.Gave(from, to)
+	}
+	return err
 }
 
 func queryNumber(r *http.Request, name string) (int, error) {

@@ -13,6 +13,7 @@ import (
 
 	"understudy"
 	"understudy/internal/stream"
+	"understudy/internal/usage"
 )
 
 // Library is what a server has to show. As a RecordingService it is the footage
@@ -23,7 +24,9 @@ type Library interface {
 	// it together with what they hear elsewhere.
 	Here() Shelf
 	// Authorize decides whether the bearer of a media token may do a to c:
-	// who it is, CodeUnauthenticated or CodeForbidden. An empty token is nobody's.
+	// who it is, CodeUnauthenticated or CodeForbidden. An empty token is nobody's. The
+	// bearer is known of who is refused with CodeForbidden, too; its address is the
+	// one to which the token was given out.
 	Authorize(token string, a understudy.Action, c understudy.CameraID) (understudy.Identity, error)
 	// WhileGood returns a context that ends when the media token of who Authorize let in
 	// is recalled, with why as its cause.
@@ -64,7 +67,9 @@ type Config struct {
 	Patience time.Duration
 	// CutOff is told of each reader that was; nil tells nobody.
 	CutOff func()
-	Log    *slog.Logger
+	// Uses has who played and exported what, for the audit; nil notes nothing.
+	Uses *usage.Book
+	Log  *slog.Logger
 }
 
 // New returns the handler of the media port's HTTP side.

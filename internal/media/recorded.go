@@ -11,6 +11,7 @@ import (
 
 	"understudy"
 	"understudy/internal/fmp4"
+	"understudy/internal/usage"
 )
 
 // Bounds of what one request may ask for. Marks are held in memory while they
@@ -90,13 +91,18 @@ func (h *handler) serveSegment(w http.ResponseWriter, r *http.Request, camera un
 		return err
 	}
 	defer segment.Close()
+	use := h.use(r, understudy.ActionExport, camera) // a file, which players do not ask for
+	defer use.End()
+	if err := h.gaveSegment(r.Context(), use, id, segment); err != nil {
+		return err
+	}
 	if !h.hears(r, camera) {
 		_, tracks, marks, _, err := fmp4.Scan(segment, 1<<62)
 		if err != nil {
 			return err
 		}
 		if len(tracks) > 1 {
-			return h.servePictures(w, r, id, marks)
+			return h.servePictures(w, r, id, marks, use)
 		}
 		if _, err := segment.Seek(0, io.SeekStart); err != nil {
 			return err
@@ -109,12 +115,12 @@ func (h *handler) serveSegment(w http.ResponseWriter, r *http.Request, camera un
 
 // servePictures answers with a segment without its sound: the same bytes on every server,
 // and, of one that grows, those of before and more, as of the segment itself.
-func (h *handler) servePictures(w http.ResponseWriter, r *http.Request, id understudy.SegmentID, marks []understudy.SampleMark) error {
+func (h *handler) servePictures(w http.ResponseWriter, r *http.Request, id understudy.SegmentID, marks []understudy.SampleMark, use *usage.Using) error {
 	if len(marks) == 0 {
 		return understudy.Errorf(understudy.CodeNotFound, "segment %s has no picture yet, and you may not hear camera %s", id, id.Camera)
 	}
 	piece := understudy.Piece{Segment: id, Count: len(marks), From: marks[0].At, To: marks[len(marks)-1].At.Add(marks[len(marks)-1].Duration)}
-	return h.serveFile(w, r, file{fmp4.Fragmented, []understudy.Piece{piece}, true})
+	return h.serveFile(w, r, file{fmp4.Fragmented, []understudy.Piece{piece}, true}, use)
 }
 
 // serveMedia answers with one MP4 of a range, for a player: it begins at once,
@@ -128,6 +134,8 @@ func (h *handler) serveMedia(w http.ResponseWriter, r *http.Request, camera unde
 	if r.Header.Get("Range") != "" || to.Sub(from) <= maxMarks {
 		return h.serveWhole(w, r, camera, from, to, fmp4.Fragmented)
 	}
+	use := h.use(r, takes(r), camera)
+	defer use.End()
 	composer := fmp4.NewComposer(w)
 	if !h.hears(r, camera) {
 		composer.Mute()
@@ -142,6 +150,7 @@ func (h *handler) serveMedia(w http.ResponseWriter, r *http.Request, camera unde
 			w.Header().Set("Content-Type", "video/mp4")
 			nameFile(w, r, camera, run.From)
 		}
+		use.Gave(run.From, run.To)
 		if err := h.compose(r.Context(), composer, run.Piece); err != nil {
 			return err
 		}

@@ -32,6 +32,11 @@ func (h *handler) serveStill(w http.ResponseWriter, r *http.Request, camera unde
 		if at, err = queryTime(r, "at"); err == nil {
 			track, sample, err = h.recordedStill(r.Context(), camera, at)
 		}
+		if err == nil {
+			use := h.use(r, understudy.ActionPlayback, camera)
+			defer use.End()
+			use.Gave(sample.At, sample.At)
+		}
 	} else {
 		hub, ok := h.Library.Live(camera)
 		if !ok {

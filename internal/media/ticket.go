@@ -27,8 +27,9 @@ const (
 type ticket struct {
 	Camera  understudy.CameraID `json:"camera"`
 	User    string              `json:"user"`
-	Given   time.Time           `json:"given"`         // the token that it is for
-	From    time.Time           `json:"from,omitzero"` // zero: live
+	Given   time.Time           `json:"given"`             // the token that it is for
+	Address string              `json:"address,omitempty"` // to which that was given out
+	From    time.Time           `json:"from,omitzero"`     // zero: live
 	To      time.Time           `json:"to,omitzero"`
 	Expires time.Time           `json:"expires"`
 	Mute    bool                `json:"mute,omitempty"` // its bearer may not hear the camera
@@ -56,7 +57,7 @@ func (h *handler) pass(r *http.Request, camera understudy.CameraID, from, to tim
 		life = to.Sub(from) + ticketGrace
 	}
 	who := understudy.Asker(r.Context())
-	content, err := json.Marshal(ticket{camera, who.User, who.Given, from, to, time.Now().Add(life).UTC().Truncate(time.Second), !h.hears(r, camera)})
+	content, err := json.Marshal(ticket{camera, who.User, who.Given, who.Address, from, to, time.Now().Add(life).UTC().Truncate(time.Second), !h.hears(r, camera)})
 	if err != nil {
 		return url.Values{} // there is nothing in it that JSON cannot say
 	}
@@ -72,7 +73,7 @@ func (h *handler) sign(content []byte) []byte {
 // redeem reads a ticket. CodeUnauthenticated for one that this server has not
 // made, or that is over.
 func (h *handler) redeem(text string) (ticket, error) {
-	const most = 1 << 10
+	const most = 4 << 10 // the name of a user may be long
 	content, signature, _ := strings.Cut(text, ".")
 	c, err1 := base64.RawURLEncoding.DecodeString(content)
 	s, err2 := base64.RawURLEncoding.DecodeString(signature)
@@ -93,7 +94,7 @@ func (h *handler) admit(r *http.Request, action understudy.Action, camera unders
 	if err == nil {
 		err = h.opens(t, r, action, camera)
 	}
-	return understudy.Identity{User: t.User, Given: t.Given}, err
+	return understudy.Identity{User: t.User, Given: t.Given, Address: t.Address}, err
 }
 
 // opens decides whether a ticket is for what a request names.

@@ -123,7 +123,7 @@ func (s *Server) serveMedia(ctx context.Context) error {
 	cutOff := func() { s.cutOff.Add(1) }
 	rtspListener, httpListener := mux.RTSP(), mux.HTTP()
 	web := &http.Server{
-		Handler:           media.New(media.Config{Server: s.config.ID, Library: shown, Peer: identity.PeerIdentity, State: shown.statement, Soon: shown.soon, CutOff: cutOff, Log: s.log}),
+		Handler:           media.New(media.Config{Server: s.config.ID, Library: shown, Peer: identity.PeerIdentity, State: shown.statement, Soon: shown.soon, CutOff: cutOff, Uses: s.config.Uses, Log: s.log}),
 		ReadHeaderTimeout: headerPatience,
 		IdleTimeout:       idlePatience,
 		MaxHeaderBytes:    maxHeader,
@@ -132,7 +132,7 @@ func (s *Server) serveMedia(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return mux.Run(ctx) })
 	g.Go(func() error {
-		return rtsp.NewServer(rtsp.ServerConfig{Library: shown, CutOff: cutOff, Log: s.log}).Serve(ctx, rtspListener)
+		return rtsp.NewServer(rtsp.ServerConfig{Library: shown, CutOff: cutOff, Uses: s.config.Uses, Log: s.log}).Serve(ctx, rtspListener)
 	})
 	g.Go(func() error { return listen.Serve(ctx, httpListener, web, 0) })
 	return g.Wait()

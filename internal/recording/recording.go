@@ -25,6 +25,7 @@ import (
 	"understudy/internal/poll"
 	"understudy/internal/rtsp"
 	"understudy/internal/storage"
+	"understudy/internal/usage"
 )
 
 // Config is what a Server is made of.
@@ -48,7 +49,9 @@ type Config struct {
 	Heard func() time.Time
 	// Report is told what people should know. It must not wait. Nil tells nobody.
 	Report func(understudy.Report)
-	Log    *slog.Logger // nil is silent
+	// Uses has who played and exported what, for the audit; nil notes nothing. Whoever opened it runs and closes it.
+	Uses *usage.Book
+	Log  *slog.Logger // nil is silent
 }
 
 // Server records and serves what it is assigned.

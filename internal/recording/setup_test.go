@@ -18,6 +18,7 @@ import (
 	"understudy/internal/identity"
 	"understudy/internal/storage"
 	"understudy/internal/testcam"
+	"understudy/internal/usage"
 )
 
 // installation is a CA and the servers that joined it.
@@ -73,6 +74,7 @@ type running struct {
 	addresses understudy.Addresses
 	stop      func() // and waits
 	reports   chan understudy.Report
+	uses      *usage.Book // is not run: it tells when it is closed
 }
 
 // options of a server in a test.
@@ -100,8 +102,10 @@ func (i *installation) start(node *identity.Node, o options) *running {
 	media, state, merge := listener(t), listener(t), listener(t)
 	r := &running{store: store, node: node, dir: o.dir, reports: make(chan understudy.Report, 1000),
 		addresses: understudy.Addresses{Media: media.Addr().String(), State: state.Addr().String(), Merge: merge.Addr().String()}}
+	report := func(report understudy.Report) { r.reports <- report }
+	r.uses = usage.New(node.ID(), report, nil, log)
 	r.Server = New(Config{ID: node.ID(), Role: node.Role(), Node: node, Store: store, Media: media, State: state, Merge: merge,
-		PlainMedia: true, Report: func(report understudy.Report) { r.reports <- report }, Log: log, Elsewhere: elsewhere(t, node)})
+		PlainMedia: true, Report: report, Uses: r.uses, Log: log, Elsewhere: elsewhere(t, node)})
 	run := r.Run
 	if o.drive != nil {
 		run = o.drive(r)

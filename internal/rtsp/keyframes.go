@@ -150,6 +150,7 @@ func (p *playing) showOne(s fmp4.TimedSample) error {
 	}
 	p.viewer.resume = s.At
 	// Timestamps grow also where captures go back.
+	p.use.Gave(s.At, s.End())
 	return p.sample(p.ctx, s.Sample, elapsed.Abs(), flagsOf(s.Sample, false)|flagDiscontinuity)
 }
 

@@ -248,6 +248,9 @@ func (p *playing) send(sample fmp4.TimedSample, ends bool) error {
 	if err != nil {
 		return err
 	}
+	if video {
+		p.use.Gave(sample.At, sample.End())
+	}
 	if err := p.sample(p.ctx, sample.Sample, elapsed+p.how.scaled(sample.Offset), flags); err != nil {
 		return err
 	}

@@ -14,12 +14,14 @@ import (
 
 	"understudy"
 	"understudy/internal/stream"
+	"understudy/internal/usage"
 )
 
 // Library is what a media server needs to know of the server around it.
 type Library interface {
 	// Authorize verifies a media token and returns its bearer, or why he may not do
-	// that: CodeUnauthenticated or CodeForbidden.
+	// that: CodeUnauthenticated or CodeForbidden. The bearer is known with the
+	// latter, too; its address is the one to which the token was given out.
 	Authorize(token string, action understudy.Action, camera understudy.CameraID) (understudy.Identity, error)
 	// WhileGood returns a context that ends when the media token of who Authorize let in
 	// is recalled, with why as its cause.
@@ -41,7 +43,9 @@ type ServerConfig struct {
 	Patience time.Duration
 	// CutOff is told of each viewer that was; nil tells nobody.
 	CutOff func()
-	Log    *slog.Logger // nil is silent
+	// Uses has who played what, for the audit; nil notes nothing.
+	Uses *usage.Book
+	Log  *slog.Logger // nil is silent
 }
 
 // Server serves live and recorded video over RTSP, interleaved in its TCP

@@ -20,6 +20,7 @@ import (
 	"understudy"
 	"understudy/internal/listen"
 	"understudy/internal/stream"
+	"understudy/internal/usage"
 )
 
 // Patience with the other side.
@@ -80,7 +81,7 @@ func (v *viewer) describe(request *base.Request, path, query string) error {
 		action = understudy.ActionPlayback
 	}
 	token := tokenOf(request, values, v.secure())
-	who, err := v.library().Authorize(token, action, camera)
+	who, err := v.authorize(token, action, camera)
 	if err != nil {
 		return err
 	}
@@ -183,12 +184,16 @@ func (v *viewer) play(session *gortsplib.ServerSession, request *base.Request) (
 		v.start(session, func(ctx context.Context, out *sending) error { return out.live(ctx, hub) })
 		return response, nil
 	}
-	if _, err := v.library().Authorize(v.token, understudy.ActionPlayback, v.camera); err != nil {
+	if _, err := v.authorize(v.token, understudy.ActionPlayback, v.camera); err != nil {
 		return nil, err
 	}
 	response.Header["Range"] = asked.header()
 	response.Header["Scale"] = base.HeaderValue{strconv.FormatFloat(how.scale, 'f', -1, 64)}
-	v.start(session, func(ctx context.Context, out *sending) error { return out.recorded(ctx, asked, resume, how) })
+	v.start(session, func(ctx context.Context, out *sending) error {
+		out.use = v.use()
+		defer out.use.End()
+		return out.recorded(ctx, asked, resume, how)
+	})
 	return response, nil
 }
 
@@ -249,6 +254,7 @@ type sending struct {
 	ssrcs   map[*outlet]uint32
 	origin  time.Time // capture time from which timestamps count
 	how     replay    // of recordings
+	use     *usage.Using
 }
 
 // live sends a hub's samples until the hub ends or the viewer is too slow.
