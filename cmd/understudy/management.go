@@ -17,8 +17,10 @@ import (
 	"understudy/internal/identity"
 	"understudy/internal/incident"
 	"understudy/internal/management"
+	"understudy/internal/outbox"
 	"understudy/internal/poll"
 	"understudy/internal/sqlstore"
+	"understudy/internal/usage"
 )
 
 // managementID is the name of the one management server of a site.
@@ -42,6 +44,8 @@ func managementCommand() *cobra.Command {
 			if err = m.welcome(cmd.Context(), cmd.OutOrStdout()); err == nil {
 				err = m.run(cmd.Context())
 			}
+			m.uses.Close()
+			m.outbox.Keep()
 			return errors.Join(err, m.store.Close(), m.lock.Close())
 		},
 	}
@@ -62,6 +66,8 @@ type managementServer struct {
 	service   *management.Management
 	self      *client.Client // looks at all servers for timelines
 	channel   *channel.Hub
+	outbox    *outbox.Outbox // of uses alone
+	uses      *usage.Book
 	incidents *incident.Book
 	identify  api.Identifier // who asks the API, and the channel
 	tickets   *api.Tickets   // nil without a realm
@@ -120,6 +126,8 @@ func openManagement(ctx context.Context, c config.Management) (_ *managementServ
 	if err != nil {
 		return nil, err
 	}
+	m.outbox = outbox.New("", m.service.ReportOwn, m.node, m.log)
+	m.uses = usage.New("", m.outbox.Report, m.node, m.log)
 	m.identify = api.Identifier{Session: m.service.Identify, Peer: m.node.Member, Renews: true, Tickets: m.tickets, Sole: m.sole()}
 	m.channel = channel.NewHub(channel.Config{Feed: channel.Tail(m.service), History: m.service, Identify: m.identify.Identify, Log: m.log})
 	m.incidents = incident.NewBook(incident.Config{Site: m.service, Timelines: m.self, Status: m.self.LastStatus, Log: m.log})

@@ -22,7 +22,7 @@ func (m *managementServer) handler() http.Handler {
 		Trust:     m.trust,
 		JoinToken: m.joinToken, Status: m.self.LastStatus, Timelines: m.self, TLS: m.node.ClientTLS,
 		OpenID: m.openID, Incidents: m.incidents, Report: incident.Report,
-		Web: web.Files, Demo: demo, HTTPS: portOf(m.listeners[1]), Version: version(), Ready: m.ready, Answered: m.requests.Answered, Log: m.log,
+		Web: web.Files, Demo: demo, HTTPS: portOf(m.listeners[1]), Version: version(), Ready: m.ready, Refused: m.uses.RefusedRoute, Answered: m.requests.Answered, Log: m.log,
 	})
 }
 

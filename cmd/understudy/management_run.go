@@ -24,6 +24,8 @@ func (m *managementServer) run(ctx context.Context) error {
 	g.Go(func() error { return m.tendOrders(ctx) })
 	g.Go(func() error { return m.obeyRevocations(ctx) })
 	g.Go(func() error { return m.tellAlarms(ctx) })
+	g.Go(func() error { return m.outbox.Run(ctx) })
+	g.Go(func() error { return m.uses.Run(ctx) })
 	g.Go(func() error {
 		return m.service.KeepUp(ctx, func(err error) {
 			m.log.Warn("the database does not answer; what other management servers write is not heard until it does", "error", err)

@@ -193,6 +193,8 @@ type gate struct {
 	log      *slog.Logger
 	declared map[string]access // by pattern
 	patterns []string          // registered, in order
+	// refused is told of whom a request was refused for want of rights; nil tells nobody.
+	refused func(i understudy.Identity, route string)
 	// answered is told of each request that has been; nil tells nobody.
 	answered func(route string, status int, took time.Duration)
 }
@@ -231,7 +233,9 @@ func (g *gate) HandleFunc(pattern string, handler func(http.ResponseWriter, *htt
 		identity, err := identify(r)
 		if a.allow != nil {
 			if err == nil {
-				err = a.allow(identity, r.PathValue("id"))
+				if err = a.allow(identity, r.PathValue("id")); understudy.CodeOf(err) == understudy.CodeForbidden && g.refused != nil {
+					g.refused(identity, pattern)
+				}
 				if r.TLS == nil && understudy.CodeOf(err) == understudy.CodeForbidden {
 					err = understudy.Errorf(understudy.CodeForbidden, "without TLS nothing but the state of the site is shown; use https")
 				}

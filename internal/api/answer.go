@@ -150,6 +150,9 @@ func operation[I, O any](s *server, o route, handler func(context.Context, *I) (
 		out, err := handler(ctx, in)
 		if err != nil {
 			logFailure(ctx, s.Log, pattern, err)
+			if understudy.CodeOf(err) == understudy.CodeForbidden && s.Refused != nil {
+				s.Refused(understudy.Asker(ctx), pattern)
+			}
 			return nil, failureOf(err)
 		}
 		return out, nil

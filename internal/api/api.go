@@ -77,6 +77,8 @@ type Config struct {
 	Version string
 	// Ready says in a sentence, which anyone may read, whether requests can be answered; nil is always.
 	Ready func() (ready bool, sentence string)
+	// Refused is told of whom a request was refused for want of rights, and of which route; nil tells nobody.
+	Refused func(i understudy.Identity, route string)
 	// Answered is told of each request that has been; nil tells nobody.
 	Answered func(route string, status int, took time.Duration)
 	Log      *slog.Logger // nil is silent
@@ -106,7 +108,7 @@ func newServer(c Config) *server {
 		c.Status = func() []understudy.ServerStatus { return nil }
 	}
 	s := &server{Config: c, gate: newGate(c.Identify, c.Log)}
-	s.gate.answered = c.Answered
+	s.gate.refused, s.gate.answered = c.Refused, c.Answered
 	s.huma = humago.New(s.gate, describe(c.Version))
 	s.accessRoutes()
 	s.rightsRoutes()

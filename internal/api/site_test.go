@@ -18,6 +18,7 @@ import (
 	"understudy/internal/incident"
 	"understudy/internal/listen"
 	"understudy/internal/management"
+	"understudy/internal/usage"
 )
 
 const password = understudy.Secret("correct horse battery")
@@ -35,6 +36,7 @@ type site struct {
 	handler    http.Handler
 	address    string // host:port, TLS and plain on one port
 	config     Config
+	uses       *usage.Book // is not run: it tells when it is closed
 }
 
 func newSite(t *testing.T) *site {
@@ -68,6 +70,8 @@ func siteOf(t *testing.T, dir string) *site {
 		Web: fstest.MapFS{"index.html": {Data: []byte("<!doctype html>page")}},
 		Log: slog.New(slog.DiscardHandler),
 	}
+	s.uses = usage.New("", func(r understudy.Report) { check(t, m.ReportOwn(context.Background(), "", r)) }, nil, s.config.Log)
+	s.config.Refused = s.uses.RefusedRoute
 	s.config.Incidents = incident.NewBook(incident.Config{Site: m, Timelines: noTimeline{}, Status: s.config.Status})
 	s.config.Report = incident.Report
 	s.server = newServer(s.config)
