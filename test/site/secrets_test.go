@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -28,8 +29,9 @@ import (
 
 // Secrets that nobody else has are planted, a site does all that it does, a takeover
 // included, and then nothing of it holds one of them: no file, log, event, answer of the
-// API, process or packet. What is no secret is found in those same places, or
-// nothing would be proven.
+// API, of the service channel or of a media port, process or packet. What is no secret is found in those same places, or
+// nothing would be proven. The one exception is the setup code, which is no secret any more once it has made the
+// first administrator: it is printed into the log on purpose, is good once, and is not planted here.
 func TestNoSecretIsAnywhere(t *testing.T) {
 	planted := map[string]string{}
 	plant := func(what string) string {
@@ -63,6 +65,9 @@ func TestNoSecretIsAnywhere(t *testing.T) {
 	if _, err := request(t, s, "POST", "/api/v1/sign-in", "", fmt.Sprintf(`{"name":%q,"password":%q}`, openly, plant("a wrong password"))); err != nil {
 		t.Fatal(err)
 	}
+	plantSecondFactor(t, s, planted, planted["the operator's session"], string(password))
+	shown := mediaToken(t, s, administrator)
+	planted["a media token"] = shown
 	token, err := s.Client.CreateJoinToken(t.Context(), understudy.RoleRecording, "rec9", time.Minute)
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +90,8 @@ func TestNoSecretIsAnywhere(t *testing.T) {
 		return err == nil && !slices.ContainsFunc(now.Leases, func(l *understudy.Lease) bool { return l.Holder != "rec1" })
 	})
 
-	places := map[string][]byte{"the packets": packets(), "answers of the API": answers(t, s, administrator), "the processes": processes(t, s)}
+	places := map[string][]byte{"the packets": packets(), "answers of the API": answers(t, s, administrator), "the processes": processes(t, s),
+		"the service channel": channelAnswer(t, s, administrator), "a media port": mediaAnswers(t, s, shown)}
 	files(t, filepath.Dir(s.Folder("rec1")), places)
 	known := false // in the database, or in what will be written to it
 	for place, content := range places {
@@ -98,7 +104,10 @@ func TestNoSecretIsAnywhere(t *testing.T) {
 		}
 		known = known || strings.HasPrefix(place, "site.db") && bytes.Contains(content, []byte(openly))
 	}
-	if !known || !bytes.Contains(places["the packets"], []byte(openly)) || !bytes.Contains(places["answers of the API"], []byte(openly)) {
+	for place, open := range map[string]string{"the packets": openly, "answers of the API": openly, "the service channel": openly, "a media port": "#EXTM3U"} {
+		known = known && bytes.Contains(places[place], []byte(open))
+	}
+	if !known {
 		t.Error("what is no secret is not found in the database, the packets and the answers: this proves nothing")
 	}
 }
@@ -184,6 +193,90 @@ func signIn(t *testing.T, s *site.Site, name, password string) (session string) 
 		t.Fatalf("signing in was answered %s, %v", body, err)
 	}
 	return answer.Token
+}
+
+// plantSecondFactor begins a second factor of a user; its secret is planted as it is told and as it is kept.
+func plantSecondFactor(t *testing.T, s *site.Site, planted map[string]string, session, password string) {
+	t.Helper()
+	body, err := request(t, s, "POST", "/api/v1/second-factor", session, fmt.Sprintf(`{"password":%q}`, password))
+	var told struct {
+		Secret string `json:"secret"`
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &told)
+	}
+	if err != nil || told.Secret == "" {
+		t.Fatalf("beginning a second factor was answered %s, %v", body, err)
+	}
+	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(told.Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planted["the secret of a second factor"], planted["the secret of a second factor, as bytes"] = told.Secret, string(raw)
+}
+
+func mediaToken(t *testing.T, s *site.Site, session string) string {
+	t.Helper()
+	body, err := request(t, s, "POST", "/api/v1/media-tokens", session, "{}")
+	var told struct {
+		Token string `json:"token"`
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &told)
+	}
+	if err != nil || told.Token == "" {
+		t.Fatalf("asking for a media token was answered %s, %v", body, err)
+	}
+	return told.Token
+}
+
+// channelAnswer is what the service channel says at first: the site, and what was last seen of each server.
+func channelAnswer(t *testing.T, s *site.Site, session string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/api/v1/channel", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+session)
+	response, err := s.Client.HTTP("").Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var all []byte
+	for part := make([]byte, 64<<10); !bytes.Contains(all, []byte("event: status")); {
+		n, err := response.Body.Read(part)
+		all = append(all, part[:n]...)
+		if err != nil {
+			t.Fatalf("the service channel ended with %v after %q", err, all)
+		}
+	}
+	return all
+}
+
+// mediaAnswers are the headers and the text that a media port answers to a media token in an address, as players show it.
+func mediaAnswers(t *testing.T, s *site.Site, token string) []byte {
+	t.Helper()
+	var all []byte
+	for _, path := range []string{"/v1/cameras/north/hls/live.m3u8", "/v1/cameras/nothing/hls/live.m3u8"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.Layout.Recording[0].Addresses.Media+path+"?token="+token, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := s.Client.HTTP("").Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(fmt.Appendf(all, "%v", response.Header), body...)
+	}
+	return all
 }
 
 // answers are the bodies of all that can be read, to the one who may read everything.
