@@ -39,7 +39,7 @@ const (
 var floors = [][]string{
 	{".", "web", "internal/child"},
 	{"internal/remote"},
-	{"internal/fs", "internal/fmp4", "internal/wire", "internal/listen", "internal/config", "internal/mqtt", "internal/kerberos", "internal/openid", "internal/directory", "internal/incident", "internal/declare", "internal/bundle", "internal/outbox", "internal/usage", "internal/postgres", "internal/supervise"},
+	{"internal/fs", "internal/fmp4", "internal/wire", "internal/listen", "internal/config", "internal/mqtt", "internal/kerberos", "internal/openid", "internal/directory", "internal/incident", "internal/declare", "internal/bundle", "internal/seal", "internal/outbox", "internal/usage", "internal/postgres", "internal/supervise"},
 	{"internal/identity", "internal/stream", "internal/management", "internal/archive", "internal/channel", "internal/api", "client", "internal/merge", "internal/metrics", "internal/notify"},
 	{"internal/poll", "internal/storage", "internal/rtsp", "internal/media", "internal/testcam", "internal/sqlstore"},
 	{"internal/recording"},
