@@ -16,8 +16,9 @@ func secretsRotateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rotate",
 		Short: "Seal the passwords of cameras and the second factors of users under a new key, and forget the old one",
-		Long: "The management server goes on meanwhile. If it is broken off nothing is lost: run it again. A backup of the\n" +
-			"database from before needs the authority's folder from before as well.",
+		Long: "All management servers go on meanwhile, and none needs to be told. If it is broken off nothing is lost: run it\n" +
+			"again, at any of them. The keys lie sealed in the database, and open with the authority's folder of whatever time:\n" +
+			"whoever has both opens what is sealed under any key.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			site, err := signedIn()

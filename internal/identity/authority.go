@@ -10,18 +10,20 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/seal"
 )
 
 // Authority keeps the secrets of an installation: the CA that signs servers'
-// certificates, the key that signs media tokens, and the key that seals
-// camera passwords. Only a management server has it.
+// certificates, the key that signs media tokens, and the one from which follows
+// what opens camera passwords. Only management servers have it, all of a site the same.
 type Authority struct {
 	folder  string
 	id      string // of the installation
 	token   ed25519.PrivateKey
 	audit   []byte
+	site    seal.Key // see siteKey
+	seals   [][]byte // see sealKeys
 	issuing atomic.Pointer[issuing]
-	seals   atomic.Pointer[keyring]
 
 	mu   sync.Mutex // held while file is changed and written
 	file authorityFile
@@ -39,11 +41,12 @@ type authorityFile struct {
 	OldCA  *caFile `json:"old_ca,omitempty"`
 
 	TokenSeed []byte `json:"token_seed"`
-	SealKey   []byte `json:"seal_key"`
-	// OldSealKeys are there while what they have sealed is sealed anew.
+	// SealKey is the first key of secrets, and stays: those that come after it are stored with them.
+	SealKey []byte `json:"seal_key"`
+	// OldSealKeys and AuditKey are of a version that changed the seal key here: the keys before it,
+	// and what the audit's was before the first change.
 	OldSealKeys [][]byte `json:"old_seal_keys,omitempty"`
-	// AuditKey is what it was before the first change of the seal key.
-	AuditKey []byte `json:"audit_key,omitempty"`
+	AuditKey    []byte   `json:"audit_key,omitempty"`
 }
 
 // OpenAuthority loads the authority that is kept in folder, and creates a new
@@ -92,7 +95,7 @@ func newAuthorityFile() (authorityFile, error) {
 		CACertificate: encodePEM(pemCertificate, ca.Raw),
 		CAKey:         encoded,
 		TokenSeed:     randomBytes(ed25519.SeedSize),
-		SealKey:       randomBytes(sealKeySize),
+		SealKey:       randomBytes(seal.KeySize),
 	}, err
 }
 
@@ -108,7 +111,7 @@ func (f authorityFile) open(folder string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	seals, err := f.keyring()
+	seals, err := f.sealKeys()
 	if err != nil {
 		return nil, err
 	}
@@ -116,16 +119,19 @@ func (f authorityFile) open(folder string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Authority{folder: folder, id: f.Installation, token: token, audit: audit, file: f}
+	site, err := siteKey(audit)
+	if err != nil {
+		return nil, err
+	}
+	a := &Authority{folder: folder, id: f.Installation, token: token, audit: audit, site: site, seals: seals, file: f}
 	a.issuing.Store(issuing)
-	a.seals.Store(&seals)
 	return a, nil
 }
 
 // Installation returns the id of the installation, 16 hexadecimal digits.
 func (a *Authority) Installation() string { return a.id }
 
-// AuditKey is the key under which the log is chained. It follows from the seal key, so that
+// AuditKey is the key under which the log is chained. It follows from the first seal key, so that
 // every management server of the site has the same.
 func (a *Authority) AuditKey() []byte { return a.audit }
 
@@ -190,10 +196,6 @@ func (a *Authority) change(f func(*authorityFile) error) error {
 	if err := f(&file); err != nil {
 		return err
 	}
-	ring, err := file.keyring()
-	if err != nil {
-		return err
-	}
 	issuing, err := file.issuing(a.Trust())
 	if err != nil {
 		return err
@@ -202,7 +204,6 @@ func (a *Authority) change(f func(*authorityFile) error) error {
 		return err
 	}
 	a.file = file
-	a.seals.Store(&ring)
 	a.issuing.Store(issuing)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/seal"
 )
 
 const (
@@ -31,7 +32,7 @@ func bundleAEAD() hpke.AEAD { return hpke.AES256GCM() }
 // that seals its files, so that servers which joined before there were bundles
 // have one, and is never used for anything else.
 func (f nodeFile) bundleKey() (hpke.PrivateKey, error) {
-	seed, err := hkdf.Key(sha256.New, f.SealKey, nil, bundleContext+" key", sealKeySize)
+	seed, err := hkdf.Key(sha256.New, f.SealKey, nil, bundleContext+" key", seal.KeySize)
 	if err != nil {
 		return nil, internal("derive the key of bundles", err)
 	}

@@ -228,3 +228,9 @@ func decodeCertificates(text []byte) ([]*x509.Certificate, error) {
 func internal(act string, err error) error {
 	return understudy.Errorf(understudy.CodeInternal, "identity could not %s: %w", act, err)
 }
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails (crypto/rand)
+	return b
+}

@@ -6,30 +6,28 @@ import (
 	"slices"
 
 	"understudy"
+	"understudy/internal/seal"
 )
 
 const maxSealKeys = 2
 
-// keyring seals under its first key and opens under any.
-type keyring []sealer
-
-func (f authorityFile) keyring() (keyring, error) {
-	var ring keyring
-	for _, key := range slices.Concat([][]byte{f.SealKey}, f.OldSealKeys) {
-		s, err := newSealer(key)
-		if err != nil {
+// sealKeys are the keys of the file under which something may be sealed, the newest first. It is
+// one, save where a version changed it that kept its ring here.
+func (f authorityFile) sealKeys() ([][]byte, error) {
+	keys := slices.Concat([][]byte{f.SealKey}, f.OldSealKeys)
+	if len(keys) > maxSealKeys {
+		return nil, understudy.Errorf(understudy.CodeInvalid, "an installation has up to %d seal keys, found %d", maxSealKeys, len(keys))
+	}
+	for _, key := range keys {
+		if _, err := seal.NewKey(key); err != nil {
 			return nil, err
 		}
-		ring = append(ring, s)
 	}
-	if len(ring) > maxSealKeys {
-		return nil, understudy.Errorf(understudy.CodeInvalid, "an installation has up to %d seal keys, found %d", maxSealKeys, len(ring))
-	}
-	return ring, nil
+	return keys, nil
 }
 
-// auditKey follows from the seal key, so that every management server of a site has the
-// same, and stays when that is changed.
+// auditKey follows from the first seal key, so that every management server of a site has the
+// same. Where a version changed that key in the file, it kept what followed from the first.
 func (f authorityFile) auditKey() ([]byte, error) {
 	if len(f.AuditKey) > 0 {
 		return f.AuditKey, nil
@@ -41,37 +39,34 @@ func (f authorityFile) auditKey() ([]byte, error) {
 	return key, nil
 }
 
-// Seal encrypts plain for storage; Open needs the same context, which says
-// what it is (a column and a row, say).
+// siteKey is what management servers seal for each other. It follows from the key of the audit,
+// which is the same in every file that a site has ever had: the seal key need not be.
+func siteKey(audit []byte) (seal.Key, error) {
+	secret, err := hkdf.Key(sha256.New, audit, nil, "understudy site", seal.KeySize)
+	if err != nil {
+		return seal.Key{}, internal("derive the key of the site", err)
+	}
+	return seal.NewKey(secret)
+}
+
+// Keyring opens the ring of keys under which the site's secrets are sealed, as it is stored with
+// them, and takes in what this authority's file has; of nothing it makes the first. CodeInvalid
+// for another installation's.
+func (a *Authority) Keyring(stored []byte) (*seal.Ring, error) {
+	ring, err := seal.OpenRing(a.site, stored, a.seals)
+	if err != nil {
+		return nil, understudy.Errorf(understudy.CodeInvalid,
+			"the keys that are stored with the secrets of the site do not open with the authority in %s: it is another site's, or the store is damaged; restore both from one backup: %w", a.folder, err)
+	}
+	return ring, nil
+}
+
+// Seal encrypts plain for whichever management server of the site gets it back; Open needs
+// the same context, which says what it is.
 func (a *Authority) Seal(plain, context []byte) ([]byte, error) {
-	return (*a.seals.Load())[0].seal(plain, context), nil
+	return a.site.Seal(plain, context), nil
 }
 
 // Open is the inverse of Seal. CodeInvalid for bytes that are damaged, of
 // another installation, or sealed with another context.
-func (a *Authority) Open(sealed, context []byte) (plain []byte, err error) {
-	for _, s := range *a.seals.Load() {
-		if plain, err = s.open(sealed, context); err == nil {
-			return plain, nil
-		}
-	}
-	return nil, err
-}
-
-// NewSealKey makes the key under which is sealed from now on. What was sealed before opens
-// until ForgetSealKeys. Before that it makes no further one: the last change was broken off.
-func (a *Authority) NewSealKey() error {
-	return a.change(func(f *authorityFile) error {
-		if len(f.OldSealKeys) == 0 {
-			f.AuditKey = a.audit
-			f.OldSealKeys = [][]byte{f.SealKey}
-			f.SealKey = randomBytes(sealKeySize)
-		}
-		return nil
-	})
-}
-
-// ForgetSealKeys leaves the newest key only: nothing is sealed under another any more.
-func (a *Authority) ForgetSealKeys() error {
-	return a.change(func(f *authorityFile) error { f.OldSealKeys = nil; return nil })
-}
+func (a *Authority) Open(sealed, context []byte) ([]byte, error) { return a.site.Open(sealed, context) }

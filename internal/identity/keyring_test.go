@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"understudy"
+	"understudy/internal/seal"
 )
 
 func keyFile(t *testing.T) string {
@@ -32,10 +33,14 @@ func TestAuthorityIsSealed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !sealed.Trust().Equal(open.Trust()) || !bytes.Equal(sealed.AuditKey(), open.AuditKey()) {
+		if sealed.Installation() != open.Installation() || !bytes.Equal(sealed.AuditKey(), open.AuditKey()) {
 			t.Error("it is another installation")
 		}
-		if err := sealed.NewSealKey(); err != nil { // what changes is kept as well
+		_, next, _ := sealed.CA()
+		if next == "" { // what changes is kept as well
+			err = sealed.AnnounceCA()
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -60,54 +65,56 @@ func TestAuthorityIsSealed(t *testing.T) {
 	}
 }
 
-// A new key seals from then on, the old one opens until it is forgotten, and the chain of
-// the log goes on under the key that it had. All of that outlives a restart.
-func TestSealKeysChange(t *testing.T) {
+// ringOf opens what is stored, or makes the first ring of an authority.
+func ringOf(t *testing.T, a *Authority, stored []byte) *seal.Ring {
+	t.Helper()
+	ring, err := a.Keyring(stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// A ring that one management server has stored opens at every other that has the site's file,
+// sealed or not, also one of before or after a version changed the key in there; and at no other.
+func TestAKeyringIsTheSites(t *testing.T) {
 	folder := t.TempDir()
 	a, err := OpenAuthority(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	context := []byte("a place")
-	seal := func(text string) []byte {
-		sealed, err := a.Seal([]byte(text), context)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return sealed
-	}
-	opens := func(sealed []byte, text string) bool {
-		plain, err := a.Open(sealed, context)
-		return err == nil && string(plain) == text
-	}
-	again := func() {
-		audit := a.AuditKey()
-		if a, err = OpenAuthority(folder); err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(a.AuditKey(), audit) {
-			t.Error("the chain of the log has another key")
-		}
-	}
-	first := seal("one")
-	if err := a.NewSealKey(); err != nil {
+	ring := ringOf(t, a, nil)
+	if _, err := ring.Begin(); err != nil {
 		t.Fatal(err)
 	}
-	second := seal("two")
-	again()
-	if !opens(first, "one") || !opens(second, "two") {
-		t.Error("while both keys are there, both open")
-	}
-	if err := a.ForgetSealKeys(); err != nil {
+	secret := ring.Seal([]byte("a password"), nil)
+	stored, err := ring.Stored()
+	if err != nil {
 		t.Fatal(err)
 	}
-	again()
-	if opens(first, "one") || !opens(second, "two") {
-		t.Error("the old key is not forgotten, or the new one is")
+	var changed authorityFile
+	if err := readJSON(filepath.Join(folder, "authority.json"), &changed); err != nil {
+		t.Fatal(err)
 	}
-	for range 9 { // changes that were broken off
-		if err := a.NewSealKey(); err != nil || !opens(second, "two") {
-			t.Fatalf("the key before is lost: %v", err)
+	changed.AuditKey, changed.OldSealKeys, changed.SealKey = a.AuditKey(), [][]byte{changed.SealKey}, randomBytes(seal.KeySize)
+	elsewhere := t.TempDir()
+	if err := writeJSON(filepath.Join(elsewhere, "authority.json"), changed); err != nil {
+		t.Fatal(err)
+	}
+	b, err := OpenAuthority(elsewhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := OpenSealedAuthority(folder, keyFile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, other := range map[string]*Authority{"the key was changed there": b, "its file is sealed": sealed} {
+		if plain, newest, err := ringOf(t, other, stored).Open(secret, nil); err != nil || !newest || string(plain) != "a password" {
+			t.Errorf("%s: opens as %q, %v", name, plain, err)
 		}
+	}
+	if _, err := newAuthority(t).Keyring(stored); understudy.CodeOf(err) != understudy.CodeInvalid || !strings.Contains(err.Error(), "another site's") {
+		t.Errorf("another site opens it: %v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/seal"
 )
 
 // Node is a server of an installation: its key, its certificate, and whom it
@@ -25,7 +26,7 @@ import (
 type Node struct {
 	folder  string
 	key     *ecdsa.PrivateKey
-	sealer  sealer
+	sealer  seal.Key
 	bundle  hpke.PrivateKey
 	subject subject
 	current atomic.Pointer[credentials]
@@ -61,7 +62,7 @@ func newNodeFile() (nodeFile, error) {
 		return nodeFile{}, err
 	}
 	encoded, err := encodeKey(key)
-	return nodeFile{Key: encoded, SealKey: randomBytes(sealKeySize)}, err
+	return nodeFile{Key: encoded, SealKey: randomBytes(seal.KeySize)}, err
 }
 
 func readNodeFile(folder string) (nodeFile, error) {
@@ -88,7 +89,7 @@ func (f nodeFile) open(folder string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := newSealer(f.SealKey)
+	sealer, err := seal.NewKey(f.SealKey)
 	if err != nil {
 		return nil, err
 	}
@@ -307,7 +308,7 @@ func (n *Node) SealFile(name string, plain []byte) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, n.sealer.seal(plain, context))
+	return writeFile(path, n.sealer.Seal(plain, context))
 }
 
 // OpenFile returns what SealFile kept. CodeNotFound if there is nothing,
@@ -321,7 +322,7 @@ func (n *Node) OpenFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.sealer.open(sealed, context)
+	return n.sealer.Open(sealed, context)
 }
 
 func (n *Node) sealed(name string) (path string, context []byte, err error) {

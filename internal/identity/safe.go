@@ -8,13 +8,14 @@ import (
 	"path/filepath"
 
 	"understudy"
+	"understudy/internal/seal"
 )
 
 // safe is where an authority's secrets are kept: a file as it is, or one that is sealed
 // under a key which lies elsewhere.
 type safe struct {
 	folder string
-	key    *sealer // nil: it is not sealed
+	key    *seal.Key // nil: it is not sealed
 }
 
 // safeContext binds what is sealed to its purpose.
@@ -31,7 +32,7 @@ func (s safe) path() string {
 func openSafe(folder, keyFile string) (safe, error) {
 	open := safe{folder: folder}
 	if keyFile == "" {
-		sealed := safe{folder: folder, key: &sealer{}}.path()
+		sealed := safe{folder: folder, key: &seal.Key{}}.path()
 		if _, err := os.Stat(sealed); err == nil {
 			return open, understudy.Errorf(understudy.CodeInvalid, "%s is sealed: name the file of its key as key_file in the configuration", sealed)
 		}
@@ -70,7 +71,7 @@ func (s safe) read(f *authorityFile) error {
 	if err != nil {
 		return err
 	}
-	plain, err := s.key.open(data, safeContext)
+	plain, err := s.key.Open(data, safeContext)
 	if err != nil {
 		return understudy.Errorf(understudy.CodeInvalid, "%s does not open with the key of key_file: it is another site's, or damaged: %w", s.path(), err)
 	}
@@ -88,22 +89,22 @@ func (s safe) write(f authorityFile) error {
 	if err != nil {
 		return internal("encode "+s.path(), err)
 	}
-	return writeFile(s.path(), s.key.seal(plain, safeContext))
+	return writeFile(s.path(), s.key.Seal(plain, safeContext))
 }
 
 // NewKeyFile returns what a key file holds: 32 random bytes as a line of base64.
 func NewKeyFile() []byte {
-	return append(base64.StdEncoding.AppendEncode(nil, randomBytes(sealKeySize)), '\n')
+	return append(base64.StdEncoding.AppendEncode(nil, randomBytes(seal.KeySize)), '\n')
 }
 
-func readKeyFile(path string) (sealer, error) {
+func readKeyFile(path string) (seal.Key, error) {
 	text, err := readFile(path)
 	if err != nil {
-		return sealer{}, err
+		return seal.Key{}, err
 	}
 	key, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(text)))
-	if err != nil || len(key) != sealKeySize {
-		return sealer{}, understudy.Errorf(understudy.CodeInvalid, "%s holds no key: expected %d bytes as a line of base64; `understudy secrets new-key` makes one", path, sealKeySize)
+	if err != nil || len(key) != seal.KeySize {
+		return seal.Key{}, understudy.Errorf(understudy.CodeInvalid, "%s holds no key: expected %d bytes as a line of base64; `understudy secrets new-key` makes one", path, seal.KeySize)
 	}
-	return newSealer(key)
+	return seal.NewKey(key)
 }

@@ -140,6 +140,32 @@ func TestAnUpgradedAuthorityIsTheSame(t *testing.T) {
 	}
 }
 
+// storedKeyring is what the database of a management server had.
+type storedKeyring struct {
+	Ring   []byte `json:"ring"`
+	First  []byte `json:"first"`  // sealed under the key of the authority's file
+	Newest []byte `json:"newest"` // sealed under the one that came after it
+}
+
+// A management server opens the ring of keys that an earlier one has stored, and what that has sealed.
+func TestAnUpgradeOpensTheKeyring(t *testing.T) {
+	a, err := OpenAuthority(kept(t, "authority"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var had storedKeyring
+	readGolden(t, "keyring.json", &had)
+	ring := ringOf(t, a, had.Ring)
+	for want, sealed := range map[string][]byte{"golden-first": had.First, "golden-newest": had.Newest} {
+		if plain, newest, err := ring.Open(sealed, []byte("a place")); err != nil || string(plain) != want || newest != (want == "golden-newest") {
+			t.Errorf("%s opens as %q, of the newest key: %v, %v", want, plain, newest, err)
+		}
+	}
+	if ring.Grew() || !ring.Changing(1) {
+		t.Error("the ring is not as it was stored: with the key of the file, and a change under way")
+	}
+}
+
 // What servers of the version before have signed is believed.
 func TestAnUpgradeBelievesWhatWasSigned(t *testing.T) {
 	rec1 := nodeOf(t, "rec1")

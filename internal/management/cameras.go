@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"understudy"
+	"understudy/internal/seal"
 )
 
 // Bounds of texts that come from outside; the vocabulary bounds the others.
@@ -52,7 +53,7 @@ func (m *Management) PutCamera(ctx context.Context, c understudy.Camera, passwor
 	}
 	return c, m.update(ctx, func(tx *change) error {
 		if password != nil {
-			if err := m.putPassword(tx, c.ID, *password); err != nil {
+			if err := m.putPasswords(tx, map[understudy.CameraID]understudy.Secret{c.ID: *password}); err != nil {
 				return err
 			}
 		}
@@ -60,17 +61,25 @@ func (m *Management) PutCamera(ctx context.Context, c understudy.Camera, passwor
 	})
 }
 
-// putPassword keeps a camera's password, sealed; an empty one forgets it. It is sealed
-// within the transaction, so that a change of the key comes before it or after (secrets.go).
-func (m *Management) putPassword(tx Tx, camera understudy.CameraID, password understudy.Secret) error {
-	if password == "" {
-		return tx.PutPassword(camera, nil)
+// putPasswords keeps the passwords of cameras, sealed; an empty one forgets it.
+func (m *Management) putPasswords(tx Tx, passwords map[understudy.CameraID]understudy.Secret) error {
+	if len(passwords) == 0 {
+		return nil
 	}
-	sealed, err := m.sealer.Seal([]byte(password), passwordContext(camera))
+	ring, err := m.keyring(tx)
 	if err != nil {
-		return unavailable("the password of camera "+string(camera)+" could not be encrypted", err)
+		return err
 	}
-	return tx.PutPassword(camera, sealed)
+	for camera, password := range passwords {
+		var sealed []byte
+		if password != "" {
+			sealed = ring.Seal([]byte(password), passwordContext(camera))
+		}
+		if err := tx.PutPassword(camera, sealed); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func validateCamera(c understudy.Camera, password *understudy.Secret) error {
@@ -266,18 +275,31 @@ func (m *Management) credentials(r Reader, cameras []understudy.Camera) (map[und
 	if err != nil {
 		return nil, err
 	}
+	var ring *seal.Ring
+	if len(sealed) > 0 {
+		if ring, err = m.keyring(r); err != nil {
+			return nil, err
+		}
+	}
 	all := make(map[understudy.CameraID]understudy.Credentials, len(cameras))
 	for _, c := range cameras {
 		credentials := understudy.Credentials{Username: c.Username}
 		if s, ok := sealed[c.ID]; ok {
-			plain, err := m.sealer.Open(s, passwordContext(c.ID))
-			if err != nil {
-				return nil, understudy.Errorf(understudy.CodeInternal,
-					"the password of camera %s cannot be decrypted with this installation's key; set it again: %w", c.ID, err)
+			if credentials.Password, _, err = openPassword(ring, c.ID, s); err != nil {
+				return nil, err
 			}
-			credentials.Password = understudy.Secret(plain)
 		}
 		all[c.ID] = credentials
 	}
 	return all, nil
+}
+
+// openPassword also says whether it was sealed under the newest key.
+func openPassword(ring *seal.Ring, camera understudy.CameraID, sealed []byte) (_ understudy.Secret, newest bool, err error) {
+	plain, newest, err := ring.Open(sealed, passwordContext(camera))
+	if err != nil {
+		return "", false, understudy.Errorf(understudy.CodeInternal,
+			"the password of camera %s cannot be decrypted with this installation's keys; set it again: %w", camera, err)
+	}
+	return understudy.Secret(plain), newest, nil
 }

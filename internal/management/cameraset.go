@@ -40,10 +40,8 @@ func (m *Management) PutCameras(ctx context.Context, cameras []understudy.Camera
 		}
 	}
 	return m.update(ctx, func(tx *change) error {
-		for id, password := range passwords {
-			if err := m.putPassword(tx, id, password); err != nil {
-				return err
-			}
+		if err := m.putPasswords(tx, passwords); err != nil {
+			return err
 		}
 		return tx.putCameras(set, passwords)
 	})

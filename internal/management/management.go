@@ -17,17 +17,15 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/seal"
 )
 
-// Sealer encrypts what is stored and must be read again: the passwords of cameras.
+// Sealer opens the keys under which is sealed what is stored and must be read again: the
+// passwords of cameras, and second factors.
 type Sealer interface {
-	// Seal encrypts plain; what it returns opens only with the same context.
-	Seal(plain, context []byte) ([]byte, error)
-	Open(sealed, context []byte) ([]byte, error)
-	// NewSealKey makes the key under which is sealed from now on, unless the one before is
-	// not forgotten yet; what was sealed before opens until ForgetSealKeys.
-	NewSealKey() error
-	ForgetSealKeys() error
+	// Keyring opens the ring that is stored with them, the same at every management server of
+	// a site; nil where nothing is stored yet.
+	Keyring(stored []byte) (*seal.Ring, error)
 }
 
 // Hasher makes of a user's password what is stored of it.
@@ -111,6 +109,9 @@ func New(ctx context.Context, store Store, o Options) (*Management, error) {
 	err := store.Update(ctx, func(tx Tx) error {
 		c, err := m.begin(ctx, tx)
 		if err != nil {
+			return err
+		}
+		if err := m.takeInKeys(tx); err != nil {
 			return err
 		}
 		log, err := tx.Log()

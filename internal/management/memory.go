@@ -80,6 +80,7 @@ type memoryState struct {
 	events     []understudy.Event // by number, without holes
 	epochs     map[understudy.CameraID]uint64
 	passwords  map[understudy.CameraID][]byte
+	keyring    []byte
 	claims     map[string]ClaimRecord
 	triggers   map[string]TriggerRecord
 	accounts   map[string]Account
@@ -155,6 +156,8 @@ func (s *memoryState) Passwords(cameras []understudy.CameraID) (map[understudy.C
 	}
 	return found, nil
 }
+
+func (s *memoryState) Keyring() ([]byte, error) { return s.keyring, nil }
 
 func (s *memoryState) Claim(id string) (ClaimRecord, bool, error) {
 	c, ok := s.claims[id]
@@ -265,6 +268,13 @@ func (tx *memoryTx) ForgetEvents(through uint64) error {
 
 func (tx *memoryTx) PutPassword(camera understudy.CameraID, sealed []byte) error {
 	set(tx, tx.passwords, camera, slices.Clone(sealed), sealed != nil)
+	return nil
+}
+
+func (tx *memoryTx) PutKeyring(sealed []byte) error {
+	before := tx.keyring
+	tx.undo = append(tx.undo, func() { tx.keyring = before })
+	tx.keyring = slices.Clone(sealed)
 	return nil
 }
 

@@ -29,9 +29,14 @@ type Second struct {
 
 func secondContext(user string) []byte { return []byte("second factor of " + user) }
 
-// accepted returns the step of a code that is good now and was not accepted before.
-func (m *Management) accepted(a Account, code understudy.Secret) (step int64, ok bool, err error) {
-	secret, err := m.sealer.Open(a.Second.Sealed, secondContext(a.User.Name))
+// accepted returns the step of a code that is good now and was not accepted before. The ring is
+// what was stored when the account was read.
+func (m *Management) accepted(a Account, stored []byte, code understudy.Secret) (step int64, ok bool, err error) {
+	ring, err := m.sealer.Keyring(stored)
+	if err != nil {
+		return 0, false, err
+	}
+	secret, _, err := ring.Open(a.Second.Sealed, secondContext(a.User.Name))
 	if err != nil {
 		return 0, false, err
 	}
@@ -59,12 +64,15 @@ func (m *Management) BeginSecondFactor(ctx context.Context, user string, passwor
 	if err != nil {
 		return "", "", err
 	}
-	err = m.changeSecond(ctx, user, "", func(a Account) (Second, error) {
+	err = m.changeSecond(ctx, user, "", func(tx Tx, a Account) (Second, error) {
 		if a.Second.On {
 			return a.Second, understudy.Errorf(understudy.CodeConflict, "%s has a second factor; remove it before another one is begun", user)
 		}
-		sealed, err := m.sealer.Seal([]byte(key.Secret()), secondContext(user)) // within the transaction, as a camera's password is
-		return Second{Sealed: sealed}, err
+		ring, err := m.keyring(tx)
+		if err != nil {
+			return a.Second, err
+		}
+		return Second{Sealed: ring.Seal([]byte(key.Secret()), secondContext(user))}, nil
 	})
 	return understudy.Secret(key.Secret()), understudy.Secret(key.URL()), err
 }
@@ -75,11 +83,15 @@ func (m *Management) ConfirmSecondFactor(ctx context.Context, user string, code 
 	if err != nil {
 		return err
 	}
-	err = m.changeSecond(ctx, user, "%s turned on a second factor.", func(a Account) (Second, error) {
+	err = m.changeSecond(ctx, user, "%s turned on a second factor.", func(tx Tx, a Account) (Second, error) {
 		if a.Second.On || a.Second.Sealed == nil {
 			return a.Second, understudy.Errorf(understudy.CodeConflict, "no second factor of %s waits to be confirmed; begin one", user)
 		}
-		step, ok, err := m.accepted(a, code)
+		ring, err := tx.Keyring()
+		if err != nil {
+			return a.Second, err
+		}
+		step, ok, err := m.accepted(a, ring, code)
 		if err == nil && !ok {
 			err = understudy.Errorf(understudy.CodeInvalid, "this is not the code of now; look at the app again, and at whether the clocks of the phone and of the server are right")
 		}
@@ -98,7 +110,7 @@ func (m *Management) RemoveSecondFactor(ctx context.Context, user string, passwo
 		return err
 	}
 	m.attempts.succeeded(proof.try)
-	return m.changeSecond(ctx, user, "%s turned off the second factor.", func(a Account) (Second, error) {
+	return m.changeSecond(ctx, user, "%s turned off the second factor.", func(_ Tx, a Account) (Second, error) {
 		if a.Second.Step >= proof.step && a.Second.On {
 			return a.Second, errWrongSignIn
 		}
@@ -109,7 +121,7 @@ func (m *Management) RemoveSecondFactor(ctx context.Context, user string, passwo
 // ResetSecondFactor is for an administrator to do for who has lost the phone. It
 // ends the user's sessions: whoever has the phone may have one.
 func (m *Management) ResetSecondFactor(ctx context.Context, user string) error {
-	return m.changeSecond(ctx, user, "The second factor of %s was taken away.", func(a Account) (Second, error) {
+	return m.changeSecond(ctx, user, "The second factor of %s was taken away.", func(_ Tx, a Account) (Second, error) {
 		if a.Second.Sealed == nil {
 			return a.Second, understudy.Errorf(understudy.CodeNotFound, "%s has no second factor", user)
 		}
@@ -118,7 +130,7 @@ func (m *Management) ResetSecondFactor(ctx context.Context, user string) error {
 }
 
 // changeSecond changes an account's second factor; an empty sentence is not worth an event.
-func (m *Management) changeSecond(ctx context.Context, user, sentence string, to func(Account) (Second, error)) error {
+func (m *Management) changeSecond(ctx context.Context, user, sentence string, to func(Tx, Account) (Second, error)) error {
 	return m.update(ctx, func(tx *change) error {
 		var account Account
 		var ok bool
@@ -133,7 +145,7 @@ func (m *Management) changeSecond(ctx context.Context, user, sentence string, to
 			return understudy.Errorf(understudy.CodeNotFound, "%.80q has no account here, and so no second factor here", user)
 		}
 		had := account.Second.On
-		if account.Second, err = to(account); err != nil {
+		if account.Second, err = to(tx, account); err != nil {
 			return err
 		}
 		if had && !account.Second.On {

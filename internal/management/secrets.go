@@ -2,64 +2,99 @@ package management
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"understudy"
+	"understudy/internal/seal"
 )
 
 const resealLot = 500 // passwords that are sealed anew in one transaction
 
 // RotateSecrets seals all that is sealed under a new key and forgets the old one: the
-// passwords of cameras, and the second factors of users.
-// Broken off anywhere, it is done whole the next time: until then both keys open.
+// passwords of cameras, and the second factors of users. It begins with the ring that has the
+// new key, which is stored before anything is sealed under it, and ends with the one that has
+// no other; in between, whatever any management server seals is under the new key, and both open.
+// Broken off anywhere, it is done whole the next time, at whichever server. Of two at once, both
+// do the work of the first, and one of them ends it.
 func (m *Management) RotateSecrets(ctx context.Context) error {
-	if err := m.sealer.NewSealKey(); err != nil {
-		return err
-	}
 	var site understudy.Site
-	// After whatever was sealed under the old key a moment ago.
-	if err := m.store.Update(ctx, func(tx Tx) (err error) { site, err = tx.Site(); return err }); err != nil {
-		return err
-	}
-	count := 0
-	for lot := range slices.Chunk(site.Cameras, resealLot) {
-		done := 0
-		if err := m.store.Update(ctx, func(tx Tx) (err error) { done, err = m.reseal(tx, lot); return err }); err != nil {
+	begun := 0
+	err := m.update(ctx, func(tx *change) error {
+		ring, err := m.keyring(tx)
+		if err != nil {
 			return err
 		}
-		count += done
-	}
-	if err := m.store.Update(ctx, m.resealSeconds); err != nil {
-		return err
-	}
-	if err := m.sealer.ForgetSealKeys(); err != nil {
-		return err
-	}
-	return m.update(ctx, func(tx *change) error {
-		return tx.record(understudy.Event{Kind: understudy.EventAccess, Sentence: fmt.Sprintf(
-			"The passwords of %d cameras, and all second factors, were sealed under a new key, and the old one was forgotten.", count)})
+		if begun, err = ring.Begin(); err != nil {
+			return err
+		}
+		site = tx.site
+		return putKeyring(tx, ring)
 	})
+	if err != nil {
+		return err
+	}
+	for lot := range slices.Chunk(site.Cameras, resealLot) {
+		if err := m.update(ctx, func(tx *change) error { return m.reseal(tx, lot) }); err != nil {
+			return err
+		}
+	}
+	return m.update(ctx, func(tx *change) error { return m.endRotation(tx, begun) })
 }
 
-func (m *Management) reseal(tx Tx, cameras []understudy.Camera) (count int, err error) {
-	all, err := m.credentials(tx, cameras)
-	if err != nil {
-		return 0, err
+// endRotation forgets the keys before the newest, if the change of that number is still to be
+// ended. That nothing is sealed under them is not concluded from the lots but looked at here: the
+// store may have lost some of them, as a replica may that was promoted.
+func (m *Management) endRotation(tx *change, begun int) error {
+	ring, err := m.keyring(tx)
+	if err != nil || !ring.Changing(begun) {
+		return err
 	}
-	for id, c := range all {
-		if c.Password == "" {
+	if err := m.reseal(tx, tx.site.Cameras); err != nil {
+		return err
+	}
+	if err := resealSeconds(tx, ring); err != nil {
+		return err
+	}
+	if err := ring.End(); err != nil {
+		return err
+	}
+	if err := putKeyring(tx, ring); err != nil {
+		return err
+	}
+	return tx.record(understudy.Event{Kind: understudy.EventAccess,
+		Sentence: "The passwords of all cameras, and all second factors, were sealed under a new key; nothing is sealed under the one before."})
+}
+
+// reseal seals the passwords of those cameras anew that are not sealed under the newest key.
+func (m *Management) reseal(tx Tx, cameras []understudy.Camera) error {
+	ring, err := m.keyring(tx)
+	if err != nil {
+		return err
+	}
+	ids := make([]understudy.CameraID, len(cameras))
+	for i, c := range cameras {
+		ids[i] = c.ID
+	}
+	all, err := tx.Passwords(ids)
+	if err != nil {
+		return err
+	}
+	for id, sealed := range all {
+		password, newest, err := openPassword(ring, id, sealed)
+		if err != nil {
+			return err
+		}
+		if newest {
 			continue
 		}
-		if err := m.putPassword(tx, id, c.Password); err != nil {
-			return 0, err
+		if err := tx.PutPassword(id, ring.Seal([]byte(password), passwordContext(id))); err != nil {
+			return err
 		}
-		count++
 	}
-	return count, nil
+	return nil
 }
 
-func (m *Management) resealSeconds(tx Tx) error {
+func resealSeconds(tx Tx, ring *seal.Ring) error {
 	accounts, err := tx.Accounts()
 	if err != nil {
 		return err
@@ -69,14 +104,15 @@ func (m *Management) resealSeconds(tx Tx) error {
 			continue
 		}
 		context := secondContext(a.User.Name)
-		plain, err := m.sealer.Open(a.Second.Sealed, context)
+		plain, newest, err := ring.Open(a.Second.Sealed, context)
 		if err != nil {
 			return understudy.Errorf(understudy.CodeInternal,
-				"the second factor of %s cannot be decrypted with this installation's key; take it away with `understudy user reset-second-factor`, and set it up again: %w", a.User.Name, err)
+				"the second factor of %s cannot be decrypted with this installation's keys; take it away with `understudy user reset-second-factor`, and set it up again: %w", a.User.Name, err)
 		}
-		if a.Second.Sealed, err = m.sealer.Seal(plain, context); err != nil {
-			return err
+		if newest {
+			continue
 		}
+		a.Second.Sealed = ring.Seal(plain, context)
 		if err := tx.PutAccount(a); err != nil {
 			return err
 		}

@@ -77,9 +77,13 @@ func (m *Management) prove(ctx context.Context, name string, password understudy
 		return proof{}, err
 	}
 	p := proof{try: try}
+	var ring []byte // as stored; read for everybody, since how long it takes would tell who has a second factor
 	err = m.store.View(ctx, func(r Reader) (err error) {
 		if userName.MatchString(name) {
 			p.account, _, err = r.Account(name)
+		}
+		if err == nil {
+			ring, err = r.Keyring()
 		}
 		return err
 	})
@@ -93,7 +97,7 @@ func (m *Management) prove(ctx context.Context, name string, password understudy
 		}
 	}
 	if ok && code != nil && p.account.Second.On {
-		if p.step, ok, err = m.accepted(p.account, *code); err != nil {
+		if p.step, ok, err = m.accepted(p.account, ring, *code); err != nil {
 			return proof{}, unavailable("the code could not be checked", err)
 		}
 	}

@@ -35,6 +35,9 @@ type Reader interface {
 	Epoch(camera understudy.CameraID) (uint64, error)
 	// Passwords returns the sealed passwords of those cameras that have one.
 	Passwords(cameras []understudy.CameraID) (map[understudy.CameraID][]byte, error)
+	// Keyring returns the ring of keys that passwords and second factors are sealed under, itself
+	// sealed; nil before the first PutKeyring.
+	Keyring() ([]byte, error)
 	Claim(id string) (ClaimRecord, bool, error)
 	// Trigger returns the event of that id, if it was told lately.
 	Trigger(id string) (TriggerRecord, bool, error)
@@ -59,6 +62,7 @@ type Tx interface {
 	ForgetEvents(through uint64) error
 	// PutPassword keeps a camera's sealed password; nil forgets it.
 	PutPassword(camera understudy.CameraID, sealed []byte) error
+	PutKeyring(sealed []byte) error
 	// PutClaim keeps a claim of a new id.
 	PutClaim(c ClaimRecord) error
 	// ForgetClaims forgets the claims that were answered before a time.

@@ -17,7 +17,7 @@ var tables = []struct{ name, key string }{
 	{"log", "id"}, {"events", "seq"}, {"event_cameras", "camera, seq"}, {"cameras", "id"}, {"camera_passwords", "camera"},
 	{"recording_servers", "id"}, {"failover_servers", "id"}, {"failover_groups", "id"}, {"leases", "camera"}, {"claims", "id"},
 	{"accounts", "name"}, {"tokens", "hash"}, {"locks", "id"}, {"triggers", "id"}, {"preflights", "server"}, {"moved_cameras", "camera"},
-	{"revocations", "server"}, {"camera_groups", "id"}, {"roles", "name"}, {"recalls", "hash"},
+	{"revocations", "server"}, {"camera_groups", "id"}, {"roles", "name"}, {"recalls", "hash"}, {"keyring", "id"},
 }
 
 // lotBytes is about how much one statement of a copy writes.

@@ -144,6 +144,12 @@ func (r *reader) Passwords(cameras []understudy.CameraID) (map[understudy.Camera
 	return found, nil
 }
 
+func (r *reader) Keyring() ([]byte, error) {
+	row := keyringRow{ID: 1}
+	_, err := one(r, &row)
+	return row.Sealed, err
+}
+
 func (r *reader) Claim(id string) (management.ClaimRecord, bool, error) {
 	row := claimRow{ID: id}
 	found, err := one(r, &row)

@@ -116,6 +116,12 @@ type passwordRow struct {
 	Sealed        []byte
 }
 
+type keyringRow struct {
+	bun.BaseModel `bun:"table:keyring"`
+	ID            int64 `bun:",pk"`
+	Sealed        []byte
+}
+
 type recordingServerRow struct {
 	bun.BaseModel  `bun:"table:recording_servers"`
 	ID             understudy.ServerID `bun:",pk"`

@@ -104,6 +104,7 @@ func ask(t *testing.T, tx *tx) {
 	must(err)
 	must(tx.ForgetEvents(1))
 	must(tx.PutPassword("a", []byte{1}))
+	must(tx.PutKeyring([]byte{1}))
 	must(tx.PutClaim(management.ClaimRecord{ID: "claim-01", Granted: []us.Lease{}, Refused: []us.Refusal{}}))
 	must(tx.ForgetClaims(at))
 	must(tx.PutTrigger(management.TriggerRecord{Trigger: us.Trigger{ID: "t"}}))
@@ -124,6 +125,8 @@ func ask(t *testing.T, tx *tx) {
 		}
 	}
 	_, err = tx.Passwords([]us.CameraID{"a", "b"})
+	must(err)
+	_, err = tx.Keyring()
 	must(err)
 	_, _, err = tx.Claim("claim-01")
 	must(err)

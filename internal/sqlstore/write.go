@@ -298,6 +298,10 @@ func (t *tx) PutPassword(camera understudy.CameraID, sealed []byte) error {
 	return put(t, &row)
 }
 
+func (t *tx) PutKeyring(sealed []byte) error {
+	return put(t, &keyringRow{ID: 1, Sealed: sealed})
+}
+
 func (t *tx) PutClaim(c management.ClaimRecord) error {
 	row := claimToRow(c)
 	return insert(t, &row)

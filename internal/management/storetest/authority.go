@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -307,50 +306,6 @@ func passwords(t *testing.T, s management.Store) {
 			}
 		}
 	}
-}
-
-// rotation: passwords are sealed under a new key, those that are set meanwhile as well, and
-// none opens with the old one. Broken off between the two, nothing is lost.
-func rotation(t *testing.T, s management.Store) {
-	populate(t, New(t, s))
-	key := newSealer(t)
-	m := must[*management.Management](t)(management.New(background, s, management.Options{Sealer: key, Bundles: openBundles{}, Hasher: quickHasher{}}))
-	set := func(camera us.CameraID, password us.Secret) {
-		must[us.Camera](t)(m.PutCamera(background, must[us.Camera](t)(m.Camera(background, camera)), &password))
-	}
-	for _, camera := range []us.CameraID{"a", "b", "c", "d"} {
-		set(camera, us.Secret("secret of "+camera))
-	}
-	opens := func(when string) {
-		t.Helper()
-		for _, c := range must[us.Assignment](t)(m.Assignment(background, "rec1")).Cameras {
-			if want := us.Secret("secret of " + c.Camera.ID); c.Credentials.Password != want {
-				t.Errorf("%s the password of %s is %q", when, c.Camera.ID, string(c.Credentials.Password))
-			}
-		}
-	}
-	want(t, key.NewSealKey(), "") // and broken off
-	set("b", "secret of b")
-	opens("after it was broken off")
-	old := key.keys[1:]
-	var group sync.WaitGroup
-	for range 20 {
-		group.Go(func() { set("c", "secret of c") })
-	}
-	want(t, m.RotateSecrets(background), "")
-	group.Wait()
-	opens("after it")
-	if len(key.keys) != 1 {
-		t.Errorf("%d keys are left", len(key.keys))
-	}
-	view(t, s, func(r management.Reader) error {
-		for camera, sealed := range must[map[us.CameraID][]byte](t)(r.Passwords([]us.CameraID{"a", "b", "c", "d"})) {
-			if _, err := (&sealer{keys: old}).Open(sealed, []byte("camera password "+string(camera))); err == nil {
-				t.Errorf("the password of %s opens with a key that was forgotten", camera)
-			}
-		}
-		return nil
-	})
 }
 
 func users(t *testing.T, s management.Store) {

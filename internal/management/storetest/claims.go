@@ -254,9 +254,8 @@ func ratchet(t *testing.T, s management.Store) {
 // severalManagers work on one store: each hears of what the others write. When the store
 // loses what it had, the log has another name for all of them.
 func severalManagers(t *testing.T, s management.Store) {
-	options := management.Options{Sealer: newSealer(t), Bundles: openBundles{}, Hasher: quickHasher{}}
-	one := must[*management.Management](t)(management.New(background, s, options))
-	two := must[*management.Management](t)(management.New(background, s, options))
+	folder := t.TempDir()
+	one, two := with(t, s, authorityIn(t, folder)), with(t, s, authorityIn(t, folder))
 	populate(t, one)
 	ctx, cancel := context.WithCancel(background)
 	ended := make(chan error, 1)

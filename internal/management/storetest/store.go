@@ -45,6 +45,7 @@ type everything struct {
 	account management.Account
 	token   management.Token
 	sealed  []byte
+	keyring []byte
 	trigger management.TriggerRecord
 }
 
@@ -77,12 +78,13 @@ func fill(tx management.Tx) (everything, error) {
 			Visitor: &us.Identity{User: "ada@EXAMPLE.COM", Actions: us.RoleViewer.Actions(), Cameras: []us.CameraID{us.AllCameras},
 				Also: map[us.Action][]us.CameraID{us.ActionPlayback: {"lobby"}}, Grants: []us.Grant{{Role: us.RoleViewer, CameraGroups: []us.CameraGroupID{"doors"}}}},
 			Created: aTime, Expires: aTime.Add(time.Hour), Used: aTime.Add(time.Minute), UsedBy: [32]byte{7}},
-		sealed: []byte{0, 1, 255, 39},
+		sealed:  []byte{0, 1, 255, 39},
+		keyring: []byte{0, 2, 255, 39},
 	}
 	event, err := tx.Append(all.event)
 	all.event = event
 	return all, errors.Join(err, tx.PutLog(all.log), tx.PutClaim(all.claim), tx.PutAccount(all.account),
-		tx.PutToken(all.token), tx.PutPassword("a", all.sealed), tx.PutTrigger(all.trigger))
+		tx.PutToken(all.token), tx.PutPassword("a", all.sealed), tx.PutTrigger(all.trigger), tx.PutKeyring([]byte{1}), tx.PutKeyring(all.keyring))
 }
 
 // Fill writes one of everything to an empty store.
@@ -115,6 +117,7 @@ func roundTrip(t *testing.T, s management.Store) {
 		same(t, "token", []any{token, ok, err}, []any{wrote.token, true, error(nil)})
 		same(t, "tokens", must[[]management.Token](t)(r.Tokens(management.PurposeJoin)), []management.Token{wrote.token})
 		same(t, "passwords", must[map[us.CameraID][]byte](t)(r.Passwords([]us.CameraID{"a", "b"})), map[us.CameraID][]byte{"a": wrote.sealed})
+		same(t, "keyring", must[[]byte](t)(r.Keyring()), wrote.keyring)
 		same(t, "epoch", must[uint64](t)(r.Epoch("a")), uint64(3))
 		return nil
 	}
@@ -156,6 +159,9 @@ func isEmpty(t testing.TB, s management.Store) {
 		}
 		_, claim, _ := r.Claim("claim-01")
 		accounts := must[[]management.Account](t)(r.Accounts())
+		if keyring := must[[]byte](t)(r.Keyring()); keyring != nil {
+			t.Errorf("keyring %v", keyring)
+		}
 		tokens := must[[]management.Token](t)(r.Tokens(management.PurposeJoin))
 		passwords := must[map[us.CameraID][]byte](t)(r.Passwords([]us.CameraID{"a"}))
 		epoch := must[uint64](t)(r.Epoch(us.AllCameras))

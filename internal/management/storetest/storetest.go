@@ -4,17 +4,16 @@ package storetest
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 
 	us "understudy"
+	"understudy/internal/identity"
 	"understudy/internal/management"
 )
 
@@ -55,7 +54,14 @@ func Run(t *testing.T, open Open) {
 		{"configuration while failed over", failedOver},
 		{"bundles", bundles},
 		{"camera passwords are sealed", passwords},
-		{"the key of passwords is changed", rotation},
+		{"the key of secrets is changed", rotation},
+		{"the key of secrets is changed at any of several", rotationAmongSeveral},
+		{"two changes of the key at once", rotationsAtOnce},
+		{"a change of the key that another overtakes", rotationOvertaken},
+		{"a change of the key that is broken off", rotationBrokenOff},
+		{"a change of the key of which a part is lost", rotationOfLostParts},
+		{"keys of the version before", keysOfBefore},
+		{"keys of another site", keysOfAnother},
 		{"users and sessions", users},
 		{"roles and camera groups", rights},
 		{"media tokens are recalled", recalls},
@@ -73,83 +79,28 @@ func Run(t *testing.T, open Open) {
 	}
 }
 
-// New returns an authority over store with real encryption and a quick hash.
+// New returns an authority over store with real encryption and a quick hash. All that it returns
+// are management servers of one site.
 func New(t testing.TB, store management.Store) *management.Management {
 	t.Helper()
-	m, err := management.New(context.Background(), store, management.Options{Sealer: newSealer(t), Bundles: openBundles{}, Hasher: quickHasher{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return with(t, store, must[*identity.Authority](t)(shared()))
 }
 
-// sealer is AES-GCM with keys of its own: it seals under the first and opens under any.
-// As with an authority's, passwords are sealed while the key is changed.
-type sealer struct {
-	mu   sync.Mutex
-	keys []cipher.AEAD
-}
-
-func (s *sealer) known() []cipher.AEAD {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.keys
-}
-
-func newSealer(t testing.TB) *sealer {
+// with is New with keys of its own.
+func with(t testing.TB, store management.Store, keys management.Sealer) *management.Management {
 	t.Helper()
-	s := &sealer{}
-	if err := s.NewSealKey(); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return must[*management.Management](t)(management.New(background, store, management.Options{Sealer: keys, Bundles: openBundles{}, Hasher: quickHasher{}}))
 }
 
-func (s *sealer) NewSealKey() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.keys) > 1 {
-		return nil
-	}
-	key := make([]byte, 32)
-	_, _ = rand.Read(key)
-	block, err := aes.NewCipher(key)
+// shared are the keys of the site that New's management servers are of.
+var shared = sync.OnceValues(func() (_ *identity.Authority, err error) {
+	folder, err := os.MkdirTemp("", "understudy-storetest-")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return err
-	}
-	s.keys = append([]cipher.AEAD{aead}, s.keys...)
-	return nil
-}
-
-func (s *sealer) ForgetSealKeys() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keys = s.keys[:1]
-	return nil
-}
-
-func (s *sealer) Seal(plain, context []byte) ([]byte, error) {
-	key := s.known()[0]
-	nonce := make([]byte, key.NonceSize())
-	_, _ = rand.Read(nonce)
-	return key.Seal(nonce, nonce, plain, context), nil
-}
-
-func (s *sealer) Open(sealed, context []byte) (plain []byte, err error) {
-	err = errors.New("too short")
-	for _, key := range s.known() {
-		if size := key.NonceSize(); len(sealed) >= size {
-			if plain, err = key.Open(nil, sealed[:size], sealed[size:], context); err == nil {
-				return plain, nil
-			}
-		}
-	}
-	return nil, err
-}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }() // it is not written to again
+	return identity.OpenAuthority(folder)
+})
 
 // openBundles seals nothing: what is in a bundle can be read by everybody.
 type openBundles struct{}

@@ -9,6 +9,7 @@ DELETE FROM "events" WHERE (seq <= 1);
 DELETE FROM "failover_groups" WHERE ("id" = N'g');
 DELETE FROM "failover_servers" WHERE ("id" = N'f');
 DELETE FROM "failover_servers" WHERE ("id" = N'r');
+DELETE FROM "keyring" WHERE ("id" = 1);
 DELETE FROM "leases" WHERE (camera IN (N'a', N'b'));
 DELETE FROM "locks" WHERE ("id" = N'l');
 DELETE FROM "moved_cameras" WHERE ("camera" = N'a');
@@ -33,6 +34,7 @@ INSERT INTO "events" ("seq", "at", "kind", "actor", "server", "camera", "sentenc
 INSERT INTO "events" ("seq", "at", "kind", "actor", "server", "camera", "sentence", "decided", "changes", "address", "was", "hash") VALUES (3, 1774747800000000, N'config', N'', N'', N'', N'', 0, N'[{"gone_camera":"a"},{"gone_server":"r"},{"gone_group":"g"},{"gone_lock":"l"},{"gone_camera_group":"d"},{"gone_role":"o"}]', N'', N'[]', N'');
 INSERT INTO "failover_groups" ("id", "name", "members") VALUES (N'g', N'', N'["f"]');
 INSERT INTO "failover_servers" ("id", "name", "media_address", "state_address", "merge_address", "max_cameras", "max_bit_rate", "min_disk_time") VALUES (N'f', N'', N'', N'', N'', 0, 0, 0);
+INSERT INTO "keyring" ("id", "sealed") VALUES (1, 0x01);
 INSERT INTO "leases" ("camera", "holder", "epoch", "since", "sentence") VALUES (N'a', N'r', 1, 0, N''), (N'b', N'r', 1, 0, N'');
 INSERT INTO "leases" ("camera", "holder", "epoch", "since", "sentence") VALUES (N'a', N'r', 2, 0, N''), (N'b', N'r', 2, 0, N'');
 INSERT INTO "locks" ("id", "camera", "start", "finish", "owner", "reason", "until") VALUES (N'l', N'a', 0, 0, N'', N'', 0);
@@ -53,6 +55,7 @@ SELECT "event_row"."seq", "event_row"."at", "event_row"."kind", "event_row"."act
 SELECT "event_row"."seq", "event_row"."at", "event_row"."kind", "event_row"."actor", "event_row"."server", "event_row"."camera", "event_row"."sentence", "event_row"."decided", "event_row"."changes", "event_row"."address", "event_row"."was", "event_row"."hash" FROM "events" AS "event_row" WHERE (event_row.seq > 0) ORDER BY "event_row"."seq" DESC OFFSET 0 ROWS FETCH NEXT 3 ROWS ONLY;
 SELECT "failover_server_row"."id", "failover_server_row"."name", "failover_server_row"."media_address", "failover_server_row"."state_address", "failover_server_row"."merge_address", "failover_server_row"."max_cameras", "failover_server_row"."max_bit_rate", "failover_server_row"."min_disk_time" FROM "failover_servers" AS "failover_server_row" ORDER BY "id";
 SELECT "group_row"."id", "group_row"."name", "group_row"."members" FROM "failover_groups" AS "group_row" ORDER BY "id";
+SELECT "keyring_row"."id", "keyring_row"."sealed" FROM "keyring" AS "keyring_row" WHERE ("keyring_row"."id" = 1);
 SELECT "lease_row"."camera", "lease_row"."holder", "lease_row"."epoch", "lease_row"."since", "lease_row"."sentence" FROM "leases" AS "lease_row" WHERE (camera IN (N'a', N'b'));
 SELECT "lease_row"."camera", "lease_row"."holder", "lease_row"."epoch", "lease_row"."since", "lease_row"."sentence" FROM "leases" AS "lease_row" WHERE (holder <> '') ORDER BY "camera";
 SELECT "lock_row"."id", "lock_row"."camera", "lock_row"."start", "lock_row"."finish", "lock_row"."owner", "lock_row"."reason", "lock_row"."until" FROM "locks" AS "lock_row" ORDER BY "id";
