@@ -148,7 +148,9 @@ func (m *Management) changeSecond(ctx context.Context, user, sentence string, to
 		if account.Second, err = to(tx, account); err != nil {
 			return err
 		}
+		e := understudy.Event{Kind: understudy.EventAccess, Sentence: fmt.Sprintf(sentence, user)}
 		if had && !account.Second.On {
+			e.Changes = []understudy.Change{recall(user, tx.now)}
 			if err := tx.endSessions(user); err != nil {
 				return err
 			}
@@ -156,6 +158,6 @@ func (m *Management) changeSecond(ctx context.Context, user, sentence string, to
 		if err := tx.PutAccount(account); err != nil || sentence == "" {
 			return err
 		}
-		return tx.record(understudy.Event{Kind: understudy.EventAccess, Sentence: fmt.Sprintf(sentence, user)})
+		return tx.record(e)
 	})
 }
