@@ -150,8 +150,9 @@ func operation[I, O any](s *server, o route, handler func(context.Context, *I) (
 		out, err := handler(ctx, in)
 		if err != nil {
 			logFailure(ctx, s.Log, pattern, err)
-			if understudy.CodeOf(err) == understudy.CodeForbidden && s.Refused != nil {
-				s.Refused(understudy.Asker(ctx), pattern)
+			// Of a server's claims the authority tells the log itself.
+			if who := understudy.Asker(ctx); understudy.CodeOf(err) == understudy.CodeForbidden && who.User != "" && s.Refused != nil {
+				s.Refused(who, pattern)
 			}
 			return nil, failureOf(err)
 		}
