@@ -70,7 +70,7 @@ func siteOf(t *testing.T, dir string) *site {
 		Web: fstest.MapFS{"index.html": {Data: []byte("<!doctype html>page")}},
 		Log: slog.New(slog.DiscardHandler),
 	}
-	s.uses = usage.New("", func(r understudy.Report) { check(t, m.ReportOwn(context.Background(), "", r)) }, nil, s.config.Log)
+	s.uses = usage.New("", func(r understudy.Report) { check(t, m.ReportOwn(context.Background(), "", r)) }, node, s.config.Log)
 	s.config.Refused = s.uses.RefusedRoute
 	s.config.Incidents = incident.NewBook(incident.Config{Site: m, Timelines: noTimeline{}, Status: s.config.Status})
 	s.config.Report = incident.Report

@@ -15,6 +15,7 @@ import (
 
 	"understudy"
 	"understudy/internal/merge"
+	"understudy/internal/vault"
 )
 
 // Recorder is the recording server inside a failover server: *recording.Server.
@@ -90,9 +91,7 @@ type Node interface {
 	ID() understudy.ServerID
 	// ClientTLS connects to that server and to no other.
 	ClientTLS(server understudy.ServerID) *tls.Config
-	// SealFile and OpenFile keep a file that only this server can read.
-	SealFile(name string, plain []byte) error
-	OpenFile(name string) ([]byte, error)
+	vault.Vault
 	// BundleKey is the key that bundles for this server are sealed to.
 	BundleKey() []byte
 	// VerifyBundle reports whether a bundle was made for this server by the authority.

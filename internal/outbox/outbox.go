@@ -3,9 +3,7 @@
 package outbox
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"understudy"
+	"understudy/internal/vault"
 )
 
 const (
@@ -24,39 +23,25 @@ const (
 	file      = "reports"
 )
 
-// Vault keeps small files that only this node can read: an identity.Node.
-type Vault interface {
-	SealFile(name string, plain []byte) error
-	OpenFile(name string) ([]byte, error)
-}
-
 // Outbox is what waits to be told.
 type Outbox struct {
 	server understudy.ServerID
 	report func(ctx context.Context, server understudy.ServerID, r understudy.Report) error
-	vault  Vault
 	log    *slog.Logger
 	more   chan struct{} // holds one token when something may wait
 
 	mu      sync.Mutex
 	waiting []understudy.Report // oldest first
 
-	kept []byte // what lies in the vault; of whoever keeps
+	kept *vault.List[understudy.Report] // of whoever keeps
 }
 
 // New returns the outbox of a server, with what waited when the server last
 // ended; report is an understudy.EventService's Report.
-func New(server understudy.ServerID, report func(context.Context, understudy.ServerID, understudy.Report) error, vault Vault, log *slog.Logger) *Outbox {
-	o := &Outbox{server: server, report: report, vault: vault, log: log, more: make(chan struct{}, 1)}
-	kept, err := vault.OpenFile(file)
-	var waiting []understudy.Report
-	if err == nil {
-		err = json.Unmarshal(kept, &waiting)
-	}
-	switch {
-	case err == nil:
-		o.waiting, o.kept = waiting, kept
-	case understudy.CodeOf(err) != understudy.CodeNotFound:
+func New(server understudy.ServerID, report func(context.Context, understudy.ServerID, understudy.Report) error, v vault.Vault, log *slog.Logger) *Outbox {
+	o := &Outbox{server: server, report: report, log: log, more: make(chan struct{}, 1)}
+	var err error
+	if o.kept, o.waiting, err = vault.OpenList[understudy.Report](v, file); err != nil && understudy.CodeOf(err) != understudy.CodeNotFound {
 		log.Error("what was to be told to the event log when this server ended cannot be read; it is in this log only", "error", err)
 	}
 	return o
@@ -178,21 +163,7 @@ func (o *Outbox) Keep() {
 	o.mu.Lock()
 	waiting := o.waiting
 	o.mu.Unlock()
-	if len(waiting) == 0 && o.kept == nil {
-		return // as in nearly all seconds
-	}
-	text, err := json.Marshal(waiting)
-	if err == nil && bytes.Equal(text, o.kept) {
-		return
-	}
-	if err == nil {
-		err = o.vault.SealFile(file, text)
-	}
-	if err != nil {
+	if err := o.kept.Keep(waiting); err != nil {
 		o.log.Error("what the event log has not taken yet could not be kept; it is lost if this server ends", "events", len(waiting), "error", err)
-		return
-	}
-	if o.kept = text; len(waiting) == 0 {
-		o.kept = nil
 	}
 }

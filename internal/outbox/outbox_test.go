@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/vault/vaulttest"
 )
 
 // eventLog is the log, which can be away.
@@ -42,30 +43,8 @@ func (l *eventLog) arrived() []string {
 	return slices.Clone(l.got)
 }
 
-// vault keeps files in memory; while it hangs, nothing comes back from it.
-type vault struct {
-	files sync.Map
-	hangs chan struct{} // nil: it does not
-}
-
-func (v *vault) SealFile(name string, plain []byte) error {
-	if v.hangs != nil {
-		<-v.hangs
-	}
-	v.files.Store(name, slices.Clone(plain))
-	return nil
-}
-
-func (v *vault) OpenFile(name string) ([]byte, error) {
-	plain, ok := v.files.Load(name)
-	if !ok {
-		return nil, understudy.Errorf(understudy.CodeNotFound, "nothing is kept as %s", name)
-	}
-	return plain.([]byte), nil
-}
-
 // run runs an outbox of rec-1 until stop is called, which is its sudden end.
-func run(t *testing.T, l *eventLog, v *vault) (o *Outbox, stop func()) {
+func run(t *testing.T, l *eventLog, v *vaulttest.Memory) (o *Outbox, stop func()) {
 	t.Helper()
 	o = New("rec-1", l.report, v, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -85,7 +64,7 @@ func TestOutlastsAnAbsentLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l eventLog
 		l.away.Store(true)
-		o, stop := run(t, &l, &vault{})
+		o, stop := run(t, &l, &vaulttest.Memory{})
 		for i := range most + 10 { // more than it keeps: it must not wait
 			o.Report(understudy.Report{Sentence: []string{fmt.Sprint(i), "bad"}[i%2]})
 		}
@@ -103,7 +82,7 @@ func TestOutlastsAnAbsentLog(t *testing.T) {
 func TestOutlivesItsServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l eventLog
-		var v vault
+		var v vaulttest.Memory
 		o, stop := run(t, &l, &v)
 		o.Report(understudy.Report{Sentence: "told at once"})
 		time.Sleep(5 * time.Second)
@@ -136,7 +115,7 @@ func TestTellsBesideADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l eventLog
 		l.away.Store(true)
-		v := vault{hangs: make(chan struct{})}
+		v := vaulttest.Memory{Hangs: make(chan struct{})}
 		o, stop := run(t, &l, &v)
 		o.Report(understudy.Report{Sentence: "storage failed"})
 		time.Sleep(5 * time.Second)
@@ -145,7 +124,7 @@ func TestTellsBesideADiskThatHangs(t *testing.T) {
 		if got, want := l.arrived(), []string{"rec-1 storage failed"}; !slices.Equal(got, want) {
 			t.Errorf("arrived: %q, want %q", got, want)
 		}
-		close(v.hangs)
+		close(v.Hangs)
 		stop()
 	})
 }
@@ -154,8 +133,10 @@ func TestTellsBesideADiskThatHangs(t *testing.T) {
 func TestBeginsAnewAfterDamage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l eventLog
-		var v vault
-		v.files.Store(file, []byte("{"))
+		var v vaulttest.Memory
+		if err := v.SealFile(file, []byte("{")); err != nil {
+			t.Fatal(err)
+		}
 		o, stop := run(t, &l, &v)
 		o.Report(understudy.Report{Sentence: "started"})
 		time.Sleep(time.Second)
@@ -172,7 +153,7 @@ func TestUsesCrowdNothingOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l eventLog
 		l.away.Store(true)
-		o, stop := run(t, &l, &vault{})
+		o, stop := run(t, &l, &vaulttest.Memory{})
 		for range most + 10 {
 			o.Report(understudy.Report{Kind: understudy.EventAccess, Sentence: "bad", Use: &understudy.Use{User: "ada"}})
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"understudy"
+	"understudy/internal/vault"
 )
 
 const (
@@ -41,16 +42,10 @@ type Management interface {
 	Events(ctx context.Context, q understudy.EventQuery) ([]understudy.Event, error)
 }
 
-// Vault keeps small files that only this node can read: an identity.Node.
-type Vault interface {
-	SealFile(name string, plain []byte) error
-	OpenFile(name string) ([]byte, error)
-}
-
 // HomeConfig is what a Home is made of.
 type HomeConfig struct {
 	Server     *Server
-	Vault      Vault
+	Vault      vault.Vault
 	Management Management
 	// HoldDown is how long cameras must be recorded here before they are taken back.
 	HoldDown time.Duration

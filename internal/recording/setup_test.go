@@ -103,7 +103,7 @@ func (i *installation) start(node *identity.Node, o options) *running {
 	r := &running{store: store, node: node, dir: o.dir, reports: make(chan understudy.Report, 1000),
 		addresses: understudy.Addresses{Media: media.Addr().String(), State: state.Addr().String(), Merge: merge.Addr().String()}}
 	report := func(report understudy.Report) { r.reports <- report }
-	r.uses = usage.New(node.ID(), report, nil, log)
+	r.uses = usage.New(node.ID(), report, node, log)
 	r.Server = New(Config{ID: node.ID(), Role: node.Role(), Node: node, Store: store, Media: media, State: state, Merge: merge,
 		PlainMedia: true, Report: report, Uses: r.uses, Log: log, Elsewhere: elsewhere(t, node)})
 	run := r.Run

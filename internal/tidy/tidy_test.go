@@ -38,7 +38,7 @@ const (
 // one is given its place on purpose.
 var floors = [][]string{
 	{".", "web", "internal/child"},
-	{"internal/remote"},
+	{"internal/remote", "internal/vault"},
 	{"internal/fs", "internal/fmp4", "internal/wire", "internal/listen", "internal/config", "internal/mqtt", "internal/kerberos", "internal/openid", "internal/directory", "internal/incident", "internal/declare", "internal/bundle", "internal/seal", "internal/outbox", "internal/usage", "internal/postgres", "internal/supervise"},
 	{"internal/identity", "internal/stream", "internal/management", "internal/archive", "internal/channel", "internal/api", "client", "internal/merge", "internal/metrics", "internal/notify"},
 	{"internal/poll", "internal/storage", "internal/rtsp", "internal/media", "internal/testcam", "internal/sqlstore"},
@@ -51,7 +51,7 @@ var floors = [][]string{
 }
 
 // testOnly packages are imported by tests only, and may import what they test.
-var testOnly = map[string]bool{"internal/tidy": true, "internal/management/storetest": true, "internal/sqlstore/pgtest": true, "internal/archive/archivetest": true, "internal/media/mediatest": true, "internal/fmp4/fmp4test": true, "test": true, "test/crash": true, "test/campaign": true}
+var testOnly = map[string]bool{"internal/tidy": true, "internal/management/storetest": true, "internal/sqlstore/pgtest": true, "internal/archive/archivetest": true, "internal/vault/vaulttest": true, "internal/media/mediatest": true, "internal/fmp4/fmp4test": true, "test": true, "test/crash": true, "test/campaign": true}
 
 type source struct {
 	path string // relative to the root, with slashes

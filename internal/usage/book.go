@@ -4,14 +4,13 @@
 package usage
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"time"
 
 	"understudy"
+	"understudy/internal/vault"
 )
 
 const (
@@ -27,24 +26,17 @@ const (
 	file    = "uses"
 )
 
-// Vault keeps small files that only this node can read: an identity.Node.
-type Vault interface {
-	SealFile(name string, plain []byte) error
-	OpenFile(name string) ([]byte, error)
-}
-
 // Book has the uses that go on. A nil Book takes none.
 type Book struct {
 	report func(understudy.Report)
 	server understudy.ServerID
-	vault  Vault
 	log    *slog.Logger
 
 	mu      sync.Mutex
 	open    map[key]*use
 	budgets map[string]*budget // by who
 
-	kept []byte // what lies in the vault; of whoever keeps
+	kept *vault.List[understudy.Report] // of whoever keeps
 }
 
 // key says which requests are one use.
@@ -63,21 +55,12 @@ type use struct {
 }
 
 // New returns the book of a server; report is an outbox's. What was not told
-// when the server last ended is told now. A nil vault keeps nothing.
-func New(server understudy.ServerID, report func(understudy.Report), vault Vault, log *slog.Logger) *Book {
-	b := &Book{report: report, server: server, vault: vault, log: log, open: map[key]*use{}, budgets: map[string]*budget{}}
-	if vault == nil {
-		return b
-	}
-	var before []understudy.Report
-	kept, err := vault.OpenFile(file)
-	if err == nil {
-		err = json.Unmarshal(kept, &before)
-	}
-	switch {
-	case err == nil:
-		b.kept = kept
-	case understudy.CodeOf(err) != understudy.CodeNotFound:
+// when the server last ended is told now.
+func New(server understudy.ServerID, report func(understudy.Report), v vault.Vault, log *slog.Logger) *Book {
+	b := &Book{report: report, server: server, log: log, open: map[key]*use{}, budgets: map[string]*budget{}}
+	kept, before, err := vault.OpenList[understudy.Report](v, file)
+	b.kept = kept
+	if err != nil && understudy.CodeOf(err) != understudy.CodeNotFound {
 		log.Error("who used footage before this server ended cannot be read; the event log does not have it", "error", err)
 	}
 	for _, r := range before {
@@ -183,19 +166,7 @@ func (b *Book) makeRoom(now time.Time) {
 
 // keep writes down what is not told yet, if that has changed.
 func (b *Book) keep() {
-	if b.vault == nil {
-		return
-	}
-	text, err := json.Marshal(b.untold())
-	if err == nil && (bytes.Equal(text, b.kept) || string(text) == "null" && b.kept == nil) {
-		return
-	}
-	if err == nil {
-		err = b.vault.SealFile(file, text)
-	}
-	if err != nil {
+	if err := b.kept.Keep(b.untold()); err != nil {
 		b.log.Error("who uses footage could not be kept; it does not reach the event log if this server ends", "error", err)
-		return
 	}
-	b.kept = text
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/vault/vaulttest"
 )
 
 var (
@@ -40,22 +41,6 @@ func (l *told) sentences() []string {
 	return all
 }
 
-// vault keeps files in memory.
-type vault struct{ files sync.Map }
-
-func (v *vault) SealFile(name string, plain []byte) error {
-	v.files.Store(name, slices.Clone(plain))
-	return nil
-}
-
-func (v *vault) OpenFile(name string) ([]byte, error) {
-	plain, ok := v.files.Load(name)
-	if !ok {
-		return nil, understudy.Errorf(understudy.CodeNotFound, "nothing is kept as %s", name)
-	}
-	return plain.([]byte), nil
-}
-
 // with runs f with a book of rec-1 that is being run, in time that does not pass by itself.
 func with(t *testing.T, f func(t *testing.T, b *Book, l *told)) {
 	t.Helper()
@@ -63,7 +48,7 @@ func with(t *testing.T, f func(t *testing.T, b *Book, l *told)) {
 		const aside = 500 * time.Millisecond     // looks and requests do not coincide
 		time.Sleep(time.Until(noon.Add(-aside))) // the bubble begins in the year 2000
 		var l told
-		b := New("rec-1", l.report, &vault{}, slog.New(slog.DiscardHandler))
+		b := New("rec-1", l.report, &vaulttest.Memory{}, slog.New(slog.DiscardHandler))
 		done := make(chan error, 1)
 		go func() { done <- b.Run(t.Context()) }()
 		time.Sleep(aside)
@@ -257,7 +242,7 @@ func TestManyStretchesAreJoined(t *testing.T) {
 func TestUsesOutliveTheirServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l told
-		var v vault
+		var v vaulttest.Memory
 		b := New("rec-1", l.report, &v, slog.New(slog.DiscardHandler))
 		go func() { _ = b.Run(t.Context()) }()
 		play(b, understudy.ActionExport, "lobby", 0)
