@@ -19,22 +19,19 @@ type admission struct {
 	end context.CancelCauseFunc
 }
 
-// begin returns a context that ends, with why, when the site recalls who's media token.
-func (a *admitted) begin(ctx context.Context, who understudy.Identity) (context.Context, context.CancelFunc) {
-	ctx, end := context.WithCancelCause(ctx)
-	one := &admission{who, end}
+func (a *admitted) add(one *admission) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.open == nil {
 		a.open = map[*admission]struct{}{}
 	}
 	a.open[one] = struct{}{}
-	return ctx, func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.open, one)
-		end(nil)
-	}
+}
+
+func (a *admitted) remove(one *admission) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.open, one)
 }
 
 // recall ends what is open by tokens that a site recalls.
@@ -42,9 +39,13 @@ func (a *admitted) recall(site understudy.Site) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for one := range a.open {
-		if err := site.Recalled(one.who); err != nil {
-			one.end(err)
-		}
+		one.recall(site)
+	}
+}
+
+func (a *admission) recall(site understudy.Site) {
+	if err := site.Recalled(a.who); err != nil {
+		a.end(err)
 	}
 }
 
@@ -54,9 +55,14 @@ func (l library) WhileGood(ctx context.Context, who understudy.Identity) (contex
 	if who.Given.IsZero() {
 		return context.WithCancel(ctx)
 	}
-	ctx, ended := l.server.admitted.begin(ctx, who)
-	if site := l.server.site.Load(); site != nil { // what was recalled before it began
-		l.server.admitted.recall(*site)
+	ctx, end := context.WithCancelCause(ctx)
+	one := &admission{who, end}
+	l.server.admitted.add(one)
+	if site := l.server.site.Load(); site != nil { // what was recalled before it was added
+		one.recall(*site)
 	}
-	return ctx, ended
+	return ctx, func() {
+		l.server.admitted.remove(one)
+		end(nil)
+	}
 }
