@@ -60,11 +60,7 @@ func caStepCommand(step understudy.CAStep, short, then string) *cobra.Command {
 	c := &cobra.Command{
 		Use: string(step), Short: short, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := loadSession()
-			if err != nil {
-				return err
-			}
-			site, err := s.client()
+			s, site, err := ownSession()
 			if err != nil {
 				return err
 			}

@@ -21,11 +21,7 @@ func groupListCommand() *cobra.Command {
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		site, err := signedIn()
-		if err != nil {
-			return err
-		}
-		now, err := site.Site(cmd.Context())
+		_, now, err := siteNow(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -55,11 +51,7 @@ func groupPutCommand() *cobra.Command {
 		Short:   "Make a failover group, or give it other members or another name; what is not given stays",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			site, err := signedIn()
-			if err != nil {
-				return err
-			}
-			now, err := site.Site(cmd.Context())
+			site, now, err := siteNow(cmd.Context())
 			if err != nil {
 				return err
 			}

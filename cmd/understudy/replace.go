@@ -19,15 +19,11 @@ func serverReplaceCommand() *cobra.Command {
 			"one died comes home to it from those that stood in.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			site, err := signedIn()
+			site, now, err := siteNow(cmd.Context())
 			if err != nil {
 				return err
 			}
 			id := understudy.ServerID(args[0])
-			now, err := site.Site(cmd.Context())
-			if err != nil {
-				return err
-			}
 			role := understudy.RoleRecording
 			if _, ok := now.FailoverServer(id); ok {
 				role = understudy.RoleFailover

@@ -92,11 +92,7 @@ func standbyFlags(c *cobra.Command) (takeStandby func(*understudy.RecordingServe
 // changeServer changes what is set of a server and nothing else. One of the two
 // changes may be nil: that of a role which the setting is not of.
 func changeServer(cmd *cobra.Command, id understudy.ServerID, recording func(*understudy.RecordingServer) error, failover func(*understudy.FailoverServer) error) error {
-	site, err := signedIn()
-	if err != nil {
-		return err
-	}
-	now, err := site.Site(cmd.Context())
+	site, now, err := siteNow(cmd.Context())
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -71,11 +72,28 @@ func loadSession() (session, error) {
 
 // signedIn returns the client of the site where the user signed in.
 func signedIn() (*client.Client, error) {
+	_, site, err := ownSession()
+	return site, err
+}
+
+// ownSession is signedIn for who changes the session itself.
+func ownSession() (session, *client.Client, error) {
 	s, err := loadSession()
 	if err != nil {
-		return nil, err
+		return s, nil, err
 	}
-	return s.client()
+	site, err := s.client()
+	return s, site, err
+}
+
+// siteNow is signedIn for who begins with the site as it is.
+func siteNow(ctx context.Context) (*client.Client, understudy.Site, error) {
+	site, err := signedIn()
+	if err != nil {
+		return nil, understudy.Site{}, err
+	}
+	now, err := site.Site(ctx)
+	return site, now, err
 }
 
 func (s session) client() (*client.Client, error) {

@@ -16,11 +16,7 @@ func signOutCommand() *cobra.Command {
 		Short: "End the session, at the site and on this computer",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := loadSession()
-			if err != nil {
-				return err
-			}
-			site, err := s.client()
+			s, site, err := ownSession()
 			if err != nil {
 				return err
 			}
