@@ -7,6 +7,7 @@ import (
 	"understudy"
 	"understudy/internal/api"
 	"understudy/internal/identity"
+	"understudy/internal/listen"
 )
 
 // exchange takes the steps in the exchange of the CA, and has this server's own node follow at once.
@@ -51,11 +52,7 @@ func (m *managementServer) alarm(tell func(context.Context) error) {
 // tellAlarms tells of revoked certificates that are shown, of copied servers and of those that name no process, until ctx ends.
 func (m *managementServer) tellAlarms(ctx context.Context) error {
 	m.node.OnRevoked(func(id understudy.ServerID, from net.Addr) {
-		host, _, err := net.SplitHostPort(from.String())
-		if err != nil {
-			host = from.String()
-		}
-		m.alarm(func(ctx context.Context) error { return m.service.RevokedShown(ctx, id, host) })
+		m.alarm(func(ctx context.Context) error { return m.service.RevokedShown(ctx, id, listen.Host(from.String())) })
 	})
 	for {
 		select {

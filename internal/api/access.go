@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"understudy"
+	"understudy/internal/listen"
 )
 
 // sessionCookie is sent by browsers only to the host that set it, only over TLS.
@@ -42,14 +42,14 @@ func (d Identifier) Identify(r *http.Request) (understudy.Identity, error) {
 			identity.Server, r.TLS.PeerCertificates[0].NotAfter.UTC().Format(time.RFC3339), base, identity.Server)
 		identity = understudy.Identity{}
 	}
-	identity.Address = address(r)
+	identity.Address = listen.Host(r.RemoteAddr)
 	return identity, err
 }
 
 // identifyLate also knows a server whose certificate has ended, and that Peer still knows.
 func (d Identifier) identifyLate(r *http.Request) (understudy.Identity, error) {
 	identity, err := d.identify(r)
-	identity.Address = address(r)
+	identity.Address = listen.Host(r.RemoteAddr)
 	return identity, err
 }
 
@@ -75,7 +75,7 @@ func (d Identifier) identify(r *http.Request) (understudy.Identity, error) {
 	case d.MediaToken != nil && bearer && strings.Count(string(token), ".") == 2: // a JWT; sessions have no dots
 		return d.MediaToken(string(token))
 	}
-	asking := understudy.WithAsker(r.Context(), understudy.Identity{Address: address(r)})
+	asking := understudy.WithAsker(r.Context(), understudy.Identity{Address: listen.Host(r.RemoteAddr)})
 	identity, err := d.Session(asking, token)
 	if err != nil {
 		return understudy.Identity{}, err
@@ -87,7 +87,7 @@ func (d Identifier) sole(r *http.Request, server understudy.Identity) (understud
 	if d.Sole == nil {
 		return server, nil
 	}
-	if err := d.Sole.Admit(r.Context(), server, r.Header.Get(understudy.BootHeader), address(r)); err != nil {
+	if err := d.Sole.Admit(r.Context(), server, r.Header.Get(understudy.BootHeader), listen.Host(r.RemoteAddr)); err != nil {
 		return understudy.Identity{}, err
 	}
 	return server, nil
@@ -104,14 +104,6 @@ func sessionToken(r *http.Request) (understudy.Secret, bool) {
 		return "", false
 	}
 	return understudy.Secret(cookie.Value), true
-}
-
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 // access says who may use a route. {id} in its pattern is the object.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"understudy"
+	"understudy/internal/listen"
 	"understudy/internal/openid"
 )
 
@@ -84,7 +85,7 @@ func (s *server) comeBack(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	identity.Address = address(r)
+	identity.Address = listen.Host(r.RemoteAddr)
 	session, err := s.Services.BeginSession(r.Context(), identity, time.Now().Add(sessionFor))
 	if err != nil {
 		return err

@@ -3,13 +3,13 @@ package media
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"time"
 
 	"understudy"
 	"understudy/internal/fmp4"
+	"understudy/internal/listen"
 	"understudy/internal/usage"
 )
 
@@ -29,23 +29,14 @@ func (h *handler) use(r *http.Request, action understudy.Action, camera understu
 	}
 	who := understudy.Asker(r.Context())
 	token := who.Address
-	who.Address = address(r)
+	who.Address = listen.Host(r.RemoteAddr)
 	return h.Uses.Begin(who, token, action, camera)
 }
 
 func (h *handler) refused(r *http.Request, who understudy.Identity, action understudy.Action, camera understudy.CameraID) {
 	token := who.Address
-	who.Address = address(r)
+	who.Address = listen.Host(r.RemoteAddr)
 	h.Uses.Refused(who, token, action, camera)
-}
-
-// address is where a request came from.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 // gaveSegment notes that a whole segment that lies here is given out, and leaves it at its beginning.

@@ -1,9 +1,8 @@
 package rtsp
 
 import (
-	"net"
-
 	"understudy"
+	"understudy/internal/listen"
 	"understudy/internal/usage"
 )
 
@@ -23,9 +22,6 @@ func (v *viewer) use() *usage.Using {
 
 // from returns who with the address of the connection.
 func (v *viewer) from(who understudy.Identity) understudy.Identity {
-	who.Address = v.conn.NetConn().RemoteAddr().String()
-	if host, _, err := net.SplitHostPort(who.Address); err == nil {
-		who.Address = host
-	}
+	who.Address = listen.Host(v.conn.NetConn().RemoteAddr().String())
 	return who
 }
